@@ -1,0 +1,51 @@
+// A Stripe event's envelope, out of verified bytes.
+// Source: https://docs.stripe.com/api/events/object
+#pragma once
+
+#include <jansson.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/signature.h"
+#include "core/types.h"
+
+namespace entitle {
+
+struct JsonFree {
+  void operator()(json_t* json) const { json_decref(json); }
+};
+using Json = std::unique_ptr<json_t, JsonFree>;
+
+struct EventHead {
+  std::string id;    // evt_...
+  std::string type;  // "customer.subscription.updated"
+  UnixTime created;
+  bool livemode = false;
+  std::string account;  // acct_... or empty
+};
+
+struct Event {
+  EventHead head;
+  Json root;                                // owns everything below
+  const json_t* object = nullptr;           // data.object
+  const json_t* previous = nullptr;         // data.previous_attributes or null
+  bool thin = false;                        // v2.core.event: no data.object
+};
+
+enum class EventError { body_not_json, not_an_event };
+std::string_view name(EventError error);
+
+struct ParsedEvent {
+  std::optional<Event> event;
+  EventError error = EventError::not_an_event;  // when there is no event
+  std::string detail;                           // for the log; never the body
+};
+
+// Bounded: depth 64, 1 MiB unless the location said less, duplicate members
+// refused.
+ParsedEvent parse_event(const VerifiedPayload& payload);
+
+}  // namespace entitle

@@ -1,0 +1,215 @@
+// What the files of this module share: configuration, the Redis client's
+// interface, the request context. nginx's includes come through here only.
+#pragma once
+
+extern "C" {
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_event_connect.h>
+#include <ngx_http.h>
+}
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/access.h"
+#include "core/client_reference.h"
+#include "core/cookie.h"
+#include "core/delivery.h"
+#include "core/facts.h"
+#include "core/hmac.h"
+#include "core/record.h"
+#include "core/redis_address.h"
+#include "core/session.h"
+#include "core/types.h"
+
+#include "ngx_module/ngx_http_entitle_compat.h"
+
+extern "C" {
+extern ngx_module_t ngx_http_entitle_module;         // the gate and everything
+extern ngx_module_t ngx_http_entitle_filter_module;  // the header filter
+}
+
+namespace entitle::ngx {
+
+// ngx_str_t and std::string_view.
+inline std::string_view
+view(const ngx_str_t& text)
+{
+    return {reinterpret_cast<const char*>(text.data), text.len};
+}
+
+inline ngx_str_t
+str(std::string_view text)
+{
+    return {text.size(),
+            reinterpret_cast<u_char*>(const_cast<char*>(text.data()))};
+}
+
+// A C++ object that lives and dies with a pool (configuration or request).
+// Null when there is no memory. T's constructor may throw.
+template <class T, class... Args>
+T*
+pool_new(ngx_pool_t* pool, Args&&... args)
+{
+    ngx_pool_cleanup_t* cleanup = ngx_pool_cleanup_add(pool, sizeof(T));
+    if (cleanup == nullptr) {
+        return nullptr;
+    }
+    static_assert(alignof(T) <= NGX_ALIGNMENT);
+    T* object = new (cleanup->data) T(std::forward<Args>(args)...);
+    cleanup->handler = [](void* data) { static_cast<T*>(data)->~T(); };
+    return object;
+}
+
+// --- configuration: read-only at request time -----------------------------
+
+class Redis;  // the worker's Redis client: ngx_http_entitle_redis.h
+
+struct MainConf {
+    ngx_flag_t used;            // some location is gated or takes webhooks
+    ngx_str_t redis;            // as written; for messages
+    RedisAddress* redis_address;
+    ngx_str_t redis_user;
+    std::string* redis_password;  // from entitle_redis_password_file, or null
+    ngx_msec_t redis_connect_timeout;
+    ngx_msec_t redis_timeout;
+    Redis* worker_redis;        // made in init_process, one per worker
+};
+
+struct ServerConf {
+    ngx_uint_t mode;            // NGX_CONF_UNSET_UINT, or Mode as an integer
+    ngx_str_t prefix;
+    Keys* keys;                 // of prefix and mode, made when merged
+    std::vector<UserFrom>* user_from;
+    GrantMap* grants;           // null: no entitle_grant here or above
+    time_t grace;
+    time_t past_due_grace;
+    time_t provisional;         // 0: off
+    ngx_uint_t refund_revokes;  // 1 revoke, 0 keep
+    ngx_uint_t dispute_revokes;
+    Policy* policy;             // of the five above, made when merged
+    SessionKeys* session_keys;  // null: no entitle_session_key_file
+    ClientReference* reference;  // likewise
+    CookieOptions* cookie;
+    std::string* audience;      // of the session token: prefix and mode
+};
+
+enum class GateMode { off, optional, on };
+
+// One line of entitle_require: alternatives; variables allowed.
+using RequireLine = std::vector<ngx_http_complex_value_t*>;
+
+// `cookie=NAME` or a variable; entitle_session_bind.
+struct Carrier {
+    ngx_str_t cookie;                 // empty: `value` is used
+    ngx_http_complex_value_t* value;  // null: `cookie` is used
+};
+
+struct ReauthUser {
+    enum class Kind { header, json, variable } kind;
+    ngx_str_t name;                   // header name or JSON pointer
+    ngx_int_t variable_index;
+    bool optional;                    // 2xx without it is a guest
+};
+
+struct LocationConf {
+    // webhook
+    ngx_uint_t webhook;               // 0 none, 1 test, 2 live; never inherited
+    std::vector<HmacSha256>* webhook_secrets;
+    time_t webhook_tolerance;
+    std::vector<std::string>* webhook_accounts;
+
+    // gate
+    ngx_uint_t gate;                  // NGX_CONF_UNSET_UINT or GateMode
+    std::vector<RequireLine>* require;
+    std::vector<Carrier>* session_bind;
+    time_t session_lifetime;
+    time_t session_recheck;
+    ngx_str_t reauth;                 // URI; len 0: none
+    ReauthUser* reauth_user;
+    ngx_http_complex_value_t* login_url;
+    ngx_flag_t problem_json;
+    ngx_flag_t cache_control;
+};
+
+inline MainConf*
+main_conf(ngx_http_request_t* r)
+{
+    return static_cast<MainConf*>(
+        ngx_http_get_module_main_conf(r, ngx_http_entitle_module));
+}
+
+inline ServerConf*
+server_conf(ngx_http_request_t* r)
+{
+    return static_cast<ServerConf*>(
+        ngx_http_get_module_srv_conf(r, ngx_http_entitle_module));
+}
+
+inline LocationConf*
+location_conf(ngx_http_request_t* r)
+{
+    return static_cast<LocationConf*>(
+        ngx_http_get_module_loc_conf(r, ngx_http_entitle_module));
+}
+
+// --- Redis: ngx_http_entitle_redis.cc ---------------------------------------
+
+enum class RedisStatus { ok, unavailable, timed_out };
+
+// One exchange with Redis; lives in the caller (a request's pool). The caller
+// fills `commands`, `done` and `data`. `done` is called exactly once, never
+// from inside redis_send, unless redis_cancel came first (then never). In
+// `done`, replies has one Reply per command when the status is ok.
+struct RedisExchange {
+    std::vector<Command> commands;
+    void (*done)(RedisExchange* exchange, RedisStatus status) noexcept = nullptr;
+    void* data = nullptr;
+    std::vector<Reply> replies;
+
+    void* pending = nullptr;  // the client's own
+};
+
+// On the worker's shared, pipelined connection. NGX_ERROR: nothing was queued
+// and `done` will not come (Redis is known to be down, or no memory).
+ngx_int_t redis_send(MainConf* conf, RedisExchange* exchange) noexcept;
+// The caller goes away: its reply is dropped when it comes.
+void redis_cancel(RedisExchange* exchange) noexcept;
+
+// A connection of one's own, from the bounded pool, for WATCH ... EXEC.
+struct RedisLease {
+    // Called exactly once, never from inside redis_acquire: status ok, then
+    // redis_lease_send may be used; or it failed and the lease is not held.
+    void (*acquired)(RedisLease* lease, RedisStatus status) noexcept = nullptr;
+    void* data = nullptr;
+    void* connection = nullptr;  // the client's own
+};
+ngx_int_t redis_acquire(MainConf* conf, RedisLease* lease) noexcept;
+ngx_int_t redis_lease_send(RedisLease* lease, RedisExchange* exchange) noexcept;
+// Gives the connection back (UNWATCH first when `watching`), or closes it when
+// an exchange is still outstanding. Safe at any moment, also while acquiring.
+void redis_release(RedisLease* lease, bool watching) noexcept;
+
+// --- handlers ---------------------------------------------------------------
+
+ngx_int_t webhook_handler(ngx_http_request_t* r) noexcept;  // content
+ngx_int_t gate_handler(ngx_http_request_t* r) noexcept;     // access phase
+ngx_int_t strip_handler(ngx_http_request_t* r) noexcept;    // post read phase
+ngx_int_t add_variables(ngx_conf_t* cf) noexcept;           // gate + webhook
+ngx_int_t filter_init(ngx_conf_t* cf) noexcept;             // header filter
+
+// Webhook variables, set by webhook_handler in its context.
+struct WebhookVars {
+    ngx_str_t event_id, event_type, customer, outcome;
+};
+
+// Sends a whole answer from the module itself (JSON of webhooks, problem JSON)
+// and returns what the handler must return. Never runs error_page.
+ngx_int_t send_json(ngx_http_request_t* r, ngx_uint_t status,
+                    std::string_view content_type, std::string_view body) noexcept;
+
+}  // namespace entitle::ngx
