@@ -69,15 +69,22 @@ pool_new(ngx_pool_t* pool, Args&&... args)
 
 class Redis;  // the worker's Redis client: ngx_http_entitle_redis.h
 
+// Where a directive stands, for messages about what two directives say.
+struct Where {
+    ngx_str_t file;
+    ngx_uint_t line;
+};
+
 struct MainConf {
     ngx_flag_t used;            // some location is gated or takes webhooks
     ngx_str_t redis;            // as written; for messages
     RedisAddress* redis_address;
+    ngx_addr_t redis_addr;      // of the one server or socket
     ngx_str_t redis_user;
     std::string* redis_password;  // from entitle_redis_password_file, or null
     ngx_msec_t redis_connect_timeout;
     ngx_msec_t redis_timeout;
-    Redis* worker_redis;        // made in init_process, one per worker
+    Redis* worker_redis;        // made at the worker's first use of it
 };
 
 struct ServerConf {
@@ -85,17 +92,19 @@ struct ServerConf {
     ngx_str_t prefix;
     Keys* keys;                 // of prefix and mode, made when merged
     std::vector<UserFrom>* user_from;
-    GrantMap* grants;           // null: no entitle_grant here or above
+    GrantMap* grants;           // empty: no entitle_grant here or above
     time_t grace;
     time_t past_due_grace;
     time_t provisional;         // 0: off
     ngx_uint_t refund_revokes;  // 1 revoke, 0 keep
     ngx_uint_t dispute_revokes;
     Policy* policy;             // of the five above, made when merged
+    std::vector<std::string>* raw_session_keys;
     SessionKeys* session_keys;  // null: no entitle_session_key_file
     ClientReference* reference;  // likewise
     CookieOptions* cookie;
     std::string* audience;      // of the session token: prefix and mode
+    Where user_from_where;
 };
 
 enum class GateMode { off, optional, on };
@@ -119,17 +128,22 @@ struct ReauthUser {
 struct LocationConf {
     // webhook
     ngx_uint_t webhook;               // 0 none, 1 test, 2 live; never inherited
+    Where webhook_where;
+    Keys* webhook_keys;               // of the prefix and this webhook's mode
     std::vector<HmacSha256>* webhook_secrets;
     time_t webhook_tolerance;
     std::vector<std::string>* webhook_accounts;
 
-    // gate
+    // gate: inherited like anything else, but never looked at where `webhook`
+    // is set: the access phase does not call gate_handler there
     ngx_uint_t gate;                  // NGX_CONF_UNSET_UINT or GateMode
+    Where gate_where;
     std::vector<RequireLine>* require;
     std::vector<Carrier>* session_bind;
     time_t session_lifetime;
     time_t session_recheck;
     ngx_str_t reauth;                 // URI; len 0: none
+    Where reauth_where;
     ReauthUser* reauth_user;
     ngx_http_complex_value_t* login_url;
     ngx_flag_t problem_json;
@@ -174,8 +188,9 @@ struct RedisExchange {
     void* pending = nullptr;  // the client's own
 };
 
-// On the worker's shared, pipelined connection. NGX_ERROR: nothing was queued
-// and `done` will not come (Redis is known to be down, or no memory).
+// On the worker's shared, pipelined connection: for reads only, since what a
+// lost connection left unanswered is sent once more. NGX_ERROR: nothing was
+// queued and `done` will not come (Redis is known to be down, or no memory).
 ngx_int_t redis_send(MainConf* conf, RedisExchange* exchange) noexcept;
 // The caller goes away: its reply is dropped when it comes.
 void redis_cancel(RedisExchange* exchange) noexcept;
@@ -187,6 +202,7 @@ struct RedisLease {
     void (*acquired)(RedisLease* lease, RedisStatus status) noexcept = nullptr;
     void* data = nullptr;
     void* connection = nullptr;  // the client's own
+    void* client = nullptr;      // the client's own
 };
 ngx_int_t redis_acquire(MainConf* conf, RedisLease* lease) noexcept;
 ngx_int_t redis_lease_send(RedisLease* lease, RedisExchange* exchange) noexcept;
@@ -202,10 +218,13 @@ ngx_int_t strip_handler(ngx_http_request_t* r) noexcept;    // post read phase
 ngx_int_t add_variables(ngx_conf_t* cf) noexcept;           // gate + webhook
 ngx_int_t filter_init(ngx_conf_t* cf) noexcept;             // header filter
 
-// Webhook variables, set by webhook_handler in its context.
+// Webhook variables; len 0 where nothing is known.
 struct WebhookVars {
     ngx_str_t event_id, event_type, customer, outcome;
 };
+// Of this request, also while it is logged; null where webhook_handler never
+// ran.
+const WebhookVars* webhook_vars(ngx_http_request_t* r) noexcept;
 
 // Sends a whole answer from the module itself (JSON of webhooks, problem JSON)
 // and returns what the handler must return. Never runs error_page.

@@ -1,0 +1,59 @@
+// Where nginx versions differ, from 1.22 to the newest, angie and freenginx.
+// Forks backport without changing nginx_version, so what can be asked of the
+// compiler is asked of the compiler: each `requires` below tests the headers
+// that are really there.
+#pragma once
+
+#if (nginx_version < 1022000)
+#error entitle needs nginx 1.22 or newer
+#endif
+
+namespace entitle::ngx::compat {
+
+// Calls f(ngx_str_t) for each Cookie header line of the request, in order:
+// an array before 1.23.0, since then a list linked by `next`.
+template <class Request, class F>
+void
+each_cookie_line(Request* r, F f)
+{
+    if constexpr (requires { r->headers_in.cookie; }) {
+        for (auto* line = r->headers_in.cookie; line != nullptr;
+             line = line->next)
+        {
+            f(line->value);
+        }
+
+    } else {
+        auto** lines =
+            static_cast<ngx_table_elt_t**>(r->headers_in.cookies.elts);
+        for (ngx_uint_t i = 0; i < r->headers_in.cookies.nelts; i++) {
+            f(lines[i]->value);
+        }
+    }
+}
+
+// A header just pushed onto a list stands alone: since 1.23.0 `next` must say
+// so.
+template <class Header>
+void
+unlink_header(Header* header)
+{
+    if constexpr (requires { header->next; }) {
+        header->next = nullptr;
+    }
+}
+
+// Since 1.25.4 a request that was terminated while something blocked its end
+// says so; resuming it would use what is gone.
+template <class Request>
+bool
+terminated(Request* r)
+{
+    if constexpr (requires { r->main->terminated; }) {
+        return r->main->terminated;
+    } else {
+        return false;
+    }
+}
+
+}  // namespace entitle::ngx::compat
