@@ -1,0 +1,381 @@
+package Test::Entitle;
+
+# End-to-end tests: a real nginx with the module, a real Redis, real sockets,
+# in a temporary directory, on ports that are free when the test starts.
+#
+#   use Test::Entitle;
+#
+#   my $site = Test::Entitle->new;
+#   $site->redis;                              # starts a private redis-server
+#   $site->start(<<'EOF');                     # what stands in http { }
+#   entitle_redis redis://127.0.0.1:%%REDIS%%;
+#   server {
+#       listen 127.0.0.1:%%PORT%%;
+#       location = /webhook {
+#           entitle_webhook test;
+#           entitle_webhook_secret_file %%SECRET%%;
+#       }
+#   }
+#   EOF
+#   is $site->webhook(event_json('invoice.paid'))->status, 200;
+#   done_testing;
+#
+# done_testing stops everything and adds what every test must show: error.log
+# exists and is not empty, and holds no [alert], no [emerg], no worker that
+# exited on a signal, no sanitizer or valgrind report, and no [error] or [crit]
+# the test has not announced with expect_log.
+#
+# In a configuration %%PORT%%, %%PORT2%% ... are free ports, %%REDIS%% and
+# %%REDIS_SOCKET%% where Redis listens, %%DIR%% the directory, %%SECRET%% a file
+# with the secret Test::Entitle::Stripe signs with, %%KEY%% a session key file.
+#
+# Environment: ENTITLE_TEST_NGINX, ENTITLE_TEST_MODULE (other binaries),
+# ENTITLE_VALGRIND=1, ENTITLE_TEST_DEBUG=1 (error_log at debug),
+# ENTITLE_TEST_LEAVE=1 (keep the directory and say where).
+
+use strict;
+use warnings;
+
+use Carp qw(croak);
+use Cwd qw(abs_path);
+use Exporter qw(import);
+use File::Basename qw(dirname);
+use File::Temp ();
+use Test::More import => ['!done_testing'];
+use Time::HiRes ();
+
+use Test::Entitle::Http;
+use Test::Entitle::Process qw(free_port wait_until);
+use Test::Entitle::Redis;
+use Test::Entitle::Stripe qw(event_json fixture fixture_files scenario signature);
+
+our @EXPORT = (
+    qw(done_testing event_json fixture fixture_files scenario signature
+        wait_until free_port),
+    grep { $_ ne 'done_testing' } @Test::More::EXPORT,
+);
+
+our $ROOT = abs_path(dirname(__FILE__) . '/../../..');
+
+my $NGINX  = $ENV{ENTITLE_TEST_NGINX}  // '/usr/sbin/nginx';
+my $MODULE = $ENV{ENTITLE_TEST_MODULE} // "$ROOT/build/ngx_http_entitle_module.so";
+
+my @sites;
+
+# A test that hangs is a failure, and leaves nothing running.
+$SIG{$_} = sub { die "stopped by SIG$_[0]\n" } for qw(INT TERM HUP);
+$SIG{ALRM} = sub { die "the test took too long\n" };
+alarm($ENV{ENTITLE_VALGRIND} ? 900 : 180);
+
+# new(workers => 1, main => 'more of the main context',
+#     modules => ['/other/module.so', ...] loaded before ours)
+sub new {
+    my ($class, %args) = @_;
+    my $dir = File::Temp->newdir('entitle-XXXXXXXX', TMPDIR => 1,
+        CLEANUP => !$ENV{ENTITLE_TEST_LEAVE});
+    chmod 0755, "$dir";
+    my $self = bless {
+        temp     => $dir,
+        dir      => "$dir",
+        ports    => {},
+        workers  => $args{workers} // 1,
+        main     => $args{main} // '',
+        modules  => $args{modules} // [],
+        expected => [],
+        owner    => $$,
+    }, $class;
+    mkdir "$dir/$_" for qw(html logs temp);
+    diag("files stay in $dir") if $ENV{ENTITLE_TEST_LEAVE};
+    push @sites, $self;
+    return $self;
+}
+
+sub dir  { $_[0]{dir} }
+sub port { my ($self, $n) = @_; return $self->{ports}{ $n // '' } //= free_port() }
+
+sub write_file {
+    my ($self, $name, $content, $mode) = @_;
+    my $path = "$self->{dir}/$name";
+    mkdir dirname($path);
+    open my $out, '>:raw', $path or croak "$path: $!";
+    print $out $content;
+    close $out or croak "$path: $!";
+    chmod $mode // 0644, $path;
+    return $path;
+}
+
+sub read_file {
+    my ($self, $name) = @_;
+    open my $in, '<:raw', "$self->{dir}/$name" or return '';
+    local $/;
+    return scalar(<$in>) // '';
+}
+
+# The private Redis; the first call starts it.
+sub redis {
+    my ($self, %args) = @_;
+    return $self->{redis} //= Test::Entitle::Redis->new(
+        dir => "$self->{dir}/redis", port => $self->port('REDIS'), %args);
+}
+
+# --- nginx -------------------------------------------------------------------
+
+sub _expand {
+    my ($self, $text) = @_;
+    my %words = (
+        DIR          => sub { $self->{dir} },
+        REDIS        => sub { $self->port('REDIS') },
+        REDIS_SOCKET => sub { "$self->{dir}/redis/redis.sock" },
+        SECRET       => sub {
+            $self->write_file('secret', "$Test::Entitle::Stripe::SECRET\n");
+        },
+        KEY => sub { $self->write_file('key', "0123456789abcdef" x 4 . "\n") },
+    );
+    $text =~ s/%%PORT(\d*)%%/$self->port($1)/ge;
+    $text =~ s/%%([A-Z_]+)%%/($words{$1} or croak "%%$1%%?")->()/ge;
+    return $text;
+}
+
+# The whole nginx.conf; `http` is what stands in http { }, undef: no http { }.
+sub configuration {
+    my ($self, $http) = @_;
+    my $level = $ENV{ENTITLE_TEST_DEBUG} ? 'debug' : 'info';
+    my $main  = join '', map { "load_module $_;\n" } @{ $self->{modules} }, $MODULE;
+    $main .= "user root;\n" if $> == 0;
+    $main .= "env $_;\n" for qw(LD_PRELOAD ASAN_OPTIONS UBSAN_OPTIONS);
+    $main .= $self->{main};
+    if (defined $http) {
+        my $temp = join '', map { "    ${_}_temp_path %%DIR%%/temp/$_;\n" }
+            qw(client_body proxy fastcgi uwsgi scgi);
+        $http = <<"EOF" . $http . "}\n";
+http {
+$temp    access_log %%DIR%%/logs/access.log;
+    root %%DIR%%/html;
+    default_type text/plain;
+EOF
+    }
+    return $self->_expand(<<"EOF" . ($http // ''));
+daemon off;
+pid %%DIR%%/nginx.pid;
+error_log %%DIR%%/logs/error.log $level;
+worker_processes $self->{workers};
+${main}events {
+    worker_connections 1024;
+}
+EOF
+}
+
+sub _command {
+    my ($self, @options) = @_;
+    my @command = ($NGINX, '-p', "$self->{dir}/", '-e',
+        "$self->{dir}/logs/error.log", '-c', "$self->{dir}/nginx.conf", @options);
+    unshift @command, 'valgrind', '-q', '--error-exitcode=99',
+        "--suppressions=$ROOT/t/valgrind.suppressions",
+        "--log-file=$self->{dir}/valgrind.%p"
+        if $ENV{ENTITLE_VALGRIND} && !@options;
+    return @command;
+}
+
+# A module built with sanitizers needs their run time before all else.
+sub _preload_sanitizers {
+    my @needed = qx(readelf -d $MODULE 2>/dev/null) =~ /\[(lib[au]b?san\.so[^\]]*)\]/g;
+    my ($asan) = qx(readelf -d $MODULE 2>/dev/null) =~ /\[(libasan\.so[^\]]*)\]/;
+    return if !$asan;
+    $ENV{LD_PRELOAD} = $asan;
+    $ENV{ASAN_OPTIONS} //= 'detect_leaks=0:abort_on_error=0';
+    $ENV{UBSAN_OPTIONS} //= 'print_stacktrace=1';
+}
+
+# Starts nginx and waits until it takes connections on the first port named.
+sub start {
+    my ($self, $http) = @_;
+    $self->write_file('nginx.conf', $self->configuration($http));
+    return $self->run;
+}
+
+# Starts it (again) with the nginx.conf that is there.
+sub run {
+    my ($self) = @_;
+    local %ENV = %ENV;
+    _preload_sanitizers();
+    my ($port) = $self->read_file('nginx.conf') =~ /listen\s+(?:127\.0\.0\.1:)?(\d+)/;
+    $self->{nginx} = Test::Entitle::Process->new(
+        command => [$self->_command], output => "$self->{dir}/logs/stderr");
+    wait_until(sub {
+        return 1 if !$self->{nginx}->running;
+        return -s "$self->{dir}/nginx.pid" if !$port;
+        return IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port);
+    });
+    croak "nginx did not start:\n" . $self->read_file('logs/stderr')
+        . $self->log if !$self->{nginx}->running;
+    return $self;
+}
+
+# nginx -t on a configuration: (whether it was accepted, what it said).
+sub config_test {
+    my ($self, $http) = @_;
+    local %ENV = %ENV;
+    _preload_sanitizers();
+    $self->write_file('nginx.conf', $self->configuration($http));
+    my $output = "$self->{dir}/logs/config-test";
+    unlink $output;
+    my $test = Test::Entitle::Process->new(output => $output,
+        command => [$NGINX, '-t', '-p', "$self->{dir}/", '-e', 'stderr',
+            '-c', "$self->{dir}/nginx.conf"]);
+    wait_until(sub { !$test->running }) or croak 'nginx -t hangs';
+    return ($test->status == 0, $self->read_file('logs/config-test'));
+}
+
+sub nginx { $_[0]{nginx} }
+
+# Workers of the running nginx, without those that are shutting down.
+sub worker_pids {
+    my ($self) = @_;
+    my @pids;
+    for my $stat (glob '/proc/[0-9]*/stat') {
+        open my $in, '<', $stat or next;
+        my ($pid, $parent) = (<$in> // '') =~ /^(\d+) \(.*\) \S (\d+)/ or next;
+        next if $parent != $self->{nginx}->pid;
+        open my $title, '<', "/proc/$pid/cmdline" or next;
+        push @pids, $pid if (<$title> // '') =~ /worker process(?! is shutting)/;
+    }
+    return @pids;
+}
+
+# SIGHUP, and waits until the new workers are the ones that take connections.
+sub reload {
+    my ($self, $http) = @_;
+    $self->write_file('nginx.conf', $self->configuration($http)) if defined $http;
+    my %old = map { $_ => 1 } $self->worker_pids;
+    $self->{nginx}->signal('HUP');
+    wait_until(sub {
+        my @new = $self->worker_pids;
+        @new >= $self->{workers} && !grep { $old{$_} } @new;
+    }) or croak 'nginx did not reload: ' . $self->log;
+    return keys %old;
+}
+
+sub log { $_[0]->read_file('logs/error.log') }
+
+# Waits for a line in error.log.
+sub wait_for_log {
+    my ($self, $pattern, $seconds) = @_;
+    return wait_until(sub { $self->log =~ $pattern }, $seconds);
+}
+
+# Lines at [error] or [crit] that this test is about; each must come up.
+sub expect_log { my ($self, @patterns) = @_; push @{ $self->{expected} }, @patterns }
+
+# For tests that kill a worker: these [alert] lines, too, are what is expected.
+sub expect_alert { my ($self, @patterns) = @_; push @{ $self->{alerts} }, @patterns }
+
+# --- requests ----------------------------------------------------------------
+
+sub connect {
+    my ($self, %args) = @_;
+    return Test::Entitle::Http->new(port => $self->port, %args);
+}
+
+# One request on its own connection; see Test::Entitle::Http::format.
+sub request {
+    my ($self, %r) = @_;
+    return $self->connect(port => $r{port} // $self->port)->request(close => 1, %r);
+}
+
+sub get {
+    my ($self, $uri, @headers) = @_;
+    return $self->request(uri => $uri, headers => \@headers);
+}
+
+sub browser {
+    my ($self, %args) = @_;
+    return Test::Entitle::Http::Browser->new(port => $self->port, %args);
+}
+
+# POSTs an event as Stripe does. uri (/webhook), headers (more of them),
+# signature (the whole header; undef: none), secret, time; the rest is for
+# Test::Entitle::Http.
+sub webhook {
+    my ($self, $body, %o) = @_;
+    return $self->request($self->webhook_request($body, %o));
+}
+
+sub webhook_request {
+    my ($self, $body, %o) = @_;
+    my %sign;
+    for (qw(secret time scheme)) { $sign{$_} = delete $o{$_} if exists $o{$_} }
+    my $header = exists $o{signature} ? delete $o{signature} : signature($body, %sign);
+    my @headers = ('Content-Type' => 'application/json; charset=utf-8',
+        'User-Agent' => 'Stripe/1.0 (+https://stripe.com/docs/webhooks)',
+        defined $header ? ('Stripe-Signature' => $header) : (),
+        @{ delete $o{headers} // [] });
+    return (method => 'POST', uri => '/webhook', headers => \@headers,
+        ($o{chunks} ? () : (body => $body)), %o);
+}
+
+# --- the end -----------------------------------------------------------------
+
+sub _log_problems {
+    my ($self) = @_;
+    my @problems;
+    my %seen;
+    for my $line (split /\n/, $self->log) {
+        my ($level) = $line =~ m{^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d \[(\w+)\]};
+        if (!defined $level) {
+            push @problems, $line if $line =~ /Sanitizer|runtime error:/;
+            next;
+        }
+        my ($expected) = grep { $line =~ $_ } @{ $self->{alerts} // [] };
+        next if defined $expected;
+        if ($line =~ /exited on signal/ || $level =~ /^(?:alert|emerg)$/) {
+            push @problems, $line;
+        } elsif ($level =~ /^(?:error|crit)$/) {
+            my @matching = grep { $line =~ $_ } @{ $self->{expected} };
+            $seen{$_} = 1 for @matching;
+            push @problems, $line if !@matching;
+        }
+    }
+    push @problems, map { "never logged: $_" }
+        grep { !$seen{$_} } @{ $self->{expected} };
+    push @problems, $self->read_file('logs/stderr') =~ /^.*(?:Sanitizer|runtime error:).*$/mg;
+    for my $report (glob "$self->{dir}/valgrind.*") {
+        open my $in, '<', $report or next;
+        local $/;
+        push @problems, "$report: " . <$in> if -s $report;
+    }
+    return @problems;
+}
+
+# Stops nginx and Redis and shows that the log is clean. done_testing calls it.
+sub finish {
+    my ($self) = @_;
+    return if $self->{finished}++ || $self->{owner} != $$;
+    if ($self->{nginx}) {
+        ok($self->{nginx}->stop('QUIT'), 'nginx stops gracefully');
+        ok(-s "$self->{dir}/logs/error.log",
+            'error.log is there and not empty');
+        my @problems = $self->_log_problems;
+        is(join("\n", @problems), '', 'error.log holds nothing unexpected');
+    }
+    $self->{redis}->stop if $self->{redis};
+}
+
+sub done_testing {
+    $_->finish for @sites;
+    Test::More::done_testing();
+}
+
+# After a die in the middle: nothing stays behind.
+END {
+    my $status = $?;
+    for my $site (grep { $_->{owner} == $$ && !$_->{finished} } @sites) {
+        diag("error.log of the test that stopped:\n" . $site->log)
+            if $site->{nginx};
+        $site->{nginx}->stop('TERM', 3) if $site->{nginx};
+        $site->{redis}->stop if $site->{redis};
+    }
+    @sites = ();
+    $? = $status;
+}
+
+1;
