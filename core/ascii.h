@@ -1,0 +1,26 @@
+// Header fields compare without case and regardless of the process' locale.
+#pragma once
+
+#include <algorithm>
+#include <string_view>
+
+namespace entitle {
+
+inline char ascii_lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + ('a' - 'A')) : c;
+}
+
+inline bool equal_ignoring_case(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
+    return ascii_lower(x) == ascii_lower(y);
+  });
+}
+
+// Optional white space of RFC 9110 section 5.6.3.
+inline std::string_view trim_ows(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+}  // namespace entitle

@@ -1,0 +1,21 @@
+// Cache-Control of a gated answer (RFC 9111 section 5.2.2): what one user may
+// see must not be kept by a cache that serves many.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace entitle {
+
+// The value for an answer that was let through, given every Cache-Control line
+// the answer has so far: `private` with all that does not contradict it
+// (`public`, `s-maxage` and `proxy-revalidate` are for shared caches and go).
+// An answer that says `no-store` keeps its own words.
+std::string at_least_private(std::span<const std::string_view> lines);
+
+// Names of headers that some shared caches obey before Cache-Control:
+// Surrogate-Control and RFC 9213's CDN-Cache-Control with its vendors' forms.
+bool is_targeted_cache_control(std::string_view header_name);
+
+}  // namespace entitle
