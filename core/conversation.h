@@ -10,6 +10,12 @@
 //
 // A Conversation may be destroyed at any moment (client gone, Redis gone):
 // what Redis was told stays told, and the protocol's next delivery finishes it.
+//
+// Inside a Conversation, what is awaited is a named local, never a temporary
+// (g++ 12 destroys some temporaries of co_await expressions twice):
+//
+//   Exchange ask(Step{key, {{"HGETALL", key}}});
+//   std::vector<Reply> replies = co_await ask;
 #pragma once
 
 #include <chrono>
@@ -47,6 +53,10 @@ struct PromiseBase {
   std::coroutine_handle<> caller;
   std::exception_ptr error;
 
+  PromiseBase() = default;
+  PromiseBase(const PromiseBase&) = delete;
+  PromiseBase& operator=(const PromiseBase&) = delete;
+
   struct FinalAwaiter {
     bool await_ready() noexcept { return false; }
     template <class P>
@@ -64,25 +74,31 @@ struct PromiseBase {
 
 }  // namespace detail
 
-// `co_await exchange(step)` inside a Conversation gives the step's replies,
-// one per command, in order.
-struct Exchange {
-  const Step& step;
-  std::vector<Reply> replies;
-  bool await_ready() { return false; }
+// Awaited inside a Conversation, gives the step's replies, one per command, in
+// order.
+class Exchange {
+ public:
+  explicit Exchange(Step step) : step_(std::move(step)) {}
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
+
+  bool await_ready() const noexcept { return false; }
   template <class P>
-  void await_suspend(std::coroutine_handle<P> h) {
+  void await_suspend(std::coroutine_handle<P> h) noexcept {
     detail::Channel* channel = h.promise().channel;
-    channel->step = &step;
-    channel->replies = &replies;
+    channel->step = &step_;
+    channel->replies = &replies_;
     channel->innermost = h;
   }
-  std::vector<Reply> await_resume() { return std::move(replies); }
+  std::vector<Reply> await_resume() { return std::move(replies_); }
+
+ private:
+  Step step_;
+  std::vector<Reply> replies_;
 };
-inline Exchange exchange(const Step& step) { return Exchange{step, {}}; }
 
 template <class T>
-class Conversation {
+class [[nodiscard]] Conversation {
  public:
   struct promise_type : detail::PromiseBase {
     std::optional<T> value;
@@ -94,16 +110,19 @@ class Conversation {
   };
 
   Conversation(Conversation&& other) noexcept
-      : handle_(std::exchange(other.handle_, nullptr)) {}
+      : handle_(std::exchange(other.handle_, nullptr)),
+        started_(other.started_) {}
   Conversation& operator=(Conversation&& other) noexcept {
     std::swap(handle_, other.handle_);
+    std::swap(started_, other.started_);
     return *this;
   }
   ~Conversation() {
     if (handle_) handle_.destroy();
   }
 
-  // The step to send now, or null when the conversation is over.
+  // The step to send now, or null when the conversation is over. The step
+  // stays where it is until resume().
   const Step* next() {
     if (!started_) {
       started_ = true;
@@ -127,9 +146,10 @@ class Conversation {
   }
 
   // Awaiting a conversation inside another runs it on the same channel.
-  bool await_ready() { return false; }
+  bool await_ready() const noexcept { return false; }
   template <class P>
-  std::coroutine_handle<> await_suspend(std::coroutine_handle<P> caller) {
+  std::coroutine_handle<> await_suspend(
+      std::coroutine_handle<P> caller) noexcept {
     handle_.promise().caller = caller;
     handle_.promise().channel = caller.promise().channel;
     return handle_;

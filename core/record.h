@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/facts.h"
@@ -19,13 +20,15 @@ namespace entitle {
 class Keys {
  public:
   Keys(std::string_view prefix, Mode mode);
-  std::string record(const User& user) const;      // {u:<user>}
-  std::string log(const User& user) const;         // {u:<user>}:log
-  std::string place(std::string_view id) const;    // {p:<id>}
+  std::string record(const User& user) const;    // {u:<user>}
+  std::string log(const User& user) const;       // {u:<user>}:log
+  std::string place(std::string_view id) const;  // {p:<id>}
   std::string event(std::string_view id) const;
   std::string email(std::string_view lower_case) const;
   std::string parked() const;
   std::string webhook() const;
+  // Where something unreadable is kept, in the same Cluster slot.
+  static std::string quarantine(std::string_view key);
 
  private:
   std::string base_;
@@ -35,6 +38,9 @@ struct PlaceMark {  // field place:<id> of a record
   std::int64_t epoch = 0;
   bool live = false;  // gone: its facts were moved elsewhere at this epoch
   bool operator==(const PlaceMark&) const = default;
+
+  std::string encode() const;  // "3 live", "3 gone"
+  static std::optional<PlaceMark> decode(std::string_view text);
 };
 
 struct Record {
@@ -51,20 +57,42 @@ struct Record {
 };
 
 struct Place {
+  static constexpr std::size_t kMaxClaims = 8;  // of each: users, places
+
   bool exists = false;
-  std::vector<Claim> claims;  // newest per kind and target, the 8 greatest
+  std::vector<Claim> claims;  // greatest first; see add()
   std::int64_t epoch = 0;
   std::set<std::string> holders;  // "u:<user>": records that may hold its facts
   std::optional<std::string> to;  // settled: where facts go
   Sources sources;                // waiting
+  // Passed on to every place in forwards() already, and kept for one that may
+  // become known later.
+  Sources passed_on;
 
-  // True when anything changed.
+  // Keeps the newest claim of each (kind, target); of those the greatest by
+  // (rank, created, event, kind, target), kMaxClaims that name a user and
+  // kMaxClaims that name a place. Any order of the same claims ends in the
+  // same claims. True when anything changed.
   bool add(const Claim& claim);
-  // Whose this place is: a pure function of the claims. "u:<user>" or
-  // "p:<place>"; null: nobody's yet.
+  // Whose this place is: a pure function of the claims. "p:<place>" when it
+  // is known to be part of another place, whoever else claims it (its claims
+  // are passed on as well, so they count there); else "u:<user>"; null:
+  // nobody's yet.
   std::optional<std::string> owner() const;
+  // Every place this one is part of; the greatest (see may_forward) first.
+  std::vector<std::string> forwards() const;
+  // Facts go straight to `to`: nothing waits, nobody else may hold any.
+  bool settled() const;
 
   static std::optional<Place> decode(const Reply& hgetall);
 };
+
+// What belongs to what at Stripe never changes and never runs in circles:
+// charge -> payment intent -> session -> customer, each inside one account. A
+// claim that says anything else is not taken.
+bool may_forward(std::string_view from, std::string_view to);
+
+// A customer's place stays for ever; any other's expires (docs/redis.md).
+bool is_customer(std::string_view place);
 
 }  // namespace entitle

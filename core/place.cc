@@ -1,0 +1,155 @@
+#include <algorithm>
+#include <tuple>
+
+#include "core/claims.h"
+#include "core/fields.h"
+#include "core/record.h"
+
+namespace entitle {
+namespace {
+
+auto weight(const Claim& claim) {
+  return std::make_tuple(rank(claim.kind), claim.created,
+                         std::string_view(claim.event), claim.kind,
+                         std::string_view(claim.target));
+}
+
+bool names_place(const Claim& claim) {
+  return claim.kind == ClaimKind::forward;
+}
+
+// How much of a customer a Stripe id stands for. Old accounts chose their
+// customers' ids, so what is nothing else is a customer.
+constexpr int kCustomer = 4;
+
+int level(std::string_view id) {
+  if (id.starts_with("cs_")) return 3;
+  if (id.starts_with("pi_")) return 2;
+  if (id.starts_with("ch_") || id.starts_with("py_")) return 1;
+  return kCustomer;
+}
+
+// "acct_1/cus_2" is "cus_2" of account "acct_1".
+std::pair<std::string_view, std::string_view> split_account(
+    std::string_view id) {
+  std::size_t slash = id.rfind('/');
+  if (slash == std::string_view::npos) return {std::string_view(), id};
+  return {id.substr(0, slash), id.substr(slash + 1)};
+}
+
+// Drops the least of those that name a user, or of those that name a place,
+// when there are too many.
+void bound(std::vector<Claim>& claims) {
+  std::size_t users = 0;
+  std::size_t places = 0;
+  std::erase_if(claims, [&](const Claim& claim) {
+    std::size_t& count = names_place(claim) ? places : users;
+    return ++count > Place::kMaxClaims;
+  });
+}
+
+bool read_source(Sources& sources, std::string_view id,
+                 const std::string& text) {
+  std::optional<Source> source = Source::decode(text);
+  if (!source) return false;
+  sources.insert_or_assign(std::string(id), *std::move(source));
+  return true;
+}
+
+template <class T>
+bool keep(std::optional<T> value, T& field) {
+  if (!value) return false;
+  field = *std::move(value);
+  return true;
+}
+
+bool read_to(Place& place, const std::string& text) {
+  place.to = decode_target(text);
+  return place.to.has_value();
+}
+
+bool read_field(Place& place, std::string_view name, const std::string& text) {
+  if (name.starts_with("source:")) {
+    return read_source(place.sources, name.substr(7), text);
+  }
+  if (name.starts_with("passed_on:")) {
+    return read_source(place.passed_on, name.substr(10), text);
+  }
+  if (name == "claims") return keep(decode_claims(text), place.claims);
+  if (name == "holders") return keep(decode_holders(text), place.holders);
+  if (name == "epoch") return read_integer(text, place.epoch);
+  if (name == "to") return read_to(place, text);
+  return true;
+}
+
+}  // namespace
+
+bool may_forward(std::string_view from, std::string_view to) {
+  auto [from_account, from_id] = split_account(from);
+  auto [to_account, to_id] = split_account(to);
+  return from_account == to_account && level(from_id) < level(to_id);
+}
+
+bool is_customer(std::string_view place) {
+  return level(split_account(place).second) == kCustomer;
+}
+
+bool Place::add(const Claim& claim) {
+  std::vector<Claim> next = claims;
+  auto same = std::find_if(next.begin(), next.end(), [&](const Claim& known) {
+    return known.kind == claim.kind && known.target == claim.target;
+  });
+  if (same == next.end()) {
+    next.push_back(claim);
+  } else if (weight(*same) < weight(claim)) {
+    *same = claim;
+  }
+  std::sort(next.begin(), next.end(), [](const Claim& a, const Claim& b) {
+    return weight(a) > weight(b);
+  });
+  bound(next);
+  if (next == claims) return false;
+  claims = std::move(next);
+  return true;
+}
+
+std::vector<std::string> Place::forwards() const {
+  std::vector<std::string> targets;
+  for (const Claim& claim : claims) {
+    if (names_place(claim)) targets.emplace_back(place_of(claim.target));
+  }
+  std::sort(targets.begin(), targets.end(),
+            [](const std::string& a, const std::string& b) {
+              int level_a = level(split_account(a).second);
+              int level_b = level(split_account(b).second);
+              return std::tie(level_a, a) > std::tie(level_b, b);
+            });
+  return targets;
+}
+
+std::optional<std::string> Place::owner() const {
+  std::vector<std::string> targets = forwards();
+  if (!targets.empty()) return "p:" + targets.front();
+  if (claims.empty()) return std::nullopt;
+  return claims.front().target;
+}
+
+bool Place::settled() const {
+  std::optional<std::string> whose = owner();
+  if (!whose || to != whose || !sources.empty()) return false;
+  if (!user_of(*whose)) return holders.empty();
+  return holders.size() == 1 && *holders.begin() == *whose;
+}
+
+std::optional<Place> Place::decode(const Reply& hgetall) {
+  Place place;
+  bool read = each_field(
+      hgetall, [&](const std::string& field, const std::string& text) {
+        return read_field(place, field, text);
+      });
+  if (!read) return std::nullopt;
+  place.exists = !hgetall.elements.empty();
+  return place;
+}
+
+}  // namespace entitle
