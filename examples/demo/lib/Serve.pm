@@ -1,0 +1,86 @@
+package Serve;
+
+# The smallest web server that will do: one request at a time, for the demo.
+
+use strict;
+use warnings;
+
+use IO::Socket::INET;
+
+# Calls $handler->($method, $path, \%form, \%cookies) for each request; it gives
+# the status, a reference to a list of headers, and the body.
+sub run {
+    my ($port, $handler) = @_;
+    my $listener = IO::Socket::INET->new(
+        LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 16, ReuseAddr => 1,
+    ) or die "port $port: $!\n";
+    $SIG{PIPE} = 'IGNORE';
+    while (1) {
+        my $client = $listener->accept or next;
+        serve($client, $handler);
+        close $client;
+    }
+}
+
+sub serve {
+    my ($client, $handler) = @_;
+    local $SIG{ALRM} = sub { close $client };
+    alarm 5;
+    my ($method, $target) = (<$client> // '') =~ /^(\w+) (\S+)/ or return;
+    my %header;
+    while (defined(my $line = <$client>)) {
+        last if $line !~ /^([^:]+):\s*(.*?)\r?\n/;
+        $header{lc $1} = $2;
+    }
+    my $body = '';
+    read $client, $body, $header{'content-length'} if $header{'content-length'};
+    alarm 0;
+
+    my ($path, $query) = split /\?/, $target, 2;
+    my %cookies = map { /^\s*([^=]+)=(.*)/ ? ($1, $2) : () }
+        split /;/, $header{cookie} // '';
+    my ($status, $headers, $text) =
+        $handler->($method, $path, form(join '&', $query // '', $body), \%cookies);
+    my @pairs = @$headers;
+    my $answer = "HTTP/1.1 $status\r\nConnection: close\r\n";
+    while (my ($name, $value) = splice @pairs, 0, 2) {
+        $answer .= "$name: $value\r\n";
+    }
+    $answer .= 'Content-Length: ' . length($text) . "\r\n" if $status !~ /^204/;
+    print $client "$answer\r\n$text";
+}
+
+sub form {
+    my %form;
+    for (split /&/, $_[0]) {
+        my ($name, $value) = map { s/\+/ /gr =~ s/%([0-9A-Fa-f]{2})/chr hex $1/ger }
+            split /=/, $_, 2;
+        $form{$name} = $value if defined $value;
+    }
+    return \%form;
+}
+
+sub escape {
+    my ($text) = @_;
+    my %entity = ('&' => '&amp;', '<' => '&lt;', '>' => '&gt;', '"' => '&quot;');
+    return $text =~ s/([&<>"])/$entity{$1}/gr;
+}
+
+# A page of the site's look.
+sub page {
+    my ($title, $content) = @_;
+    return ('200 OK', ['Content-Type' => 'text/html; charset=utf-8'], <<"EOF");
+<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>$title</title>
+<link rel="stylesheet" href="/style.css">
+<main class="card">
+<h1>$title</h1>
+$content</main>
+</html>
+EOF
+}
+
+1;
