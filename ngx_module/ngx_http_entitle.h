@@ -25,7 +25,6 @@ extern "C" {
 #include "core/redis_address.h"
 #include "core/session.h"
 #include "core/types.h"
-
 #include "ngx_module/ngx_http_entitle_compat.h"
 
 extern "C" {
@@ -37,14 +36,12 @@ namespace entitle::ngx {
 
 // ngx_str_t and std::string_view.
 inline std::string_view
-view(const ngx_str_t& text)
-{
+view(const ngx_str_t& text) {
     return {reinterpret_cast<const char*>(text.data), text.len};
 }
 
 inline ngx_str_t
-str(std::string_view text)
-{
+str(std::string_view text) {
     return {text.size(),
             reinterpret_cast<u_char*>(const_cast<char*>(text.data()))};
 }
@@ -53,8 +50,7 @@ str(std::string_view text)
 // Null when there is no memory. T's constructor may throw.
 template <class T, class... Args>
 T*
-pool_new(ngx_pool_t* pool, Args&&... args)
-{
+pool_new(ngx_pool_t* pool, Args&&... args) {
     ngx_pool_cleanup_t* cleanup = ngx_pool_cleanup_add(pool, sizeof(T));
     if (cleanup == nullptr) {
         return nullptr;
@@ -76,41 +72,51 @@ struct Where {
 };
 
 struct MainConf {
-    ngx_flag_t used;            // some location is gated or takes webhooks
-    ngx_str_t redis;            // as written; for messages
+    ngx_flag_t used;  // some location is gated or takes webhooks
+    ngx_str_t redis;  // as written; for messages
     RedisAddress* redis_address;
-    ngx_addr_t redis_addr;      // of the one server or socket
+    ngx_addr_t redis_addr;  // of the one server or socket
     ngx_str_t redis_user;
     std::string* redis_password;  // from entitle_redis_password_file, or null
     ngx_msec_t redis_connect_timeout;
     ngx_msec_t redis_timeout;
-    Redis* worker_redis;        // made at the worker's first use of it
+    Redis* worker_redis;  // made at the worker's first use of it
 };
 
 struct ServerConf {
-    ngx_uint_t mode;            // NGX_CONF_UNSET_UINT, or Mode as an integer
+    ngx_uint_t mode;  // NGX_CONF_UNSET_UINT, or Mode as an integer
     ngx_str_t prefix;
-    Keys* keys;                 // of prefix and mode, made when merged
+    Keys* keys;  // of prefix and mode, made when merged
     std::vector<UserFrom>* user_from;
-    GrantMap* grants;           // empty: no entitle_grant here or above
+    GrantMap* grants;  // empty: no entitle_grant here or above
     time_t grace;
     time_t past_due_grace;
     time_t provisional;         // 0: off
     ngx_uint_t refund_revokes;  // 1 revoke, 0 keep
     ngx_uint_t dispute_revokes;
-    Policy* policy;             // of the five above, made when merged
+    Policy* policy;  // of the five above, made when merged
     std::vector<std::string>* raw_session_keys;
-    SessionKeys* session_keys;  // null: no entitle_session_key_file
+    SessionKeys* session_keys;   // null: no entitle_session_key_file
     ClientReference* reference;  // likewise
     CookieOptions* cookie;
-    std::string* audience;      // of the session token: prefix and mode
+    std::string* audience;  // of the session token: prefix and mode
     Where user_from_where;
 };
 
 enum class GateMode { off, optional, on };
 
-// One line of entitle_require: alternatives; variables allowed.
-using RequireLine = std::vector<ngx_http_complex_value_t*>;
+// One name of entitle_require. Each variable in it is also kept alone: when
+// any of them is empty the name never matches, whatever stands around it.
+struct RequireName {
+    ngx_http_complex_value_t* value;
+    std::vector<ngx_http_complex_value_t*> variables;
+    operator ngx_http_complex_value_t*() const {
+        return value;
+    }
+};
+
+// One line of entitle_require: alternatives.
+using RequireLine = std::vector<RequireName>;
 
 // `cookie=NAME` or a variable; entitle_session_bind.
 struct Carrier {
@@ -120,29 +126,29 @@ struct Carrier {
 
 struct ReauthUser {
     enum class Kind { header, json, variable } kind;
-    ngx_str_t name;                   // header name or JSON pointer
+    ngx_str_t name;  // header name or JSON pointer
     ngx_int_t variable_index;
-    bool optional;                    // 2xx without it is a guest
+    bool optional;  // 2xx without it is a guest
 };
 
 struct LocationConf {
     // webhook
-    ngx_uint_t webhook;               // 0 none, 1 test, 2 live; never inherited
+    ngx_uint_t webhook;  // 0 none, 1 test, 2 live; never inherited
     Where webhook_where;
-    Keys* webhook_keys;               // of the prefix and this webhook's mode
+    Keys* webhook_keys;  // of the prefix and this webhook's mode
     std::vector<HmacSha256>* webhook_secrets;
     time_t webhook_tolerance;
     std::vector<std::string>* webhook_accounts;
 
     // gate: inherited like anything else, but never looked at where `webhook`
     // is set: the access phase does not call gate_handler there
-    ngx_uint_t gate;                  // NGX_CONF_UNSET_UINT or GateMode
+    ngx_uint_t gate;  // NGX_CONF_UNSET_UINT or GateMode
     Where gate_where;
     std::vector<RequireLine>* require;
     std::vector<Carrier>* session_bind;
     time_t session_lifetime;
     time_t session_recheck;
-    ngx_str_t reauth;                 // URI; len 0: none
+    ngx_str_t reauth;  // URI; len 0: none
     Where reauth_where;
     ReauthUser* reauth_user;
     ngx_http_complex_value_t* login_url;
@@ -151,22 +157,19 @@ struct LocationConf {
 };
 
 inline MainConf*
-main_conf(ngx_http_request_t* r)
-{
+main_conf(ngx_http_request_t* r) {
     return static_cast<MainConf*>(
         ngx_http_get_module_main_conf(r, ngx_http_entitle_module));
 }
 
 inline ServerConf*
-server_conf(ngx_http_request_t* r)
-{
+server_conf(ngx_http_request_t* r) {
     return static_cast<ServerConf*>(
         ngx_http_get_module_srv_conf(r, ngx_http_entitle_module));
 }
 
 inline LocationConf*
-location_conf(ngx_http_request_t* r)
-{
+location_conf(ngx_http_request_t* r) {
     return static_cast<LocationConf*>(
         ngx_http_get_module_loc_conf(r, ngx_http_entitle_module));
 }
@@ -181,7 +184,8 @@ enum class RedisStatus { ok, unavailable, timed_out };
 // `done`, replies has one Reply per command when the status is ok.
 struct RedisExchange {
     std::vector<Command> commands;
-    void (*done)(RedisExchange* exchange, RedisStatus status) noexcept = nullptr;
+    void (*done)(RedisExchange* exchange,
+                 RedisStatus status) noexcept = nullptr;
     void* data = nullptr;
     std::vector<Reply> replies;
 
@@ -229,6 +233,7 @@ const WebhookVars* webhook_vars(ngx_http_request_t* r) noexcept;
 // Sends a whole answer from the module itself (JSON of webhooks, problem JSON)
 // and returns what the handler must return. Never runs error_page.
 ngx_int_t send_json(ngx_http_request_t* r, ngx_uint_t status,
-                    std::string_view content_type, std::string_view body) noexcept;
+                    std::string_view content_type,
+                    std::string_view body) noexcept;
 
 }  // namespace entitle::ngx

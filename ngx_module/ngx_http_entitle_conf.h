@@ -1,0 +1,89 @@
+// Making, filling and merging this module's configuration. A directive is one
+// row of the table in ngx_http_entitle_module.cc; what nginx's own slots cannot
+// read has a setter here. Setters say file, line, value and what is allowed.
+#pragma once
+
+#include "ngx_module/ngx_http_entitle.h"
+
+namespace entitle::ngx {
+
+void* create_main_conf(ngx_conf_t* cf) noexcept;
+char* init_main_conf(ngx_conf_t* cf, void* conf) noexcept;
+void* create_server_conf(ngx_conf_t* cf) noexcept;
+char* merge_server_conf(ngx_conf_t* cf, void* parent, void* child) noexcept;
+void* create_location_conf(ngx_conf_t* cf) noexcept;
+char* merge_location_conf(ngx_conf_t* cf, void* parent, void* child) noexcept;
+
+using Setter = char*(ngx_conf_t* cf, ngx_command_t* command, void* conf);
+
+// What nginx may call: a setter whose exceptions (no memory) end here.
+template <Setter* set>
+char*
+guarded(ngx_conf_t* cf, ngx_command_t* command, void* conf) noexcept {
+    try {
+        return set(cf, command, conf);
+    } catch (const std::exception& error) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\": %s", &command->name,
+                           error.what());
+    }
+    return static_cast<char*>(NGX_CONF_ERROR);
+}
+
+// ngx_http_entitle_webhook_conf.cc
+Setter set_webhook, add_webhook_secret_file, add_webhook_account, set_user_from,
+    add_grant, set_provisional;
+
+// ngx_http_entitle_redis_conf.cc
+Setter set_redis, set_redis_password_file, set_redis_prefix;
+
+// ngx_http_entitle_gate_conf.cc
+Setter set_gate, add_require, add_session_key_file, set_session_cookie,
+    add_session_bind, set_reauth, set_reauth_user, set_login_url;
+
+// nginx's slots, with messages that say what is allowed. The alternatives of
+// set_choice are the ngx_conf_enum_t table in the command's `post`.
+Setter set_seconds, set_positive_seconds, set_positive_msec, set_choice;
+
+// --- for the setters ---------------------------------------------------------
+
+inline std::span<ngx_str_t>
+arguments(ngx_conf_t* cf) {
+    return {static_cast<ngx_str_t*>(cf->args->elts), cf->args->nelts};
+}
+
+inline Where
+where(ngx_conf_t* cf) {
+    return {cf->conf_file->file.name, cf->conf_file->line};
+}
+
+// Logs "invalid value "<value>" in "<directive>": <why>" with file and line.
+char* invalid_value(ngx_conf_t* cf, std::string_view value,
+                    std::string_view why);
+
+// The same level's second use of a directive that takes one value.
+inline char*
+duplicate() {
+    return const_cast<char*>("is duplicate");
+}
+
+// The content of a file named relative to the configuration; null: logged.
+std::optional<std::string> read_conf_file(ngx_conf_t* cf,
+                                          const ngx_str_t& name);
+
+// Null: not valid as a complex value, or no memory; logged.
+ngx_http_complex_value_t* compile_value(ngx_conf_t* cf, ngx_str_t text);
+
+// The list of this level, made at its first use.
+template <class T>
+T&
+own(ngx_conf_t* cf, T*& list) {
+    if (list == nullptr) {
+        list = pool_new<T>(cf->pool);
+        if (list == nullptr) {
+            throw std::bad_alloc();
+        }
+    }
+    return *list;
+}
+
+}  // namespace entitle::ngx

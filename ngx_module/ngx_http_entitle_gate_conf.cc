@@ -1,0 +1,238 @@
+// Directives about the gate: who is let in, how they are recognised, what they
+// are told.
+
+#include "core/secret_file.h"
+#include "ngx_module/ngx_http_entitle_conf.h"
+
+namespace entitle::ngx {
+namespace {
+
+bool
+is_word(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+           (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+// A name as RFC 9110 section 5.6.2 has it (`token`): of headers and cookies.
+bool
+is_token(std::string_view text) {
+    constexpr std::string_view others = "!#$%&'*+-.^`|~";
+    for (char c : text) {
+        if (!is_word(c) && others.find(c) == std::string_view::npos) {
+            return false;
+        }
+    }
+    return !text.empty();
+}
+
+bool
+has_control_bytes_or_comma(std::string_view text) {
+    for (char c : text) {
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f || c == ',') {
+            return true;
+        }
+    }
+    return false;
+}
+
+// The variables of a text as nginx reads them: $name, ${name}, $1.
+std::vector<std::string_view>
+variables_in(std::string_view text) {
+    std::vector<std::string_view> found;
+    for (std::size_t i = 0; i < text.size(); i++) {
+        if (text[i] != '$') {
+            continue;
+        }
+        std::size_t end = i + 1;
+        if (end < text.size() && text[end] == '{') {
+            end = std::min(text.find('}', end), text.size() - 1) + 1;
+        } else if (end < text.size() && text[end] >= '1' && text[end] <= '9') {
+            end++;
+        } else {
+            while (end < text.size() && is_word(text[end])) {
+                end++;
+            }
+        }
+        found.push_back(text.substr(i, end - i));
+        i = end - 1;
+    }
+    return found;
+}
+
+bool
+is_one_variable(std::string_view text) {
+    std::vector<std::string_view> variables = variables_in(text);
+    return variables.size() == 1 && variables[0].size() == text.size() &&
+           text.size() > 1;
+}
+
+ngx_http_complex_value_t&
+compiled(ngx_conf_t* cf, std::string_view text) {
+    ngx_http_complex_value_t* value = compile_value(cf, str(text));
+    if (value == nullptr) {
+        throw std::runtime_error("cannot compile \"" + std::string(text) +
+                                 "\"");
+    }
+    return *value;
+}
+
+void
+use_header(ReauthUser& user, std::string_view name) {
+    user.kind = ReauthUser::Kind::header;
+    user.name = str(name);
+}
+
+}  // namespace
+
+char*
+set_gate(ngx_conf_t* cf, ngx_command_t* command, void* data) {
+    static_cast<LocationConf*>(data)->gate_where = where(cf);
+    return set_choice(cf, command, data);
+}
+
+char*
+add_require(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    auto* conf = static_cast<LocationConf*>(data);
+    if (conf->gate_where.line == 0) {
+        conf->gate_where = where(cf);
+    }
+    RequireLine line;
+    for (const ngx_str_t& argument : arguments(cf).subspan(1)) {
+        std::string_view text = view(argument);
+        if (text.empty() || has_control_bytes_or_comma(text)) {
+            return invalid_value(cf, text,
+                                 "a name that is empty or has commas or "
+                                 "control bytes could never be held");
+        }
+        RequireName name{&compiled(cf, text), {}};
+        for (std::string_view variable : variables_in(text)) {
+            name.variables.push_back(&compiled(cf, variable));
+        }
+        line.push_back(std::move(name));
+    }
+    own(cf, conf->require).push_back(std::move(line));
+    return NGX_CONF_OK;
+}
+
+char*
+add_session_key_file(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    auto* conf = static_cast<ServerConf*>(data);
+    if (conf->raw_session_keys != nullptr) {
+        return duplicate();
+    }
+    const ngx_str_t& file = arguments(cf)[1];
+    std::optional<std::string> content = read_conf_file(cf, file);
+    if (!content) {
+        return static_cast<char*>(NGX_CONF_ERROR);
+    }
+    std::string error;
+    std::optional<std::vector<std::string>> keys =
+        parse_session_keys(*content, error);
+    if (!keys) {
+        return invalid_value(cf, view(file), error);
+    }
+    own(cf, conf->raw_session_keys) = std::move(*keys);
+    return NGX_CONF_OK;
+}
+
+char*
+set_session_cookie(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    auto* conf = static_cast<ServerConf*>(data);
+    if (conf->cookie != nullptr) {
+        return duplicate();
+    }
+    std::vector<std::string_view> words;
+    for (const ngx_str_t& argument : arguments(cf).subspan(1)) {
+        words.push_back(view(argument));
+    }
+    std::string error;
+    std::optional<CookieOptions> options = parse_cookie_options(words, error);
+    if (!options) {
+        return invalid_value(cf, words.front(), error);
+    }
+    own(cf, conf->cookie) = std::move(*options);
+    return NGX_CONF_OK;
+}
+
+char*
+add_session_bind(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    auto* conf = static_cast<LocationConf*>(data);
+    constexpr std::string_view prefix = "cookie=";
+    for (const ngx_str_t& argument : arguments(cf).subspan(1)) {
+        std::string_view text = view(argument);
+        Carrier carrier{};
+        if (text.starts_with(prefix) && is_token(text.substr(prefix.size()))) {
+            carrier.cookie = str(text.substr(prefix.size()));
+        } else if (is_one_variable(text)) {
+            carrier.value = &compiled(cf, text);
+        } else {
+            return invalid_value(cf, text,
+                                 "it must be cookie=NAME or one $variable");
+        }
+        own(cf, conf->session_bind).push_back(carrier);
+    }
+    return NGX_CONF_OK;
+}
+
+char*
+set_reauth(ngx_conf_t* cf, ngx_command_t* command, void* data) {
+    auto* conf = static_cast<LocationConf*>(data);
+    std::string_view uri = view(arguments(cf)[1]);
+    if (!uri.starts_with('/') || uri.find('$') != std::string_view::npos) {
+        return invalid_value(cf, uri,
+                             "it must be a URI of this server that begins with "
+                             "\"/\", without variables");
+    }
+    conf->reauth_where = where(cf);
+    return ngx_conf_set_str_slot(cf, command, data);
+}
+
+char*
+set_reauth_user(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    auto* conf = static_cast<LocationConf*>(data);
+    if (conf->reauth_user != nullptr) {
+        return duplicate();
+    }
+    std::span<ngx_str_t> args = arguments(cf);
+    std::string_view text = view(args[1]);
+    constexpr std::string_view header = "header=";
+    constexpr std::string_view json = "json=";
+
+    ReauthUser& user = own(cf, conf->reauth_user);
+    if (text.starts_with(header) && is_token(text.substr(header.size()))) {
+        use_header(user, text.substr(header.size()));
+    } else if (text.starts_with(json) || text.starts_with('$')) {
+        return invalid_value(cf, text,
+                             "only header=Name is built in this version");
+    } else {
+        return invalid_value(cf, text, "it must be header=Name");
+    }
+    if (args.size() == 3) {
+        if (view(args[2]) != "optional") {
+            return invalid_value(cf, view(args[2]),
+                                 "the only other word is optional");
+        }
+        user.optional = true;
+    }
+    return NGX_CONF_OK;
+}
+
+char*
+set_login_url(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    auto* conf = static_cast<LocationConf*>(data);
+    if (conf->login_url != nullptr) {
+        return duplicate();
+    }
+    std::string_view url = view(arguments(cf)[1]);
+    bool local = url.starts_with('/') && !url.starts_with("//");
+    if (!local && !url.starts_with("https://") && !url.starts_with("http://") &&
+        !url.starts_with('$')) {
+        return invalid_value(cf, url,
+                             "it must begin with /, https://, http:// or a "
+                             "variable");
+    }
+    conf->login_url = &compiled(cf, url);
+    return NGX_CONF_OK;
+}
+
+}  // namespace entitle::ngx

@@ -1,0 +1,220 @@
+// The module as nginx sees it: directives, contexts, handlers' places.
+
+#include "ngx_module/ngx_http_entitle_conf.h"
+#include "ngx_module/ngx_http_entitle_redis.h"
+
+namespace entitle::ngx {
+namespace {
+
+ngx_int_t init_handlers(ngx_conf_t* cf) noexcept;
+void exit_process(ngx_cycle_t* cycle) noexcept;
+
+ngx_conf_enum_t modes[] = {
+    {ngx_string("live"), static_cast<ngx_uint_t>(Mode::live)},
+    {ngx_string("test"), static_cast<ngx_uint_t>(Mode::test)},
+    {ngx_null_string, 0},
+};
+
+ngx_conf_enum_t gate_modes[] = {
+    {ngx_string("on"), static_cast<ngx_uint_t>(GateMode::on)},
+    {ngx_string("optional"), static_cast<ngx_uint_t>(GateMode::optional)},
+    {ngx_string("off"), static_cast<ngx_uint_t>(GateMode::off)},
+    {ngx_null_string, 0},
+};
+
+ngx_conf_enum_t revoke_or_keep[] = {
+    {ngx_string("revoke"), 1},
+    {ngx_string("keep"), 0},
+    {ngx_null_string, 0},
+};
+
+constexpr ngx_uint_t kMain = NGX_HTTP_MAIN_CONF;
+constexpr ngx_uint_t kServer = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF;
+constexpr ngx_uint_t kLocation = kServer | NGX_HTTP_LOC_CONF;
+
+using NginxSetter = char* (*)(ngx_conf_t*, ngx_command_t*, void*);
+
+// One directive: where it may stand and what it takes, how it is read, which
+// structure keeps it and where in it.
+#define ENTITLE_DIRECTIVE(name, type, set, level, offset, post)              \
+    {                                                                        \
+        ngx_string(name), type, set, NGX_HTTP_##level##_CONF_OFFSET, offset, \
+            post                                                             \
+    }
+#define ENTITLE_MAIN(name, type, set, member)          \
+    ENTITLE_DIRECTIVE(name, kMain | (type), set, MAIN, \
+                      offsetof(MainConf, member), nullptr)
+#define ENTITLE_SERVER(name, type, set, member, post)   \
+    ENTITLE_DIRECTIVE(name, kServer | (type), set, SRV, \
+                      offsetof(ServerConf, member), post)
+#define ENTITLE_LOCATION(name, type, set, member, post)   \
+    ENTITLE_DIRECTIVE(name, kLocation | (type), set, LOC, \
+                      offsetof(LocationConf, member), post)
+
+ngx_command_t commands[] = {
+
+    // what Stripe says
+
+    ENTITLE_DIRECTIVE("entitle_webhook", NGX_HTTP_LOC_CONF | NGX_CONF_TAKE1,
+                      guarded<set_webhook>, LOC, 0, nullptr),
+    ENTITLE_LOCATION("entitle_webhook_secret_file", NGX_CONF_TAKE1,
+                     guarded<add_webhook_secret_file>, webhook_secrets,
+                     nullptr),
+    ENTITLE_LOCATION("entitle_webhook_tolerance", NGX_CONF_TAKE1,
+                     guarded<set_positive_seconds>, webhook_tolerance, nullptr),
+    ENTITLE_LOCATION("entitle_webhook_account", NGX_CONF_1MORE,
+                     guarded<add_webhook_account>, webhook_accounts, nullptr),
+
+    // whose it is, and what it gives
+
+    ENTITLE_SERVER("entitle_user_from", NGX_CONF_1MORE, guarded<set_user_from>,
+                   user_from, nullptr),
+    ENTITLE_SERVER("entitle_grant", NGX_CONF_2MORE, guarded<add_grant>, grants,
+                   nullptr),
+    ENTITLE_SERVER("entitle_mode", NGX_CONF_TAKE1, guarded<set_choice>, mode,
+                   modes),
+    ENTITLE_SERVER("entitle_grace", NGX_CONF_TAKE1, guarded<set_seconds>, grace,
+                   nullptr),
+    ENTITLE_SERVER("entitle_past_due_grace", NGX_CONF_TAKE1,
+                   guarded<set_seconds>, past_due_grace, nullptr),
+    ENTITLE_SERVER("entitle_provisional", NGX_CONF_TAKE1,
+                   guarded<set_provisional>, provisional, nullptr),
+    ENTITLE_SERVER("entitle_refund", NGX_CONF_TAKE1, guarded<set_choice>,
+                   refund_revokes, revoke_or_keep),
+    ENTITLE_SERVER("entitle_dispute", NGX_CONF_TAKE1, guarded<set_choice>,
+                   dispute_revokes, revoke_or_keep),
+
+    // where it is kept
+
+    ENTITLE_MAIN("entitle_redis", NGX_CONF_TAKE1, guarded<set_redis>, redis),
+    ENTITLE_MAIN("entitle_redis_user", NGX_CONF_TAKE1, ngx_conf_set_str_slot,
+                 redis_user),
+    ENTITLE_MAIN("entitle_redis_password_file", NGX_CONF_TAKE1,
+                 guarded<set_redis_password_file>, redis_password),
+    ENTITLE_SERVER("entitle_redis_prefix", NGX_CONF_TAKE1,
+                   guarded<set_redis_prefix>, prefix, nullptr),
+    ENTITLE_MAIN("entitle_redis_connect_timeout", NGX_CONF_TAKE1,
+                 guarded<set_positive_msec>, redis_connect_timeout),
+    ENTITLE_MAIN("entitle_redis_timeout", NGX_CONF_TAKE1,
+                 guarded<set_positive_msec>, redis_timeout),
+
+    // who is let in
+
+    ENTITLE_LOCATION("entitle", NGX_CONF_TAKE1, guarded<set_gate>, gate,
+                     gate_modes),
+    ENTITLE_LOCATION("entitle_require", NGX_CONF_1MORE, guarded<add_require>,
+                     require, nullptr),
+
+    // how they are recognised
+
+    ENTITLE_SERVER("entitle_session_key_file", NGX_CONF_TAKE1,
+                   guarded<add_session_key_file>, raw_session_keys, nullptr),
+    ENTITLE_SERVER("entitle_session_cookie", NGX_CONF_1MORE,
+                   guarded<set_session_cookie>, cookie, nullptr),
+    ENTITLE_LOCATION("entitle_session_lifetime", NGX_CONF_TAKE1,
+                     guarded<set_positive_seconds>, session_lifetime, nullptr),
+    ENTITLE_LOCATION("entitle_session_recheck", NGX_CONF_TAKE1,
+                     guarded<set_positive_seconds>, session_recheck, nullptr),
+    ENTITLE_LOCATION("entitle_session_bind", NGX_CONF_1MORE,
+                     guarded<add_session_bind>, session_bind, nullptr),
+    ENTITLE_LOCATION("entitle_reauth", NGX_CONF_TAKE1, guarded<set_reauth>,
+                     reauth, nullptr),
+    ENTITLE_LOCATION("entitle_reauth_user", NGX_CONF_TAKE12,
+                     guarded<set_reauth_user>, reauth_user, nullptr),
+
+    // what they are told
+
+    ENTITLE_LOCATION("entitle_login_url", NGX_CONF_TAKE1,
+                     guarded<set_login_url>, login_url, nullptr),
+    ENTITLE_LOCATION("entitle_problem_json", NGX_CONF_FLAG,
+                     ngx_conf_set_flag_slot, problem_json, nullptr),
+    ENTITLE_LOCATION("entitle_cache_control", NGX_CONF_FLAG,
+                     ngx_conf_set_flag_slot, cache_control, nullptr),
+
+    ngx_null_command};
+
+ngx_http_module_t context = {
+    add_variables,         // preconfiguration
+    init_handlers,         // postconfiguration
+    create_main_conf,      // create main configuration
+    init_main_conf,        // init main configuration
+    create_server_conf,    // create server configuration
+    merge_server_conf,     // merge server configuration
+    create_location_conf,  // create location configuration
+    merge_location_conf,   // merge location configuration
+};
+
+}  // namespace
+}  // namespace entitle::ngx
+
+ngx_module_t ngx_http_entitle_module = {
+    NGX_MODULE_V1,
+    &entitle::ngx::context,      // module context
+    entitle::ngx::commands,      // module directives
+    NGX_HTTP_MODULE,             // module type
+    nullptr,                     // init master
+    nullptr,                     // init module
+    nullptr,                     // init process
+    nullptr,                     // init thread
+    nullptr,                     // exit thread
+    entitle::ngx::exit_process,  // exit process
+    nullptr,                     // exit master
+    NGX_MODULE_V1_PADDING,
+};
+
+namespace entitle::ngx {
+namespace {
+
+// A webhook location never inherits the gate.
+ngx_int_t
+access_handler(ngx_http_request_t* r) noexcept {
+    if (location_conf(r)->webhook != 0) {
+        return NGX_DECLINED;
+    }
+    return gate_handler(r);
+}
+
+ngx_int_t
+add_handler(ngx_conf_t* cf, ngx_http_phases phase,
+            ngx_http_handler_pt handler) {
+    auto* core = static_cast<ngx_http_core_main_conf_t*>(
+        ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module));
+    auto* slot = static_cast<ngx_http_handler_pt*>(
+        ngx_array_push(&core->phases[phase].handlers));
+    if (slot == nullptr) {
+        return NGX_ERROR;
+    }
+    *slot = handler;
+    return NGX_OK;
+}
+
+// Loaded but unused, the module leaves every request alone.
+ngx_int_t
+init_handlers(ngx_conf_t* cf) noexcept {
+    auto* conf = static_cast<MainConf*>(
+        ngx_http_conf_get_module_main_conf(cf, ngx_http_entitle_module));
+    if (!conf->used) {
+        return NGX_OK;
+    }
+    if (add_handler(cf, NGX_HTTP_POST_READ_PHASE, strip_handler) != NGX_OK) {
+        return NGX_ERROR;
+    }
+    return add_handler(cf, NGX_HTTP_ACCESS_PHASE, access_handler);
+}
+
+// What is still connected is closed here, before nginx looks for sockets that
+// somebody forgot.
+void
+exit_process(ngx_cycle_t* cycle) noexcept {
+    if (cycle->conf_ctx[ngx_http_module.index] == nullptr) {
+        return;
+    }
+    auto* conf = static_cast<MainConf*>(
+        ngx_http_cycle_get_module_main_conf(cycle, ngx_http_entitle_module));
+    if (conf != nullptr) {
+        redis_exit(conf);
+    }
+}
+
+}  // namespace
+}  // namespace entitle::ngx
