@@ -14,12 +14,10 @@ namespace entitle::ngx::compat {
 // an array before 1.23.0, since then a list linked by `next`.
 template <class Request, class F>
 void
-each_cookie_line(Request* r, F f)
-{
+each_cookie_line(Request* r, F f) {
     if constexpr (requires { r->headers_in.cookie; }) {
         for (auto* line = r->headers_in.cookie; line != nullptr;
-             line = line->next)
-        {
+             line = line->next) {
             f(line->value);
         }
 
@@ -36,8 +34,7 @@ each_cookie_line(Request* r, F f)
 // so.
 template <class Header>
 void
-unlink_header(Header* header)
-{
+unlink_header(Header* header) {
     if constexpr (requires { header->next; }) {
         header->next = nullptr;
     }
@@ -47,8 +44,7 @@ unlink_header(Header* header)
 // says so; resuming it would use what is gone.
 template <class Request>
 bool
-terminated(Request* r)
-{
+terminated(Request* r) {
     if constexpr (requires { r->main->terminated; }) {
         return r->main->terminated;
     } else {
