@@ -95,6 +95,7 @@ void one_form_never_passes_for_the_other(void**) {
 void references_survive_key_rotation(void**) {
   const std::string newer(32, 'n');
   assert_true(references({newer, kRawKey}).open(kPlain) == user("user_1"));
+  assert_true(references({kRawKey, newer}).open(kPlain) == user("user_1"));
   assert_false(references({newer}).open(kPlain).has_value());
   assert_true(references({newer, kRawKey}).make(user("user_1")) ==
               references({newer}).make(user("user_1")));

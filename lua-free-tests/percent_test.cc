@@ -45,6 +45,8 @@ void a_broken_escape_is_refused(void**) {
   for (std::string text : {"%", "a%", "%4", "%4g", "%g4", "%%41", "% 41"}) {
     if (percent_decode(text)) fail_msg("accepted: %s", text.c_str());
   }
+  assert_false(
+      percent_decode(std::string_view("%41").substr(0, 2)).has_value());
 }
 
 }  // namespace

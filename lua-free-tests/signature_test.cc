@@ -186,6 +186,17 @@ void up_to_16_signatures_are_looked_at(void**) {
   expect(with_rubbish + ",v1=" + kMac, "signature_malformed");
 }
 
+void where_the_match_stands_does_not_matter(void**) {
+  expect("t=1767225600,v1=" + kMac + ",v1=" + kWrong, "accepted");
+  std::vector<HmacSha256> secrets;
+  secrets.emplace_back(kSecret);
+  secrets.emplace_back("whsec_other");
+  assert_string_equal(outcome(verify_signature(kHeader, kBody, secrets,
+                                               unix_time(kNow), kTolerance))
+                          .c_str(),
+                      "accepted");
+}
+
 void every_secret_is_tried_with_every_signature(void**) {
   std::vector<HmacSha256> secrets;
   for (int i = 0; i < 3; i++) secrets.emplace_back("whsec_other");
@@ -265,6 +276,7 @@ int main() {
       cmocka_unit_test(order_case_and_white_space_do_not_matter),
       cmocka_unit_test(signatures_that_are_no_mac_never_match),
       cmocka_unit_test(up_to_16_signatures_are_looked_at),
+      cmocka_unit_test(where_the_match_stands_does_not_matter),
       cmocka_unit_test(every_secret_is_tried_with_every_signature),
       cmocka_unit_test(without_secrets_nothing_matches),
       cmocka_unit_test(tolerance_holds_for_past_and_future),

@@ -55,6 +55,10 @@ void cut_and_stray_sequences_are_refused(void**) {
     assert_false(is_utf8(text));
     assert_false(is_utf8("ok" + text + "ok"));
   }
+  const std::string_view euro = "\xe2\x82\xac";
+  assert_false(is_utf8(euro.substr(0, 1)));
+  assert_false(is_utf8(euro.substr(0, 2)));
+  assert_true(is_utf8(euro));
   assert_true(is_utf8(""));
   assert_true(is_utf8("ok\xe2\x82\xac ok"));
 }
