@@ -8,12 +8,6 @@
 namespace entitle {
 namespace {
 
-auto weight(const Claim& claim) {
-  return std::make_tuple(rank(claim.kind), claim.created,
-                         std::string_view(claim.event), claim.kind,
-                         std::string_view(claim.target));
-}
-
 bool names_place(const Claim& claim) {
   return claim.kind == ClaimKind::forward;
 }
@@ -35,6 +29,32 @@ std::pair<std::string_view, std::string_view> split_account(
   std::size_t slash = id.rfind('/');
   if (slash == std::string_view::npos) return {std::string_view(), id};
   return {id.substr(0, slash), id.substr(slash + 1)};
+}
+
+auto weight_of_user(const Claim& claim) {
+  return std::make_tuple(rank(claim.kind), claim.created,
+                         std::string_view(claim.event), claim.kind,
+                         std::string_view(claim.target));
+}
+
+auto weight_of_place(const Claim& claim) {
+  std::string_view place = place_of(claim.target);
+  return std::make_tuple(level(split_account(place).second), place);
+}
+
+bool greater(const Claim& a, const Claim& b) {
+  if (names_place(a) != names_place(b)) return names_place(b);
+  if (names_place(a)) return weight_of_place(a) > weight_of_place(b);
+  return weight_of_user(a) > weight_of_user(b);
+}
+
+// Of two claims of one kind and target. A user's counts by when it was last
+// said; what belongs to what does not change, so the first is kept and the
+// many that repeat it write nothing.
+bool replaces(const Claim& claim, const Claim& known) {
+  auto said = std::tie(claim.created, claim.event);
+  auto said_before = std::tie(known.created, known.event);
+  return names_place(claim) ? said < said_before : said > said_before;
 }
 
 // Drops the least of those that name a user, or of those that name a place,
@@ -101,12 +121,10 @@ bool Place::add(const Claim& claim) {
   });
   if (same == next.end()) {
     next.push_back(claim);
-  } else if (weight(*same) < weight(claim)) {
+  } else if (replaces(claim, *same)) {
     *same = claim;
   }
-  std::sort(next.begin(), next.end(), [](const Claim& a, const Claim& b) {
-    return weight(a) > weight(b);
-  });
+  std::sort(next.begin(), next.end(), greater);
   bound(next);
   if (next == claims) return false;
   claims = std::move(next);
@@ -114,22 +132,24 @@ bool Place::add(const Claim& claim) {
 }
 
 std::vector<std::string> Place::forwards() const {
-  std::vector<std::string> targets;
+  std::vector<std::string> places;
   for (const Claim& claim : claims) {
-    if (names_place(claim)) targets.emplace_back(place_of(claim.target));
+    if (names_place(claim)) places.emplace_back(place_of(claim.target));
   }
-  std::sort(targets.begin(), targets.end(),
-            [](const std::string& a, const std::string& b) {
-              int level_a = level(split_account(a).second);
-              int level_b = level(split_account(b).second);
-              return std::tie(level_a, a) > std::tie(level_b, b);
-            });
-  return targets;
+  return places;
+}
+
+std::vector<Claim> Place::user_claims() const {
+  std::vector<Claim> users;
+  for (const Claim& claim : claims) {
+    if (!names_place(claim)) users.push_back(claim);
+  }
+  return users;
 }
 
 std::optional<std::string> Place::owner() const {
-  std::vector<std::string> targets = forwards();
-  if (!targets.empty()) return "p:" + targets.front();
+  auto forward = std::find_if(claims.begin(), claims.end(), names_place);
+  if (forward != claims.end()) return forward->target;
   if (claims.empty()) return std::nullopt;
   return claims.front().target;
 }

@@ -60,7 +60,7 @@ struct Place {
   static constexpr std::size_t kMaxClaims = 8;  // of each: users, places
 
   bool exists = false;
-  std::vector<Claim> claims;  // greatest first; see add()
+  std::vector<Claim> claims;  // users first, greatest first; see add()
   std::int64_t epoch = 0;
   std::set<std::string> holders;  // "u:<user>": records that may hold its facts
   std::optional<std::string> to;  // settled: where facts go
@@ -69,18 +69,20 @@ struct Place {
   // become known later.
   Sources passed_on;
 
-  // Keeps the newest claim of each (kind, target); of those the greatest by
-  // (rank, created, event, kind, target), kMaxClaims that name a user and
-  // kMaxClaims that name a place. Any order of the same claims ends in the
-  // same claims. True when anything changed.
+  // Keeps one claim of each (kind, target): the newest that names a user, the
+  // oldest that names a place. Of those the kMaxClaims users greatest by (rank,
+  // created, event, kind, target), then the kMaxClaims places greatest by what
+  // they stand for (see may_forward) and id. Any order of the same claims ends
+  // in the same claims. True when anything changed.
   bool add(const Claim& claim);
   // Whose this place is: a pure function of the claims. "p:<place>" when it
   // is known to be part of another place, whoever else claims it (its claims
   // are passed on as well, so they count there); else "u:<user>"; null:
   // nobody's yet.
   std::optional<std::string> owner() const;
-  // Every place this one is part of; the greatest (see may_forward) first.
+  // Every place this one is part of, the greatest first.
   std::vector<std::string> forwards() const;
+  std::vector<Claim> user_claims() const;
   // Facts go straight to `to`: nothing waits, nobody else may hold any.
   bool settled() const;
 
