@@ -2,24 +2,10 @@
 
 #include <algorithm>
 
+#include "core/ascii.h"
+
 namespace entitle {
 namespace {
-
-std::string_view trim(std::string_view text) {
-  std::size_t first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
-
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-bool equal_ignoring_case(std::string_view a, std::string_view b) {
-  return a.size() == b.size() &&
-         std::equal(a.begin(), a.end(), b.begin(),
-                    [](char x, char y) { return lower(x) == lower(y); });
-}
 
 // Browsers compare these prefixes without regard to case (RFC 6265bis 5.7).
 bool has_prefix(std::string_view name, std::string_view prefix) {
@@ -27,7 +13,8 @@ bool has_prefix(std::string_view name, std::string_view prefix) {
 }
 
 bool is_alphanumeric(char c) {
-  return (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z');
+  return (c >= '0' && c <= '9') ||
+         (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z');
 }
 
 bool is_token(std::string_view text) {  // RFC 9110 section 5.6.2
@@ -121,8 +108,8 @@ void cookie_values(std::string_view header, std::string_view name,
 
     std::size_t equals = pair.find('=');
     if (equals == std::string_view::npos) continue;
-    if (trim(pair.substr(0, equals)) != name) continue;
-    values.push_back(trim(pair.substr(equals + 1)));
+    if (trim_ows(pair.substr(0, equals)) != name) continue;
+    values.push_back(trim_ows(pair.substr(equals + 1)));
   }
 }
 

@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <functional>
 
+#include "core/types.h"
+
 namespace entitle {
 
 bool can_match(std::string_view name) {
   return !name.empty() && std::none_of(name.begin(), name.end(), [](char c) {
-    auto byte = static_cast<unsigned char>(c);
-    return byte < 0x20 || byte == 0x7f || c == ',';
+    return is_control_byte(c) || c == ',';
   });
 }
 

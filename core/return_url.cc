@@ -4,14 +4,10 @@
 
 #include "core/hex.h"
 #include "core/percent.h"
+#include "core/types.h"
 
 namespace entitle {
 namespace {
-
-bool is_control(char c) {
-  auto byte = static_cast<unsigned char>(c);
-  return byte < 0x20 || byte == 0x7f;
-}
 
 bool is_scheme(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
@@ -37,7 +33,7 @@ std::string_view without_authority(std::string_view target) {
 // backslash, white space or a control byte; 0: none.
 std::size_t leading_separator(std::string_view text) {
   auto separates = [](char c) {
-    return c == '/' || c == '\\' || c == ' ' || is_control(c);
+    return c == '/' || c == '\\' || c == ' ' || is_control_byte(c);
   };
   if (text.empty()) return 0;
   if (separates(text[0])) return 1;
@@ -51,7 +47,7 @@ std::size_t leading_separator(std::string_view text) {
 void append_encoded(std::string& url, std::string_view text) {
   constexpr std::string_view marks = "-._~/";
   for (char c : text) {
-    if (is_control(c)) continue;
+    if (is_control_byte(c)) continue;
     bool plain = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
                  (c >= '0' && c <= '9') ||
                  marks.find(c) != std::string_view::npos;

@@ -2,6 +2,7 @@
 
 #include <openssl/crypto.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <stdexcept>
@@ -59,14 +60,6 @@ bool is_binding(std::string_view text) {
 }
 
 // --- the canonical payload, written ---
-
-bool has_control(std::string_view text) {
-  for (char c : text) {
-    auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) return true;
-  }
-  return false;
-}
 
 void append_string(std::string& json, std::string_view text) {
   for (char c : text) {
@@ -199,8 +192,9 @@ std::string sign_session(const SessionKeys& keys, std::string_view audience,
   std::int64_t issued_at = to_unix(session.issued_at);
   std::int64_t expires_at = to_unix(session.expires_at);
   if (!is_utf8(session.user.str()) || !is_utf8(audience) ||
-      has_control(audience) || session.version < 0 || issued_at < 0 ||
-      expires_at < 0 || !is_binding(session.binding)) {
+      std::any_of(audience.begin(), audience.end(), is_control_byte) ||
+      session.version < 0 || issued_at < 0 || expires_at < 0 ||
+      !is_binding(session.binding)) {
     return {};
   }
 

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstdint>
 
+#include "core/ascii.h"
 #include "core/hex.h"
 
 namespace entitle {
@@ -19,12 +20,6 @@ struct ParsedHeader {
   std::array<Mac, kMaxSignatures> signatures;
   std::size_t count = 0;  // of signatures that are 32 bytes of hex
 };
-
-std::string_view trim(std::string_view text) {
-  std::size_t first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
 
 bool parse_timestamp(std::string_view digits, UnixTime& time) {
   if (digits.empty() || digits.size() > kMaxTimestampDigits ||
@@ -56,7 +51,7 @@ bool parse_header(std::string_view header, ParsedHeader& parsed) {
   std::size_t v1 = 0;
   for (std::size_t at = 0; at <= header.size();) {
     std::size_t comma = std::min(header.find(',', at), header.size());
-    std::string_view segment = trim(header.substr(at, comma - at));
+    std::string_view segment = trim_ows(header.substr(at, comma - at));
     at = comma + 1;
 
     if (segment.starts_with("t=")) {

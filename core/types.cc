@@ -8,11 +8,6 @@ namespace {
 
 constexpr std::size_t kMaxBytes = 255;
 
-bool is_control(char c) {
-  auto byte = static_cast<unsigned char>(c);
-  return byte < 0x20 || byte == 0x7f;
-}
-
 bool is_alphanumeric(char c) {
   return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
          (c >= 'a' && c <= 'z');
@@ -45,7 +40,7 @@ bool is_stripe_id(std::string_view text) {
 bool is_value(std::string_view text) {
   return !text.empty() && text.size() <= kMaxBytes &&
          std::none_of(text.begin(), text.end(),
-                      [](char c) { return is_control(c) || c == ','; });
+                      [](char c) { return is_control_byte(c) || c == ','; });
 }
 
 // Null where `account` is no account; else `acct_.../`, or nothing.
@@ -72,7 +67,7 @@ std::string_view name(Mode mode) {
 
 std::optional<User> User::from(std::string_view text) {
   if (text.empty() || text.size() > kMaxBytes ||
-      std::any_of(text.begin(), text.end(), is_control)) {
+      std::any_of(text.begin(), text.end(), is_control_byte)) {
     return std::nullopt;
   }
   return User(std::string(text));

@@ -29,6 +29,11 @@ enum class Mode { test, live };
 
 std::string_view name(Mode mode);  // "test", "live"
 
+// 0x00-0x1f and 0x7f: never part of a name, an id or a URL of ours.
+constexpr bool is_control_byte(char c) {
+  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+}
+
 // The app's own id for a person or tenant (a JWT's `sub`): 1-255 bytes, no
 // control bytes (0x00-0x1f, 0x7f). Anything else is not a user.
 class User {
