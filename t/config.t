@@ -1,0 +1,127 @@
+# What nginx -t refuses, and that it says which file, line and value, and what
+# is allowed. It needs neither Redis nor DNS: none is running here.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Entitle;
+
+my $site = Test::Entitle->new;
+my $good_key = '0123456789abcdef' x 4;
+my %files = (
+    empty       => '',
+    blank       => "\n  \n# nothing but this\n",
+    no_prefix   => "sk_test_0123456789\n",
+    only_prefix => "whsec_\n",
+    inner_space => "whsec_abc def\n",
+    padded      => "  $Test::Entitle::Stripe::SECRET \t\r\n\n",
+    second_bad  => "$Test::Entitle::Stripe::SECRET\nnonsense\n",
+    short_key   => "0123456789abcdef\n",
+    odd_key     => "${good_key}0\n",
+    bad_key     => "not a key, is it?\n",
+    two_keys    => "$good_key\n" . ('f' x 64) . "\n",
+    huge        => "whsec_" . 'x' x 70_000 . "\n",
+);
+$site->write_file($_, $files{$_}) for keys %files;
+
+sub location { return "server { listen 127.0.0.1:%%PORT%%; location = /x { $_[0] } }" }
+sub webhook  { return location("entitle_webhook test; $_[0]") }
+sub secret   { return webhook("entitle_webhook_secret_file %%DIR%%/$_[0];") }
+sub key      { return "entitle_session_key_file %%DIR%%/$_[0];" }
+sub gate     { return key('two_keys') . location($_[0]) }
+
+# name, what stands in http { }, what the message must say (list of patterns)
+my @refused = (
+    ['a_webhook_without_a_secret', webhook(''), qr/entitle_webhook_secret_file/],
+    ['a_missing_secret_file', secret('nowhere'), qr/nowhere/, qr/No such file/],
+    ['an_empty_secret_file', secret('empty'), qr{/empty}, qr/no webhook secret/],
+    ['a_secret_file_of_blanks', secret('blank'), qr{/blank}, qr/no webhook secret/],
+    ['a_secret_without_whsec', secret('no_prefix'), qr/line 1/, qr/whsec_/],
+    ['a_secret_that_is_only_whsec', secret('only_prefix'), qr/line 1/],
+    ['a_secret_with_a_space_inside', secret('inner_space'), qr/white\s+space/],
+    ['a_bad_second_secret', secret('second_bad'), qr/line 2/, qr/whsec_/],
+    ['a_secret_file_without_end', secret('huge'), qr/64k/],
+    ['a_mode_that_is_none', location('entitle_webhook prod;'), qr/"prod"/, qr/live or test/],
+    ['two_webhooks_in_one_location',
+        webhook('entitle_webhook live; entitle_webhook_secret_file %%SECRET%%;'), qr/duplicate/],
+    ['an_account_that_is_none',
+        webhook('entitle_webhook_secret_file %%SECRET%%; entitle_webhook_account cus_1;'),
+        qr/"cus_1"/, qr/acct_/],
+    ['a_tolerance_that_is_none',
+        webhook('entitle_webhook_secret_file %%SECRET%%; entitle_webhook_tolerance x;'),
+        qr/invalid value/],
+    ['a_webhook_with_a_gate',
+        key('two_keys')
+            . webhook('entitle_webhook_secret_file %%SECRET%%; entitle_require pro;'),
+        qr/cannot be gated/],
+
+    ['a_key_that_is_too_short', key('short_key'), qr/8 bytes/, qr/32/],
+    ['a_key_with_an_odd_digit', key('odd_key'), qr/odd/],
+    ['a_key_that_is_no_key',    key('bad_key'), qr/hex, base64/],
+    ['an_empty_key_file',       key('empty'),   qr/no session key/],
+
+    ['an_identifier_that_is_none', 'entitle_grant pro gold;', qr/"gold"/, qr/price_/],
+    ['an_identifier_without_a_value', 'entitle_grant pro lookup_key=;', qr/lookup_key/],
+    ['a_customer_is_no_identifier', 'entitle_grant pro cus_123;', qr/"cus_123"/],
+    ['a_grant_of_nothing', 'entitle_grant pro;', qr/number of arguments/],
+    ['a_grant_without_a_name', q(entitle_grant "" price_1;), qr/must not be empty/],
+    ['an_owner_from_nowhere', 'entitle_user_from customer;', qr/"customer"/, qr/client_reference_id/],
+    ['signed_references_without_a_key', 'entitle_user_from client_reference_id=signed;'
+            . location(''), qr/entitle_session_key_file/],
+
+    ['a_gate_without_a_key', location('entitle_require pro;'), qr/entitle_session_key_file/],
+    ['a_gate_that_is_half_open', gate('entitle maybe;'), qr/"maybe"/],
+    ['off_and_a_requirement', gate('entitle off; entitle_require pro;'), qr/contradict/],
+    ['asking_the_app_for_nothing', gate('entitle on; entitle_reauth /who;'),
+        qr/entitle_reauth_user/],
+    ['a_cookie_browsers_would_drop', q(entitle_session_cookie __Host-x secure=off;), qr/__Host-/],
+    ['a_cookie_with_a_bad_name', q(entitle_session_cookie "a b";), qr/"a b"/],
+
+    ['a_redis_that_is_none', 'entitle_redis http://127.0.0.1;', qr{http://127\.0\.0\.1}, qr{redis://}],
+    ['a_redis_port_that_is_none', 'entitle_redis redis://127.0.0.1:99999;', qr/99999/],
+    ['a_prefix_with_braces', 'entitle_redis_prefix a{b}:;', qr/entitle_redis_prefix/],
+);
+
+for (@refused) {
+    my ($name, $http, @patterns) = @$_;
+    my ($accepted, $said) = $site->config_test($http);
+    ok !$accepted, $name;
+    like $said, qr/\[emerg\]/, '  as an error';
+    like $said, qr{nginx\.conf:\d+|nginx\.conf"?\b}, '  with its place';
+    like $said, $_, "  naming $_" for @patterns;
+    unlike $said, qr/whsec_\w{3}|0123456789/, '  and no secret';
+}
+
+my @accepted = (
+    ['white space around a secret', secret('padded')],
+    ['several keys', gate('entitle on;')],
+    ['a Redis that is not there', 'entitle_redis redis://192.0.2.1:6379;' . secret('padded')],
+    ['a socket that is not there', 'entitle_redis unix:/nowhere/redis.sock;' . secret('padded')],
+    ['every kind of identifier', 'entitle_grant pro price_1 prod_1 plink_1 lookup_key=pro'
+            . ' feature=pro metadata=pro acct_1/price_1; entitle_grant team price_1;'],
+    ['requirements with variables', gate('entitle_require course-$arg_id pro;'
+            . ' entitle_require member;')],
+);
+for (@accepted) {
+    my ($name, $http) = @$_;
+    my ($accepted, $said) = $site->config_test($http);
+    ok $accepted, "$name is accepted" or diag $said;
+    unlike $said, qr/\[(?:warn|error|crit)\]/, '  without a complaint' ;
+}
+
+# Trimmed, as documented: it does verify.
+$site->redis;
+$site->start('entitle_redis redis://127.0.0.1:%%REDIS%%;' . location(
+    'entitle_webhook test; entitle_webhook_secret_file %%DIR%%/padded;'));
+is $site->webhook(event_json('price.created'), uri => '/x')->status, 200,
+    'a_padded_secret_is_trimmed';
+
+# A bad file at reload keeps the old configuration at work.
+$site->write_file('padded', 'nonsense');
+$site->nginx->signal('HUP');
+ok $site->wait_for_log(qr/\[emerg\].*whsec_/), 'a bad reload says why';
+is $site->webhook(event_json('price.created'), uri => '/x')->status, 200,
+    'and the old configuration goes on';
+$site->expect_alert(qr/\[emerg\].*whsec_/);
+
+done_testing;
