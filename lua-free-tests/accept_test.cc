@@ -1,4 +1,6 @@
 // Who is a browser going to a page, and who is a program.
+#include "core/accept.h"
+
 #include <csetjmp>
 #include <cstdarg>
 #include <cstddef>
@@ -7,8 +9,6 @@
 extern "C" {
 #include <cmocka.h>
 }
-
-#include "core/accept.h"
 
 namespace {
 

@@ -1,17 +1,16 @@
 // Nothing one user may see is left in a cache that serves many.
+#include "core/cache_control.h"
+
 #include <csetjmp>
 #include <cstdarg>
 #include <cstddef>
 #include <cstdint>
+#include <string>
+#include <vector>
 
 extern "C" {
 #include <cmocka.h>
 }
-
-#include <string>
-#include <vector>
-
-#include "core/cache_control.h"
 
 namespace {
 

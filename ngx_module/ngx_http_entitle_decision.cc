@@ -1,0 +1,190 @@
+// The answer: let it pass, or say why not in the way the asker understands.
+//
+//                       a navigation                  anything else
+//   not logged in       302 to entitle_login_url,     401 and problem JSON
+//                       else 401
+//   not entitled        402 through error_page        402 and problem JSON
+//   cannot be told      503 through error_page        503 and problem JSON
+
+#include "core/accept.h"
+#include "core/ascii.h"
+#include "core/problem.h"
+#include "ngx_module/ngx_http_entitle_gate.h"
+
+namespace entitle::ngx {
+
+namespace {
+
+bool
+from_a_navigation(ngx_http_request_t* r) {
+    RequestSigns signs;
+    signs.get_or_head = (r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) != 0;
+    each_header(r->headers_in.headers, [&](const ngx_table_elt_t& header) {
+        const std::string_view name = view(header.key);
+        if (equal_ignoring_case(name, "Accept")) {
+            signs.accept.push_back(view(header.value));
+        } else if (equal_ignoring_case(name, "X-Requested-With")) {
+            signs.x_requested_with = view(header.value);
+        } else if (equal_ignoring_case(name, "Sec-Fetch-Mode")) {
+            signs.sec_fetch_mode = view(header.value);
+        }
+    });
+    return is_navigation(signs);
+}
+
+// --- entitle_require --------------------------------------------------------
+
+// Empty, which never matches, where a variable in it is empty.
+std::string_view
+required_name(ngx_http_request_t* r, const RequireName& name) {
+    ngx_str_t text;
+    for (ngx_http_complex_value_t* variable : name.variables) {
+        if (ngx_http_complex_value(r, variable, &text) != NGX_OK) {
+            throw std::bad_alloc();
+        }
+        if (text.len == 0) {
+            return {};
+        }
+    }
+    if (ngx_http_complex_value(r, name.value, &text) != NGX_OK) {
+        throw std::bad_alloc();
+    }
+    return view(text);
+}
+
+std::vector<Alternatives>
+required(ngx_http_request_t* r) {
+    std::vector<Alternatives> lines;
+    const std::vector<RequireLine>* configured = location_conf(r)->require;
+    if (configured == nullptr) {
+        return lines;
+    }
+    for (const RequireLine& line : *configured) {
+        Alternatives& alternatives = lines.emplace_back();
+        for (const RequireName& name : line) {
+            alternatives.push_back(required_name(r, name));
+        }
+    }
+    return lines;
+}
+
+Ruling
+rule(ngx_http_request_t* r, const Gate* gate) {
+    switch (gate->stage) {
+        case Gate::Stage::known:
+            return decide(gate->standing, required(r), *server_conf(r)->grants,
+                          *server_conf(r)->policy, now());
+        case Gate::Stage::guest:
+            return not_logged_in(gate->identity.why);
+        default:
+            return cannot_tell(gate->trouble);
+    }
+}
+
+// --- refusing ---------------------------------------------------------------
+
+void
+log_refusal(ngx_http_request_t* r, const Gate* gate) {
+    const Ruling& ruling = gate->ruling;
+    ngx_str_t decision = str(name(ruling.decision));
+    ngx_str_t reason = str(name(ruling.reason));
+    ngx_str_t who = ngx_string("nobody");
+    if (gate->stage == Gate::Stage::known) {
+        who = str(gate->identity.user->str());
+    }
+    const ngx_uint_t level =
+        ruling.decision == Decision::error ? NGX_LOG_ERR : NGX_LOG_INFO;
+    ngx_log_error(level, r->connection->log, 0, "entitle: %V for \"%V\": %V",
+                  &decision, &who, &reason);
+}
+
+// NGX_DECLINED: no login page is configured, or its URL came out unusable.
+ngx_int_t
+redirect_to_login(ngx_http_request_t* r) {
+    ngx_http_complex_value_t* url = location_conf(r)->login_url;
+    if (url == nullptr) {
+        return NGX_DECLINED;
+    }
+    ngx_str_t location;
+    if (ngx_http_complex_value(r, url, &location) != NGX_OK) {
+        return NGX_ERROR;
+    }
+    for (char c : view(location)) {
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+            location.len = 0;
+        }
+    }
+    if (location.len == 0) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "entitle: entitle_login_url is empty or has control "
+                      "bytes for this request");
+        return NGX_DECLINED;
+    }
+
+    ngx_http_clear_location(r);
+    auto* header =
+        static_cast<ngx_table_elt_t*>(ngx_list_push(&r->headers_out.headers));
+    if (header == nullptr) {
+        return NGX_ERROR;
+    }
+    header->hash = 1;
+    ngx_str_set(&header->key, "Location");
+    header->value = location;
+    header->lowcase_key = nullptr;
+    compat::unlink_header(header);
+    r->headers_out.location = header;
+    return NGX_HTTP_MOVED_TEMPORARILY;
+}
+
+ngx_int_t
+refuse(ngx_http_request_t* r, Gate* gate) {
+    log_refusal(r, gate);
+    gate->refused = true;
+    const Ruling& ruling = gate->ruling;
+    const ngx_int_t status = status_of(ruling.decision);
+    const bool navigation = from_a_navigation(r);
+
+    if (ruling.decision == Decision::login && navigation) {
+        const ngx_int_t rc = redirect_to_login(r);
+        return rc == NGX_DECLINED ? status : rc;
+    }
+    if (navigation || location_conf(r)->problem_json == 0) {
+        return status;
+    }
+    // Sent from here, so that no error_page turns it into something else. We
+    // are the last access handler: under `satisfy any` nobody else would have
+    // let it pass either.
+    r->expect_tested = 1;  // its body is not wanted
+    const ngx_int_t rc =
+        send_json(r, static_cast<ngx_uint_t>(status),
+                  "application/problem+json", problem_json(ruling));
+    ngx_http_finalize_request(r, rc);
+    return NGX_DONE;
+}
+
+}  // namespace
+
+ngx_int_t
+gate_answer(ngx_http_request_t* r, Gate* gate) {
+    gate->ruling = rule(r, gate);
+    gate->decided = true;
+    if (set_request_headers(r, gate) != NGX_OK) {
+        return NGX_ERROR;
+    }
+    if (location_conf(r)->gate == static_cast<ngx_uint_t>(GateMode::optional)) {
+        return NGX_DECLINED;  // NGX_OK would satisfy `satisfy any`
+    }
+    switch (gate->ruling.decision) {
+        case Decision::allow:
+        case Decision::allow_stale:
+        case Decision::allow_unverified:
+            return NGX_OK;
+        case Decision::login:
+        case Decision::pay:
+        case Decision::error:
+            break;
+    }
+    return refuse(r, gate);
+}
+
+}  // namespace entitle::ngx

@@ -1,0 +1,316 @@
+// The gate: the last of nginx's access handlers. Asks, in this order, who is
+// there, whether that still stands, what the record gives, and answers.
+//
+// A request waits by returning NGX_AGAIN; what it waits for posts an event
+// that runs its phases again (gate_wake), so no foreign handler ever has our
+// request finished, and freed, underneath it.
+
+#include "ngx_module/ngx_http_entitle_gate.h"
+
+#include <cstddef>
+#include <new>
+
+namespace entitle::ngx {
+
+namespace {
+
+void gate_resume(ngx_event_t* event) noexcept;
+void gate_destroy(void* data) noexcept;
+void gate_abandon(void* data) noexcept;
+void gate_idle(ngx_http_request_t* r) noexcept;
+void record_read(RedisExchange* exchange, RedisStatus status) noexcept;
+
+// --- waiting ----------------------------------------------------------------
+
+// As auth_delay and limit_req do: a client that goes away while it waits is
+// noticed, and the cleanup runs at once.
+ngx_int_t
+suspend(ngx_http_request_t* r) {
+    ngx_event_t* read = r->connection->read;
+    if (read->ready) {
+        ngx_post_event(read, &ngx_posted_events);
+    } else if (ngx_handle_read_event(read, 0) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+    r->read_event_handler = ngx_http_test_reading;
+    r->write_event_handler = gate_idle;
+    return NGX_AGAIN;
+}
+
+void
+gate_idle(ngx_http_request_t* r) noexcept {
+    if (ngx_handle_write_event(r->connection->write, 0) != NGX_OK) {
+        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+    }
+}
+
+void
+gate_resume(ngx_event_t* event) noexcept {
+    ngx_http_request_t* r = static_cast<Gate*>(event->data)->request;
+    ngx_connection_t* c = r->connection;
+    if (compat::terminated(r)) {
+        return;
+    }
+    ngx_http_set_log_request(c->log, r);
+
+    if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
+        ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
+    } else {
+        r->read_event_handler = ngx_http_block_reading;
+        r->write_event_handler = ngx_http_core_run_phases;
+        ngx_http_core_run_phases(r);
+    }
+    ngx_http_run_posted_requests(c);  // r may be gone
+}
+
+// The request ends, for whatever reason, maybe while it waits.
+void
+gate_abandon(void* data) noexcept {
+    Gate* gate = static_cast<Gate*>(data);
+    if (gate->lookup == Gate::Lookup::waiting) {
+        redis_cancel(&gate->exchange);
+        gate->lookup = Gate::Lookup::none;
+    }
+    reauth_leave(gate);
+    if (gate->wake.posted) {
+        ngx_delete_posted_event(&gate->wake);
+    }
+}
+
+void
+gate_destroy(void* data) noexcept {
+    static_cast<Gate*>(data)->~Gate();
+}
+
+// --- the record -------------------------------------------------------------
+
+// NGX_OK: gate->standing is identity.user's. NGX_AGAIN: asked.
+// NGX_DECLINED: cannot be told, gate->trouble says why.
+ngx_int_t
+record_lookup(ngx_http_request_t* r, Gate* gate) {
+    if (gate->lookup == Gate::Lookup::none) {
+        RedisExchange& exchange = gate->exchange;
+        const Keys& keys = *server_conf(r)->keys;
+        exchange.commands = {{"HGETALL", keys.record(*gate->identity.user)}};
+        exchange.replies.clear();
+        exchange.done = record_read;
+        exchange.data = gate;
+        gate->trouble = Reason::redis_unreachable;
+        if (redis_send(main_conf(r), &exchange) != NGX_OK) {
+            return NGX_DECLINED;
+        }
+        gate->lookup = Gate::Lookup::waiting;
+    }
+    if (gate->lookup == Gate::Lookup::waiting) {
+        return NGX_AGAIN;
+    }
+
+    gate->lookup = Gate::Lookup::none;
+    if (gate->lookup_status != RedisStatus::ok ||
+        gate->exchange.replies.size() != 1) {
+        return NGX_DECLINED;
+    }
+    const Reply& reply = gate->exchange.replies.front();
+    if (reply.is_error() && !reply.is_error("WRONGTYPE")) {
+        ngx_str_t text = str(reply.text);
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "entitle: Redis answered \"%V\" to a record read", &text);
+        return NGX_DECLINED;
+    }
+    const std::optional<Record> record = Record::decode(reply);
+    if (!record) {
+        ngx_str_t key = str(gate->exchange.commands[0][1]);
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "entitle: record \"%V\" cannot be read", &key);
+        gate->trouble = Reason::record_unreadable;
+        return NGX_DECLINED;
+    }
+    gate->standing = standing_of(*record);
+    gate->exchange.replies.clear();
+    return NGX_OK;
+}
+
+void
+record_read(RedisExchange* exchange, RedisStatus status) noexcept {
+    Gate* gate = static_cast<Gate*>(exchange->data);
+    gate->lookup = Gate::Lookup::done;
+    gate->lookup_status = status;
+    gate_wake(gate);
+}
+
+// --- the order of the questions ---------------------------------------------
+
+using Stage = Gate::Stage;
+
+Stage
+after_record(const Gate* gate) {
+    if (gate->answer || fresh(gate->identity, gate->standing, now())) {
+        return Stage::known;  // what the app has just said needs no check
+    }
+    return Stage::reauthenticate;
+}
+
+Stage
+after_reauth(Gate* gate) {
+    switch (gate->answer->kind) {
+        case ReauthAnswer::Kind::user:
+            gate->app_cookies = gate->answer->set_cookies;
+            gate->identity = {gate->answer->user, Reason::ok, {}, {}, {}};
+            return Stage::read_record;
+        case ReauthAnswer::Kind::guest:
+            gate->app_cookies = gate->answer->set_cookies;
+            return Stage::guest;
+        case ReauthAnswer::Kind::failure:
+            break;
+    }
+    gate->trouble = Reason::reauth_failed;
+    return Stage::trouble;
+}
+
+// Goes on until the identity is settled: NGX_OK, or NGX_AGAIN, or an error.
+ngx_int_t
+settle(ngx_http_request_t* r, Gate* gate) {
+    for (;;) {
+        switch (gate->stage) {
+            case Stage::identify:
+                identify(r, gate);
+                gate->stage = gate->identity.user ? Stage::read_record
+                                                  : Stage::reauthenticate;
+                break;
+
+            case Stage::read_record:
+                switch (record_lookup(r, gate)) {
+                    case NGX_AGAIN:
+                        return suspend(r);
+                    case NGX_OK:
+                        gate->stage = after_record(gate);
+                        if (gate->stage == Stage::known && gate->answer) {
+                            issue_session(r, gate);
+                        }
+                        break;
+                    default:
+                        gate->stage = Stage::trouble;
+                }
+                break;
+
+            case Stage::reauthenticate: {
+                if (gate->identity.user && !gate->before) {
+                    gate->identity.why = Reason::session_stale;
+                    gate->before = {*gate->identity.user,
+                                    gate->standing.version};
+                }
+                const ngx_int_t rc = reauthenticate(r, gate);
+                if (rc == NGX_DECLINED) {
+                    gate->stage = Stage::guest;
+                } else if (rc == NGX_OK) {
+                    gate->stage = after_reauth(gate);
+                } else {
+                    // A subrequest of our own wakes its parent by itself.
+                    return rc == NGX_AGAIN && gate->subrequest == nullptr
+                               ? suspend(r)
+                               : rc;
+                }
+                break;
+            }
+
+            case Stage::known:
+            case Stage::guest:
+            case Stage::trouble:
+                return NGX_OK;
+        }
+    }
+}
+
+ngx_int_t
+gate_run(ngx_http_request_t* r) {
+    if (!gated(r)) {
+        return NGX_DECLINED;
+    }
+    Gate* gate = gate_make(r);
+    if (gate == nullptr) {
+        return NGX_ERROR;
+    }
+    // Only a request that does not wait can come from another location.
+    if (gate->settings && *gate->settings != identity_settings(r)) {
+        gate->stage = Stage::identify;
+        gate->answer.reset();
+        gate->before.reset();
+    }
+
+    const ngx_int_t rc = settle(r, gate);
+    return rc == NGX_OK ? gate_answer(r, gate) : rc;
+}
+
+}  // namespace
+
+Gate::Gate(ngx_http_request_t* main) : request(main) {
+    wake.data = this;
+    wake.handler = gate_resume;
+    wake.log = ngx_cycle->log;
+}
+
+Gate*
+gate_of(ngx_http_request_t* r) {
+    r = r->main;
+    void* context = ngx_http_get_module_ctx(r, ngx_http_entitle_filter_module);
+    if (context != nullptr || (!r->internal && !r->filter_finalize)) {
+        return static_cast<Gate*>(context);
+    }
+    // An internal redirect wiped the contexts; the pool still knows.
+    for (ngx_pool_cleanup_t* cleanup = r->pool->cleanup; cleanup != nullptr;
+         cleanup = cleanup->next) {
+        if (cleanup->handler == gate_destroy) {
+            ngx_http_set_ctx(r, cleanup->data, ngx_http_entitle_filter_module);
+            return static_cast<Gate*>(cleanup->data);
+        }
+    }
+    return nullptr;
+}
+
+Gate*
+gate_make(ngx_http_request_t* r) {
+    if (Gate* gate = gate_of(r)) {
+        return gate;
+    }
+    r = r->main;
+    static_assert(alignof(Gate) <= NGX_ALIGNMENT);
+    ngx_http_cleanup_t* end = ngx_http_cleanup_add(r, 0);
+    ngx_pool_cleanup_t* cleanup = ngx_pool_cleanup_add(r->pool, sizeof(Gate));
+    if (end == nullptr || cleanup == nullptr) {
+        return nullptr;
+    }
+    Gate* gate = new (cleanup->data) Gate(r);
+    cleanup->handler = gate_destroy;
+    end->handler = gate_abandon;
+    end->data = gate;
+    ngx_http_set_ctx(r, gate, ngx_http_entitle_filter_module);
+    return gate;
+}
+
+void
+gate_wake(Gate* gate) noexcept {
+    if (!gate->wake.posted) {
+        ngx_post_event(&gate->wake, &ngx_posted_events);
+    }
+}
+
+bool
+gated(ngx_http_request_t* r) {
+    const LocationConf* conf = location_conf(r);
+    return conf->webhook == 0 &&
+           (conf->gate == static_cast<ngx_uint_t>(GateMode::on) ||
+            conf->gate == static_cast<ngx_uint_t>(GateMode::optional));
+}
+
+ngx_int_t
+gate_handler(ngx_http_request_t* r) noexcept {
+    try {
+        return gate_run(r);
+    } catch (const std::exception& error) {
+        ngx_log_error(NGX_LOG_CRIT, r->connection->log, 0,
+                      "entitle: the gate failed: %s", error.what());
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+}
+
+}  // namespace entitle::ngx

@@ -1,0 +1,165 @@
+// What the files of the gate share: everything known about one main request,
+// and the steps from "who is asking" to the answer.
+//
+//   _identity  who is asking, by what the request carries
+//   _gate      the order of the questions; the record; suspend and resume
+//   _reauth    asking the app, once for all requests alike
+//   _decision  the answer
+//   _headers   X-Entitle-* of the request
+//   _filter    Set-Cookie and Cache-Control of the answer
+//   _variables $entitle_*
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/decision.h"
+#include "ngx_module/ngx_http_entitle.h"
+
+namespace entitle::ngx {
+
+// What the app said when asked. Shared by all requests of one flight.
+struct ReauthAnswer {
+    enum class Kind { user, guest, failure } kind = Kind::failure;
+    std::optional<User> user;
+    std::vector<std::string> set_cookies;  // its Set-Cookie headers
+    UnixTime asked_at{};
+};
+
+struct Flight;  // requests alike that wait for one answer: _reauth.cc
+
+// The configuration an identity was found under. After an internal redirect
+// into a location with the same settings the identity still stands.
+struct IdentitySettings {
+    const SessionKeys* keys;
+    const std::string* audience;
+    const CookieOptions* cookie;
+    const Keys* redis_keys;
+    const std::vector<Carrier>* bind;
+    const ReauthUser* reauth_user;
+    const u_char* reauth;
+    time_t recheck;
+    bool operator==(const IdentitySettings&) const = default;
+};
+
+// Lives in the main request's pool, from the first time it is asked for.
+struct Gate {
+    explicit Gate(ngx_http_request_t* main);
+
+    ngx_http_request_t* request;  // the main one
+    ngx_event_t wake{};           // posted to resume; see gate_wake
+
+    // Who, and what the record gives. `stage` is the next question.
+    enum class Stage {
+        identify,
+        read_record,
+        reauthenticate,
+        known,    // identity.user, with `standing`
+        guest,    // identity.why
+        trouble,  // `trouble`
+    } stage = Stage::identify;
+    std::optional<IdentitySettings> settings;
+    bool identifying = false;  // a bind variable may ask for $entitle_user
+    Identity identity;
+    Standing standing;
+    Reason trouble = Reason::redis_unreachable;
+    // The version the record had before the app was asked.
+    struct Before {
+        User user;
+        std::int64_t version;
+    };
+    std::optional<Before> before;
+
+    RedisExchange exchange;
+    enum class Lookup { none, waiting, done } lookup = Lookup::none;
+    RedisStatus lookup_status = RedisStatus::unavailable;
+
+    // Re-authentication: either leading (the subrequest is ours) or waiting.
+    Flight* flight = nullptr;
+    UnixTime asked_at{};
+    ngx_http_request_t* subrequest = nullptr;
+    bool subrequest_broken = false;
+    bool body_complete = false;
+    std::string body;  // of the app's answer, when the user is in it
+    std::shared_ptr<const ReauthAnswer> answer;
+
+    // The answer to the client.
+    bool decided = false;
+    bool refused = false;  // once refused, error pages are refusals too
+    Ruling ruling;
+    std::vector<std::string> app_cookies;  // Set-Cookie of the app's answer
+    std::string session_cookie;            // ours; empty: none
+};
+
+// The gate of this request's main request; null if nobody asked before.
+Gate* gate_of(ngx_http_request_t* r);
+Gate* gate_make(ngx_http_request_t* r);  // null: no memory
+// Runs the request's phases again, soon, from the event loop: safe to call
+// from inside anybody's handler. Twice is once.
+void gate_wake(Gate* gate) noexcept;
+bool gated(ngx_http_request_t* r);  // entitle on or optional here
+inline UnixTime
+now() {
+    return unix_time(ngx_time());
+}
+
+// --- _identity.cc -----------------------------------------------------------
+
+IdentitySettings identity_settings(ngx_http_request_t* r);
+// Fills gate->identity from what the request carries, without I/O. Forgets
+// what was found under other settings first.
+void identify(ngx_http_request_t* r, Gate* gate);
+// The values entitle_session_bind names, with `set_cookies` already applied.
+// Null: one of them is empty, so there is nothing to bind to.
+std::optional<std::vector<std::string>> bind_values(
+    ngx_http_request_t* r, const std::vector<std::string>& set_cookies);
+// The session cookie for a user the app has just named.
+void issue_session(ngx_http_request_t* r, Gate* gate);
+
+// --- _reauth.cc -------------------------------------------------------------
+
+// NGX_OK: gate->answer is there. NGX_DECLINED: there is nothing to ask about.
+// NGX_AGAIN: asked; the gate will be woken. NGX_ERROR: no memory.
+ngx_int_t reauthenticate(ngx_http_request_t* r, Gate* gate);
+// The request goes away: others take over its flight.
+void reauth_leave(Gate* gate) noexcept;
+// Whether `r` is (part of) the subrequest that asks the app.
+bool is_reauth(const Gate* gate, ngx_http_request_t* r);
+inline constexpr std::size_t kMaxReauthBody = 65536;
+
+// --- _decision.cc -----------------------------------------------------------
+
+// Decides for this location and answers; what the access handler returns.
+ngx_int_t gate_answer(ngx_http_request_t* r, Gate* gate);
+
+// --- _headers.cc ------------------------------------------------------------
+
+// Removes X-Entitle-* and sets ours, where known.
+ngx_int_t set_request_headers(ngx_http_request_t* r, const Gate* gate);
+
+// Every element of a header list that is still there: f(ngx_table_elt_t&).
+template <class F>
+void
+each_header(ngx_list_t& list, F f) {
+    for (ngx_list_part_t* part = &list.part; part != nullptr;
+         part = part->next) {
+        auto* header = static_cast<ngx_table_elt_t*>(part->elts);
+        for (ngx_uint_t i = 0; i < part->nelts; i++) {
+            if (header[i].hash != 0) {
+                f(header[i]);
+            }
+        }
+    }
+}
+
+// Adds a header to the answer. NGX_ERROR: no memory. Copies nothing.
+ngx_int_t add_header(ngx_http_request_t* r, std::string_view name,
+                     std::string_view value);
+// The bytes, in the request's pool; len 0 and data null: no memory.
+ngx_str_t pool_copy(ngx_pool_t* pool, std::string_view text);
+
+}  // namespace entitle::ngx

@@ -1,0 +1,203 @@
+// Who is asking, by what the request carries: no I/O, no belief in anything
+// that is not signed by us and bound to the app's session of this moment.
+
+#include <algorithm>
+
+#include "core/set_cookie.h"
+#include "ngx_module/ngx_http_entitle_gate.h"
+
+namespace entitle::ngx {
+
+namespace {
+
+// One way of knowing the user.
+struct IdentityWay {
+    bool (*used)(ngx_http_request_t* r);
+    Identity (*identify)(ngx_http_request_t* r);
+};
+
+std::vector<std::string_view>
+request_cookies(ngx_http_request_t* r, std::string_view name) {
+    std::vector<std::string_view> values;
+    compat::each_cookie_line(r, [&](const ngx_str_t& line) {
+        cookie_values(view(line), name, values);
+    });
+    return values;
+}
+
+// --- the edge session -------------------------------------------------------
+
+Reason
+reason_of(SessionError error) {
+    return error == SessionError::expired ? Reason::session_expired
+                                          : Reason::session_invalid;
+}
+
+bool
+bound_here(ngx_http_request_t* r, const Session& session) {
+    if (location_conf(r)->session_bind == nullptr) {
+        return true;
+    }
+    const auto values = bind_values(r, {});
+    if (!values) {
+        return false;
+    }
+    const std::vector<std::string_view> views(values->begin(), values->end());
+    return bind_matches(*server_conf(r)->session_keys, session.binding, views);
+}
+
+bool
+edge_session_used(ngx_http_request_t* r) {
+    return server_conf(r)->session_keys != nullptr;
+}
+
+// A browser may send several cookies of one name (other paths and domains):
+// the newest good one counts, and a bad one does no harm.
+Identity
+edge_session(ngx_http_request_t* r) {
+    const ServerConf* conf = server_conf(r);
+    const Seconds recheck{location_conf(r)->session_recheck};
+    Identity identity;
+    for (std::string_view token : request_cookies(r, conf->cookie->name)) {
+        SessionVerdict verdict =
+            verify_session(*conf->session_keys, *conf->audience, token, now());
+        if (!verdict.session) {
+            if (!identity.user) {
+                identity.why = reason_of(verdict.error);
+            }
+            continue;
+        }
+        Session& session = *verdict.session;
+        if (!bound_here(r, session)) {
+            if (!identity.user) {
+                identity.why = Reason::session_unbound;
+            }
+            continue;
+        }
+        if (identity.user && *identity.issued_at >= session.issued_at) {
+            continue;
+        }
+        identity = {std::move(session.user), Reason::ok, session.version,
+                    session.issued_at, session.issued_at + recheck};
+    }
+    return identity;
+}
+
+// The first that a location uses is the one that counts there.
+constexpr IdentityWay kWays[] = {
+    {edge_session_used, edge_session},
+};
+
+}  // namespace
+
+IdentitySettings
+identity_settings(ngx_http_request_t* r) {
+    const ServerConf* server = server_conf(r);
+    const LocationConf* location = location_conf(r);
+    return {server->session_keys,   server->audience,
+            server->cookie,         server->keys,
+            location->session_bind, location->reauth_user,
+            location->reauth.data,  location->session_recheck};
+}
+
+void
+identify(ngx_http_request_t* r, Gate* gate) {
+    const IdentitySettings settings = identity_settings(r);
+    if (gate->settings == settings || gate->identifying) {
+        return;
+    }
+    gate->identifying = true;
+    gate->identity = {};
+    for (const IdentityWay& way : kWays) {
+        if (way.used(r)) {
+            gate->identity = way.identify(r);
+            break;
+        }
+    }
+    gate->identifying = false;
+    gate->settings = settings;
+
+    const Reason why = gate->identity.why;
+    if (why != Reason::ok && why != Reason::no_session) {
+        ngx_str_t reason = str(name(why));
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "entitle: session not accepted: %V", &reason);
+    }
+}
+
+std::optional<std::vector<std::string>>
+bind_values(ngx_http_request_t* r,
+            const std::vector<std::string>& set_cookies) {
+    std::vector<std::string> values;
+    const std::vector<Carrier>* carriers = location_conf(r)->session_bind;
+    if (carriers == nullptr) {
+        return values;
+    }
+    for (const Carrier& carrier : *carriers) {
+        std::string value;
+        if (carrier.value != nullptr) {
+            ngx_str_t text;
+            if (ngx_http_complex_value(r, carrier.value, &text) != NGX_OK) {
+                throw std::bad_alloc();
+            }
+            value = view(text);
+        } else if (auto fresh =
+                       cookie_set_by(set_cookies, view(carrier.cookie))) {
+            value = *fresh;
+        } else {
+            // All of that name: which of them the app reads is its own affair.
+            for (std::string_view one :
+                 request_cookies(r, view(carrier.cookie))) {
+                if (!value.empty()) {
+                    value += ';';
+                }
+                value += one;
+            }
+        }
+        if (value.empty()) {
+            return std::nullopt;
+        }
+        values.push_back(std::move(value));
+    }
+    return values;
+}
+
+void
+issue_session(ngx_http_request_t* r, Gate* gate) {
+    const ServerConf* server = server_conf(r);
+    const LocationConf* location = location_conf(r);
+    if (server->session_keys == nullptr) {
+        return;
+    }
+    const auto values = bind_values(r, gate->answer->set_cookies);
+    if (!values) {
+        return;  // the app has just ended the session it would be bound to
+    }
+    const User& user = *gate->identity.user;
+    const Seconds lifetime{location->session_lifetime};
+    Session session{user,
+                    gate->standing.version,
+                    gate->answer->asked_at,
+                    gate->answer->asked_at + lifetime,
+                    {}};
+    if (gate->before && gate->before->user == user) {
+        // A version that rose while the app was being asked is not covered by
+        // its answer: the next request asks again.
+        session.version = gate->before->version;
+    }
+    if (!values->empty()) {
+        const std::vector<std::string_view> views(values->begin(),
+                                                  values->end());
+        session.binding = bind(*server->session_keys, views);
+    }
+    const std::string token =
+        sign_session(*server->session_keys, *server->audience, session);
+    if (token.empty()) {
+        ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                      "entitle: no session for a user whose id is not UTF-8");
+        return;
+    }
+    gate->session_cookie = set_cookie(*server->cookie, token, lifetime);
+}
+
+}  // namespace entitle::ngx
