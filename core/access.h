@@ -33,7 +33,7 @@ struct Projection {
   enum class State {
     active,       // until `end` + grace (kForever: no known end)
     ending,       // until `end` sharp (cancel_at, cancel at period end)
-    past_due,     // until `since` + past_due_grace
+    past_due,     // until `since` + past_due_grace, or `end` if sooner
     paid,         // one-time purchase
     provisional,  // paid subscription session, until `since` + provisional
     refunded,     // paid, then fully refunded
@@ -46,6 +46,7 @@ struct Projection {
   UnixTime end = kForever;
   UnixTime since{};
   std::vector<Identifier> identifiers;
+  bool disputed = false;  // with State::disputed, and beside State::refunded
   bool ambiguous = false;
   bool operator==(const Projection&) const = default;
 };
@@ -72,7 +73,8 @@ class GrantMap {
  public:
   void add(std::string_view entitlement, Identifier identifier);
   bool empty() const { return by_identifier_.empty(); }
-  // Sorted, unique; empty: no grant knows this identifier.
+  // Sorted, unique; empty: no grant knows this identifier. Views into the map
+  // or into the identifier.
   std::vector<std::string_view> entitlements_of(const Identifier&) const;
   bool gives(const Identifier& identifier, std::string_view entitlement) const;
 
@@ -85,8 +87,8 @@ struct Entitlement {
   UnixTime until;  // the latest of what gives it
 };
 // What is effective at `now`, by name, sorted.
-std::vector<Entitlement> entitlements(const std::vector<Projection>& projections,
-                                      const GrantMap& grants,
-                                      const Policy& policy, UnixTime now);
+std::vector<Entitlement> entitlements(
+    const std::vector<Projection>& projections, const GrantMap& grants,
+    const Policy& policy, UnixTime now);
 
 }  // namespace entitle

@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,10 +30,10 @@ struct EventHead {
 
 struct Event {
   EventHead head;
-  Json root;                                // owns everything below
-  const json_t* object = nullptr;           // data.object
-  const json_t* previous = nullptr;         // data.previous_attributes or null
-  bool thin = false;                        // v2.core.event: no data.object
+  Json root;                         // owns everything below
+  const json_t* object = nullptr;    // data.object
+  const json_t* previous = nullptr;  // data.previous_attributes or null
+  bool thin = false;                 // v2.core.event: no data.object
 };
 
 enum class EventError { body_not_json, not_an_event };
@@ -44,8 +45,17 @@ struct ParsedEvent {
   std::string detail;                           // for the log; never the body
 };
 
-// Bounded: depth 64, 1 MiB unless the location said less, duplicate members
-// refused.
-ParsedEvent parse_event(const VerifiedPayload& payload);
+// Objects and arrays in one another at most this deep.
+inline constexpr std::size_t kMaxEventDepth = 64;
+inline constexpr std::size_t kMaxEventBytes = std::size_t{1} << 20;
+
+// Bounded: kMaxEventDepth, `max_bytes`; duplicate members and NUL in strings
+// are refused. body_not_json: no JSON object or array, or over a bound.
+// not_an_event: JSON, but without an `evt_` id, a type, `created` (0 < t <
+// 2^40), `livemode`, `"object": "event"` or an object at `data.object`. Of a
+// thin event only id and type are wanted, `created` is read where it is a
+// number.
+ParsedEvent parse_event(const VerifiedPayload& payload,
+                        std::size_t max_bytes = kMaxEventBytes);
 
 }  // namespace entitle

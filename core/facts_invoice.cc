@@ -1,0 +1,137 @@
+// invoice.paid and its twin invoice.payment_succeeded: until when a
+// subscription is paid for, where no subscription event says so.
+// Source: https://docs.stripe.com/api/invoices/object; the old shape and the
+// one of 2025-03-31.basil are both looked for, per field.
+#include <algorithm>
+
+#include "core/event_types.h"
+#include "core/json.h"
+
+namespace entitle {
+namespace {
+
+const json_t* subscription_details(const json_t* invoice) {
+  return json::member(json::member(invoice, "parent"), "subscription_details");
+}
+
+const json_t* item_details(const json_t* line) {
+  return json::member(json::member(line, "parent"),
+                      "subscription_item_details");
+}
+
+bool is_subscription_line(const json_t* line) {
+  std::string_view kind = json::string(json::member(line, "parent"), "type");
+  if (!kind.empty()) return kind == "subscription_item_details";
+  kind = json::string(line, "type");
+  if (!kind.empty()) return kind == "subscription";
+  return !json::id(line, "subscription").empty() ||
+         json_is_object(item_details(line));
+}
+
+bool is_proration(const json_t* line) {
+  return json::boolean(line, "proration").value_or(false) ||
+         json::boolean(item_details(line), "proration").value_or(false);
+}
+
+// What is being paid for from here on. A proration is about the past: its
+// price may be the one just left.
+bool pays_ahead(const json_t* line) {
+  return is_subscription_line(line) && !is_proration(line) &&
+         json::integer(line, "amount").value_or(0) >= 0;
+}
+
+void add_line(const json_t* line, IdentifierList& list) {
+  list.add_price(json::member(line, "price"));
+  if (!json_is_object(json::member(line, "price"))) {
+    list.add_price(json::member(line, "plan"));
+  }
+  list.add_price(json::member(
+      json::member(json::member(line, "pricing"), "price_details"), "price"));
+  list.add_id(json::id(
+      json::member(json::member(line, "pricing"), "price_details"), "product"));
+}
+
+std::string_view subscription_of(const json_t* invoice) {
+  std::string_view id = json::id(invoice, "subscription");
+  if (id.empty()) id = json::id(subscription_details(invoice), "subscription");
+  const json_t* lines = json::list(invoice, "lines");
+  for (std::size_t i = 0; i < json_array_size(lines) && id.empty(); ++i) {
+    const json_t* line = json_array_get(lines, i);
+    id = json::id(line, "subscription");
+    if (id.empty()) id = json::id(item_details(line), "subscription");
+  }
+  return id;
+}
+
+const json_t* subscription_metadata(const json_t* invoice) {
+  const json_t* metadata =
+      json::member(subscription_details(invoice), "metadata");
+  if (json_is_object(metadata)) return metadata;
+  return json::member(json::member(invoice, "subscription_details"),
+                      "metadata");
+}
+
+std::optional<PaidInvoice> paid_invoice(const Reading& reading) {
+  const json_t* invoice = reading.object();
+  IdentifierList list(reading.head().account);
+  std::optional<UnixTime> period_end;
+  const json_t* lines = json::list(invoice, "lines");
+  for (std::size_t i = 0; i < json_array_size(lines); ++i) {
+    const json_t* line = json_array_get(lines, i);
+    if (!pays_ahead(line)) continue;
+    period_end =
+        std::max(period_end, json::time(json::member(line, "period"), "end"));
+    if (!list.truncated()) add_line(line, list);
+  }
+  if (!period_end) return std::nullopt;
+  list.add_names(subscription_metadata(invoice));
+
+  PaidInvoice paid;
+  paid.event = reading.head().id;
+  paid.created = reading.head().created;
+  paid.issued = json::time(invoice, "created").value_or(paid.created);
+  paid.invoice = json::id(invoice, "id");
+  paid.period_end = *period_end;
+  paid.identifiers = std::move(list).sorted();
+  return paid;
+}
+
+}  // namespace
+
+void invoice_paid_facts(const Reading& reading, Facts& facts) {
+  const json_t* invoice = reading.object();
+  facts.customer = customer_place(reading);
+  facts.email = lower_case(json::string(invoice, "customer_email"));
+  std::string_view subscription = subscription_of(invoice);
+  if (facts.customer.empty() || subscription.empty()) {
+    facts.note = "the invoice is for no subscription, or has no customer";
+    return;
+  }
+
+  UserHints hints;
+  hints.metadata = subscription_metadata(invoice);
+  hints.metadata_kind = ClaimKind::subscription_metadata;
+  hints.email = facts.email;
+  PlaceFacts own = own_place(reading, facts.customer, hints, facts);
+
+  if (std::optional<PaidInvoice> paid = paid_invoice(reading)) {
+    facts.identifiers = paid->identifiers;
+    Source& source = own.sources[reading.qualified(subscription)];
+    source.place = own.place;
+    source.invoice = *std::move(paid);
+  } else if (facts.note.empty()) {
+    facts.note = "the invoice pays for no period to come";
+  }
+  facts.places.push_back(std::move(own));
+}
+
+// Stripe leaves such a subscription active and never bills it again: only a
+// person can help.
+void invoice_not_finalized_facts(const Reading& reading, Facts& facts) {
+  facts.customer = customer_place(reading);
+  facts.note =
+      "the invoice could not be finalized: its subscription stays "
+      "active without being billed until somebody mends it in Stripe";
+}
+
+}  // namespace entitle

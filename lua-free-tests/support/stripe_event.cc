@@ -1,0 +1,142 @@
+#include "lua-free-tests/support/stripe_event.h"
+
+#include <openssl/hmac.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "core/signature.h"
+
+namespace entitle::test {
+namespace {
+
+constexpr std::string_view kSecret = "whsec_test";
+constexpr std::int64_t kNow = 1767225600;
+
+[[noreturn]] void give_up(const std::string& why) {
+  std::fprintf(stderr, "%s\n", why.c_str());
+  std::abort();
+}
+
+std::string signed_header(std::string_view body) {
+  std::string text = std::to_string(kNow) + '.' + std::string(body);
+  std::array<unsigned char, 32> mac{};
+  HMAC(EVP_sha256(), kSecret.data(), static_cast<int>(kSecret.size()),
+       reinterpret_cast<const unsigned char*>(text.data()), text.size(),
+       mac.data(), nullptr);
+  std::string header = "t=" + std::to_string(kNow) + ",v1=";
+  for (unsigned char byte : mac) {
+    char hex[3];
+    std::snprintf(hex, sizeof hex, "%02x", byte);
+    header += hex;
+  }
+  return header;
+}
+
+// Beside this file, which CMake names in full.
+std::string fixtures() {
+  std::filesystem::path here = __FILE__;
+  return (here.parent_path().parent_path() / "fixtures/stripe").string();
+}
+
+std::vector<std::string> names_below(const std::string& directory) {
+  namespace fs = std::filesystem;
+  std::vector<std::string> names;
+  fs::path root = fixtures();
+  for (const auto& entry : fs::recursive_directory_iterator(root / directory)) {
+    if (entry.path().extension() != ".json") continue;
+    names.push_back(fs::relative(entry.path(), root).string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+}  // namespace
+
+std::string read_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) give_up("cannot read " + path);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+std::string fixture(const std::string& name) {
+  return read_file(fixtures() + "/" + name);
+}
+
+std::vector<std::string> fixture_names() {
+  std::vector<std::string> names = names_below("");
+  std::erase_if(names, [](const std::string& name) {
+    return name == "INDEX.json" || name.starts_with("scenarios/");
+  });
+  return names;
+}
+
+std::vector<std::string> scenario_names() { return names_below("scenarios"); }
+
+ParsedEvent parse(std::string_view body, std::size_t max_bytes) {
+  static const std::array<HmacSha256, 1> secrets = {HmacSha256(kSecret)};
+  std::string header = signed_header(body);
+  SignatureVerdict verdict =
+      verify_signature(header, body, secrets, unix_time(kNow), Seconds{300});
+  if (!verdict.payload) give_up("the test's own signature does not verify");
+  return parse_event(*verdict.payload, max_bytes);
+}
+
+Event event(std::string_view body) {
+  ParsedEvent parsed = parse(body);
+  if (!parsed.event) give_up("not an event: " + parsed.detail);
+  return *std::move(parsed.event);
+}
+
+std::string dump(const json_t* json) {
+  char* text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
+  if (text == nullptr) give_up("cannot write JSON");
+  std::string copy = text;
+  std::free(text);
+  return copy;
+}
+
+FactsOptions default_options() { return {default_user_from(), nullptr}; }
+
+Facts facts(std::string_view body) {
+  return facts_of(event(body), default_options());
+}
+
+Sources sources(const Facts& facts) {
+  Sources all;
+  for (const PlaceFacts& place : facts.places) merge(all, place.sources);
+  return all;
+}
+
+std::vector<std::string> texts(const std::vector<Identifier>& identifiers) {
+  std::vector<std::string> all;
+  for (const Identifier& identifier : identifiers) {
+    all.push_back(identifier.str());
+  }
+  return all;
+}
+
+std::string describe(const Facts& facts) {
+  std::string text = "customer " + facts.customer + " email " + facts.email +
+                     " note " + facts.note + "\n";
+  for (const std::string& id : texts(facts.identifiers)) text += id + ' ';
+  for (const PlaceFacts& place : facts.places) {
+    text += "\nplace " + place.place;
+    for (const Claim& claim : place.claims) {
+      text += "\n  claim " + std::to_string(static_cast<int>(claim.kind)) +
+              ' ' + std::to_string(to_unix(claim.created)) + ' ' + claim.event +
+              ' ' + claim.target;
+    }
+    for (const auto& [id, source] : place.sources) {
+      text += "\n  source " + id + ' ' + source.encode();
+    }
+  }
+  return text;
+}
+
+}  // namespace entitle::test

@@ -1,0 +1,44 @@
+// Events for tests: signed by OpenSSL itself, so that a VerifiedPayload comes
+// about the only way it can, and read like a webhook's body.
+#pragma once
+
+#include <jansson.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/event.h"
+#include "core/facts.h"
+#include "core/source.h"
+
+namespace entitle::test {
+
+// The whole file; aborts the test program with a message when it is missing.
+std::string read_file(const std::string& path);
+// A file below fixtures/stripe/.
+std::string fixture(const std::string& name);
+// The names of all fixture events (not scenarios), sorted.
+std::vector<std::string> fixture_names();
+// The names of all scenario files, sorted.
+std::vector<std::string> scenario_names();
+
+ParsedEvent parse(std::string_view body,
+                  std::size_t max_bytes = kMaxEventBytes);
+// Aborts when `body` is no event.
+Event event(std::string_view body);
+
+std::string dump(const json_t* json);
+
+FactsOptions default_options();
+Facts facts(std::string_view body);  // by default_options()
+
+// All sources of all places of the facts, merged.
+Sources sources(const Facts& facts);
+
+std::vector<std::string> texts(const std::vector<Identifier>& identifiers);
+
+// Every fact in one string, to compare and to print.
+std::string describe(const Facts& facts);
+
+}  // namespace entitle::test
