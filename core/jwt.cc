@@ -95,9 +95,9 @@ bool read_date(const json_t* claims, const char* claim, double (*round)(double),
   if (!value) return true;
   std::int64_t seconds = json_integer_value(value);
   if (json_is_real(value)) {
-    double rounded = round(json_real_value(value));
-    if (rounded < 0 || rounded > kLastSecond) return false;
-    seconds = static_cast<std::int64_t>(rounded);
+    double exact = json_real_value(value);
+    if (exact < 0 || exact > kLastSecond) return false;
+    seconds = static_cast<std::int64_t>(round(exact));
   } else if (!json_is_integer(value)) {
     return false;
   }
