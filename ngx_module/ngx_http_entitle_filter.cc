@@ -8,7 +8,6 @@
 
 #include <algorithm>
 
-#include "core/ascii.h"
 #include "core/cache_control.h"
 #include "core/set_cookie.h"
 #include "ngx_module/ngx_http_entitle_gate.h"
@@ -19,11 +18,6 @@ namespace {
 
 ngx_http_output_header_filter_pt next_header_filter;
 ngx_http_output_body_filter_pt next_body_filter;
-
-bool
-is_named(const ngx_table_elt_t& header, std::string_view name) {
-    return equal_ignoring_case(view(header.key), name);
-}
 
 // --- Set-Cookie -------------------------------------------------------------
 

@@ -3,7 +3,8 @@
 //
 //   _identity  who is asking, by what the request carries
 //   _gate      the order of the questions; the record; suspend and resume
-//   _reauth    asking the app, once for all requests alike
+//   _reauth    asking the app, once for all requests alike: _reauth_ask is the
+//              subrequest, _reauth_answer reads what came back
 //   _decision  the answer
 //   _headers   X-Entitle-* of the request
 //   _filter    Set-Cookie and Cache-Control of the answer
@@ -17,6 +18,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/ascii.h"
 #include "core/decision.h"
 #include "ngx_module/ngx_http_entitle.h"
 
@@ -131,6 +133,13 @@ void reauth_leave(Gate* gate) noexcept;
 bool is_reauth(const Gate* gate, ngx_http_request_t* r);
 inline constexpr std::size_t kMaxReauthBody = 65536;
 
+// The subrequest. NGX_AGAIN: under way, gate->subrequest. NGX_ERROR: no memory,
+// or too many subrequests.
+ngx_int_t ask_app(ngx_http_request_t* r, Gate* gate);
+// Once that is done.
+std::shared_ptr<const ReauthAnswer> read_app_answer(ngx_http_request_t* r,
+                                                    const Gate* gate);
+
 // --- _decision.cc -----------------------------------------------------------
 
 // Decides for this location and answers; what the access handler returns.
@@ -154,6 +163,11 @@ each_header(ngx_list_t& list, F f) {
             }
         }
     }
+}
+
+inline bool
+is_named(const ngx_table_elt_t& header, std::string_view name) {
+    return equal_ignoring_case(view(header.key), name);
 }
 
 // Adds a header to the answer. NGX_ERROR: no memory. Copies nothing.
