@@ -1,0 +1,74 @@
+#include "lua-free-tests/support/deliveries.h"
+
+namespace entitle::test {
+
+Claim user_claim(std::string_view event, std::int64_t created,
+                 std::string_view user, ClaimKind kind) {
+  return {kind, unix_time(created), std::string(event),
+          "u:" + std::string(user)};
+}
+
+Claim forward_claim(std::string_view event, std::int64_t created,
+                    std::string_view place) {
+  return {ClaimKind::forward, unix_time(created), std::string(event),
+          "p:" + std::string(place)};
+}
+
+Delivered purchase(std::string_view event, std::string_view place,
+                   std::string_view source, std::vector<Claim> claims,
+                   std::string_view identifier) {
+  Delivered delivered;
+  delivered.head.id = event;
+  delivered.head.type = "checkout.session.completed";
+  delivered.head.created = unix_time(kNow);
+  delivered.head.livemode = true;
+  PlaceFacts own{std::string(place), std::move(claims), {}};
+  if (!source.empty()) {
+    SessionFact fact;
+    fact.event = event;
+    fact.created = unix_time(kNow);
+    fact.paid = true;
+    fact.identifiers.push_back(*Identifier::parse(identifier));
+    Source& bought = own.sources[std::string(source)];
+    bought.place = place;
+    bought.sessions.push_back(std::move(fact));
+  }
+  delivered.facts.places.push_back(std::move(own));
+  return delivered;
+}
+
+void also_forwards(Delivered& delivered, std::string_view place,
+                   std::string_view to) {
+  PlaceFacts part{
+      std::string(place), {forward_claim(delivered.head.id, kNow, to)}, {}};
+  auto& places = delivered.facts.places;
+  places.insert(places.end() - 1, std::move(part));
+}
+
+const GrantMap& grants() {
+  static const GrantMap map = [] {
+    GrantMap made;
+    made.add("pro", *Identifier::parse("price_pro"));
+    return made;
+  }();
+  return map;
+}
+
+DeliveryOptions options(std::uint64_t seed) {
+  return {Keys("entitle:", Mode::live),
+          Policy(),
+          &grants(),
+          std::chrono::sys_time<std::chrono::milliseconds>(
+              std::chrono::milliseconds(kNow * 1000)),
+          seed,
+          false};
+}
+
+Conversation<DeliveryResult> deliver(const Delivered& delivered,
+                                     std::uint64_t seed) {
+  return entitle::deliver(delivered.facts, delivered.head, options(seed));
+}
+
+User user(std::string_view name) { return *User::from(name); }
+
+}  // namespace entitle::test

@@ -1,0 +1,46 @@
+// Events for tests of delivery: each buys one thing, once and for all, so
+// that every fact delivered can be told apart in the end.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/delivery.h"
+#include "core/facts.h"
+
+namespace entitle::test {
+
+inline constexpr std::int64_t kNow = 1'750'000'000;
+
+struct Delivered {
+  Facts facts;
+  EventHead head;
+};
+
+Claim user_claim(std::string_view event, std::int64_t created,
+                 std::string_view user,
+                 ClaimKind kind = ClaimKind::client_reference);
+Claim forward_claim(std::string_view event, std::int64_t created,
+                    std::string_view place);
+
+// The event `event` says to `place` that the session `source` is paid and
+// bought `identifier`. An empty `source`: it only claims.
+Delivered purchase(std::string_view event, std::string_view place,
+                   std::string_view source, std::vector<Claim> claims = {},
+                   std::string_view identifier = "price_pro");
+
+// Before what the event says itself: `place` is part of another one.
+void also_forwards(Delivered& delivered, std::string_view place,
+                   std::string_view to);
+
+// Grants: pro for price_pro.
+const GrantMap& grants();
+DeliveryOptions options(std::uint64_t seed = 1);
+
+Conversation<DeliveryResult> deliver(const Delivered& delivered,
+                                     std::uint64_t seed = 1);
+
+User user(std::string_view name);
+
+}  // namespace entitle::test

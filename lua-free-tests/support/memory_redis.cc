@@ -1,0 +1,323 @@
+#include "lua-free-tests/support/memory_redis.h"
+
+#include <algorithm>
+#include <array>
+
+namespace entitle::test {
+namespace {
+
+Reply ok() { return {Reply::Type::status, 0, "OK", {}}; }
+Reply nil() { return {}; }
+Reply integer(std::int64_t value) {
+  return {Reply::Type::integer, value, {}, {}};
+}
+Reply error(std::string text) {
+  return {Reply::Type::error, 0, std::move(text), {}};
+}
+Reply text(std::string value) {
+  return {Reply::Type::string, 0, std::move(value), {}};
+}
+Reply wrong_type() {
+  return error(
+      "WRONGTYPE Operation against a key holding the wrong kind of value");
+}
+template <class Range>
+Reply list(const Range& range) {
+  Reply reply{Reply::Type::array, 0, {}, {}};
+  for (const std::string& item : range) reply.elements.push_back(text(item));
+  return reply;
+}
+
+template <std::size_t N>
+bool is_one_of(const std::string& word,
+               const std::array<std::string_view, N>& words) {
+  return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+constexpr std::array<std::string_view, 13> kWrites = {
+    "HSET",  "HDEL", "HINCRBY", "SET",  "DEL",    "EXPIRE", "LPUSH",
+    "LTRIM", "SADD", "ZADD",    "ZREM", "RENAME", "COPY"};
+
+}  // namespace
+
+template <class T>
+T* MemoryRedis::open(const std::string& key, bool create) {
+  if (create) entries_.try_emplace(key, Entry{T{}, std::nullopt});
+  auto entry = entries_.find(key);
+  if (entry == entries_.end()) return nullptr;
+  return std::get_if<T>(&entry->second.value);
+}
+
+void MemoryRedis::touch(const std::string& key) { versions_[key]++; }
+
+Reply MemoryRedis::run(const Command& command) {
+  Connection connection;
+  return run(connection, command);
+}
+
+Reply MemoryRedis::run(Connection& connection, const Command& command) {
+  commands_++;
+  const std::string& word = command.at(0);
+  if (word == "EXEC") return exec(connection);
+  if (connection.multi) {
+    if (!refusal_.empty() && is_one_of(word, kWrites)) {
+      connection.abort = true;
+      return error(refusal_);
+    }
+    connection.queued.push_back(command);
+    return {Reply::Type::status, 0, "QUEUED", {}};
+  }
+  if (word == "MULTI") {
+    connection.multi = true;
+    return ok();
+  }
+  if (word == "UNWATCH") {
+    connection.watched.clear();
+    return ok();
+  }
+  if (word == "WATCH") {
+    for (std::size_t i = 1; i < command.size(); i++) {
+      connection.watched.try_emplace(command[i], versions_[command[i]]);
+    }
+    return ok();
+  }
+  if (!refusal_.empty() && is_one_of(word, kWrites)) return error(refusal_);
+  return execute(command);
+}
+
+Reply MemoryRedis::exec(Connection& connection) {
+  Connection done;
+  std::swap(done, connection);
+  if (!done.multi) return error("ERR EXEC without MULTI");
+  if (done.abort) {
+    return error("EXECABORT Transaction discarded because of previous errors.");
+  }
+  if (!watch_holds(done)) return nil();
+  Reply reply{Reply::Type::array, 0, {}, {}};
+  for (const Command& command : done.queued) {
+    reply.elements.push_back(execute(command));
+  }
+  return reply;
+}
+
+bool MemoryRedis::watch_holds(const Connection& connection) const {
+  return std::all_of(connection.watched.begin(), connection.watched.end(),
+                     [&](const auto& watched) {
+                       auto now = versions_.find(watched.first);
+                       return now != versions_.end() &&
+                              now->second == watched.second;
+                     });
+}
+
+Reply MemoryRedis::execute(const Command& command) {
+  const std::string& word = command[0];
+  if (word.starts_with("H")) return hash_command(command);
+  if (word == "GET" || word == "SET") return string_command(command);
+  if (word.starts_with("L")) return list_command(command);
+  if (word.starts_with("S") || word.starts_with("Z")) {
+    return set_command(command);
+  }
+  return key_command(command);
+}
+
+Reply MemoryRedis::hash_command(const Command& command) {
+  const std::string& word = command[0];
+  const std::string& key = command.at(1);
+  bool writes = word == "HSET" || word == "HINCRBY";
+  Hash* hash = open<Hash>(key, writes);
+  if (hash == nullptr) {
+    if (entries_.contains(key)) return wrong_type();
+    if (word == "HGETALL") return list(List());
+    return word == "HGET" ? nil() : integer(0);
+  }
+  if (word == "HGETALL") {
+    List flat;
+    for (const auto& [name, value] : *hash) {
+      flat.push_back(name);
+      flat.push_back(value);
+    }
+    return list(flat);
+  }
+  if (word == "HGET") {
+    auto found = hash->find(command.at(2));
+    return found == hash->end() ? nil() : text(found->second);
+  }
+  touch(key);
+  if (word == "HSET") {
+    std::int64_t added = 0;
+    for (std::size_t i = 2; i + 1 < command.size(); i += 2) {
+      added += hash->insert_or_assign(command[i], command[i + 1]).second;
+    }
+    return integer(added);
+  }
+  if (word == "HINCRBY") {
+    std::string& value = (*hash)[command.at(2)];
+    std::int64_t number = value.empty() ? 0 : std::stoll(value);
+    number += std::stoll(command.at(3));
+    value = std::to_string(number);
+    return integer(number);
+  }
+  if (word == "HDEL") {
+    std::int64_t removed = 0;
+    for (std::size_t i = 2; i < command.size(); i++) {
+      removed += static_cast<std::int64_t>(hash->erase(command[i]));
+    }
+    if (hash->empty()) entries_.erase(key);
+    return integer(removed);
+  }
+  return error("ERR unknown command");
+}
+
+Reply MemoryRedis::string_command(const Command& command) {
+  const std::string& key = command.at(1);
+  if (command[0] == "GET") {
+    if (!entries_.contains(key)) return nil();
+    std::string* value = open<std::string>(key, false);
+    return value == nullptr ? wrong_type() : text(*value);
+  }
+  Entry entry{command.at(2), std::nullopt};
+  for (std::size_t i = 3; i < command.size(); i++) {
+    if (command[i] == "EX") entry.ttl = std::stoll(command.at(++i));
+    if (command[i] == "NX" && entries_.contains(key)) return nil();
+  }
+  entries_.insert_or_assign(key, std::move(entry));
+  touch(key);
+  return ok();
+}
+
+Reply MemoryRedis::list_command(const Command& command) {
+  const std::string& key = command.at(1);
+  List* items = open<List>(key, command[0] == "LPUSH");
+  if (items == nullptr) {
+    return entries_.contains(key) ? wrong_type() : list(List());
+  }
+  if (command[0] == "LRANGE") return list(*items);
+  touch(key);
+  if (command[0] == "LPUSH") {
+    for (std::size_t i = 2; i < command.size(); i++) {
+      items->insert(items->begin(), command[i]);
+    }
+    return integer(static_cast<std::int64_t>(items->size()));
+  }
+  auto last = static_cast<std::size_t>(std::stoll(command.at(3)));
+  if (items->size() > last + 1) items->resize(last + 1);
+  return ok();
+}
+
+Reply MemoryRedis::set_command(const Command& command) {
+  const std::string& word = command[0];
+  const std::string& key = command.at(1);
+  if (word.starts_with("S")) {
+    Set* members = open<Set>(key, word == "SADD");
+    if (members == nullptr) {
+      return entries_.contains(key) ? wrong_type() : list(List());
+    }
+    if (word == "SMEMBERS") return list(*members);
+    members->insert(command.begin() + 2, command.end());
+    touch(key);
+    return integer(1);
+  }
+  SortedSet* ordered = open<SortedSet>(key, word == "ZADD");
+  if (ordered == nullptr) {
+    return entries_.contains(key) ? wrong_type() : integer(0);
+  }
+  touch(key);
+  if (word == "ZADD") {  // ZADD key NX score member
+    bool added = ordered->scores.emplace(command.at(4), command.at(3)).second;
+    return integer(added);
+  }
+  auto removed =
+      static_cast<std::int64_t>(ordered->scores.erase(command.at(2)));
+  if (ordered->scores.empty()) entries_.erase(key);
+  return integer(removed);
+}
+
+Reply MemoryRedis::key_command(const Command& command) {
+  const std::string& word = command[0];
+  const std::string& key = command.at(1);
+  auto entry = entries_.find(key);
+  bool exists = entry != entries_.end();
+  if (word == "EXPIRE") {
+    if (!exists) return integer(0);
+    entry->second.ttl = std::stoll(command.at(2));
+    touch(key);
+    return integer(1);
+  }
+  if (word == "DEL") {
+    if (exists) touch(key);
+    entries_.erase(key);
+    return integer(exists);
+  }
+  if (word == "COPY") {  // COPY source destination REPLACE
+    if (!exists) return integer(0);
+    entries_.insert_or_assign(command.at(2), entry->second);
+    touch(command.at(2));
+    return integer(1);
+  }
+  if (word == "RENAME") {
+    if (!exists) return error("ERR no such key");
+    Entry moved = std::move(entry->second);
+    entries_.erase(entry);
+    entries_.insert_or_assign(command.at(2), std::move(moved));
+    touch(key);
+    touch(command.at(2));
+    return ok();
+  }
+  return error("ERR unknown command '" + word + "'");
+}
+
+const MemoryRedis::Value* MemoryRedis::find(const std::string& key) const {
+  auto entry = entries_.find(key);
+  return entry == entries_.end() ? nullptr : &entry->second.value;
+}
+
+std::optional<std::string> MemoryRedis::field(const std::string& key,
+                                              const std::string& name) const {
+  const Value* value = find(key);
+  const Hash* hash = value == nullptr ? nullptr : std::get_if<Hash>(value);
+  if (hash == nullptr) return std::nullopt;
+  auto found = hash->find(name);
+  if (found == hash->end()) return std::nullopt;
+  return found->second;
+}
+
+std::optional<std::int64_t> MemoryRedis::ttl(const std::string& key) const {
+  auto entry = entries_.find(key);
+  return entry == entries_.end() ? std::nullopt : entry->second.ttl;
+}
+
+std::vector<std::string> MemoryRedis::keys() const {
+  std::vector<std::string> names;
+  for (const auto& [key, entry] : entries_) names.push_back(key);
+  return names;
+}
+
+std::string MemoryRedis::dump() const {
+  struct Print {
+    std::string& out;
+    void operator()(const std::string& value) { out += value; }
+    void operator()(const Hash& hash) {
+      for (const auto& [name, value] : hash) out += name + '=' + value + ' ';
+    }
+    void operator()(const List& items) {
+      for (const std::string& item : items) out += item + ' ';
+    }
+    void operator()(const Set& members) {
+      for (const std::string& member : members) out += member + ' ';
+    }
+    void operator()(const SortedSet& ordered) {
+      for (const auto& [member, score] : ordered.scores) {
+        out += member + '=' + score + ' ';
+      }
+    }
+  };
+  std::string out;
+  for (const auto& [key, entry] : entries_) {
+    out += key + ": ";
+    std::visit(Print{out}, entry.value);
+    out += '\n';
+  }
+  return out;
+}
+
+}  // namespace entitle::test

@@ -1,0 +1,44 @@
+// Several deliveries against one Redis in memory, advanced one Redis command
+// at a time in any order. MULTI ... EXEC is one command: Redis runs it as one.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/delivery.h"
+#include "lua-free-tests/support/memory_redis.h"
+
+namespace entitle::test {
+
+class Player {
+ public:
+  Player(MemoryRedis& redis, Conversation<DeliveryResult> talk)
+      : redis_(&redis), talk_(std::move(talk)) {}
+
+  bool done() { return talk_.next() == nullptr; }
+  // Sends the next command (or transaction). Only while not done.
+  void advance();
+  void finish() {
+    while (!done()) advance();
+  }
+  DeliveryResult& result() { return talk_.result(); }
+  // What it heard so far: two players that heard the same go on the same way.
+  const std::string& heard() const { return heard_; }
+  std::size_t steps() const { return steps_; }
+  // What its connection watches: part of the state of the whole.
+  const MemoryRedis::Connection& connection() const { return connection_; }
+
+ private:
+  MemoryRedis* redis_;
+  Conversation<DeliveryResult> talk_;
+  MemoryRedis::Connection connection_;
+  std::size_t at_ = 0;  // in the current step's commands
+  std::vector<Reply> replies_;
+  std::string heard_;
+  std::size_t steps_ = 0;
+};
+
+DeliveryResult run(MemoryRedis& redis, Conversation<DeliveryResult> talk);
+
+}  // namespace entitle::test
