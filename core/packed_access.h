@@ -1,0 +1,86 @@
+// What a packed record gives at a moment: core/access.h's entitlements(), and
+// the `allow` of core/decision.h's decide(), for the gate's hot path. Once the
+// identifiers in use have been seen nothing is allocated. Refusals are rare and
+// need reasons: unpack() and decide() give them.
+//
+// One per worker and configuration, since it learns as it goes.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "core/access.h"
+#include "core/packed_record.h"
+#include "core/requirement.h"
+
+namespace entitle {
+
+struct HeldEntitlement {
+  std::string_view name;
+  UnixTime until;  // the latest of what gives it
+};
+
+// The entitlements each identifier gives, as `grants` says, remembered under
+// its packed form. Not longer-lived than `grants`.
+class GrantIndex {
+ public:
+  // Strangers cannot grow it: at this many identifiers it starts over.
+  static constexpr std::size_t kMaxIdentifiers = 4096;
+
+  explicit GrantIndex(const GrantMap& grants) : grants_(&grants) {}
+
+  // Valid until make_room(). Nothing for what is no identifier.
+  const std::vector<std::string_view>& names_of(
+      const PackedIdentifier& identifier);
+  void make_room();
+  std::size_t size() const { return known_.size(); }
+
+ private:
+  struct Known {
+    std::uint8_t type;
+    std::string account, value;
+    std::optional<Identifier> identifier;  // names may be views into it
+    std::vector<std::string_view> names;
+  };
+
+  const GrantMap* grants_;
+  std::unordered_multimap<std::size_t, std::unique_ptr<Known>> known_;
+};
+
+class PackedAccess {
+ public:
+  // Neither is copied.
+  PackedAccess(const GrantMap& grants, const Policy& policy)
+      : index_(grants), policy_(&policy) {}
+
+  // All that is effective at `now`, by name, sorted; valid until the next
+  // call. Null: `packed` cannot be read.
+  std::optional<std::span<const HeldEntitlement>> effective(
+      std::string_view packed, UnixTime now);
+
+  // Whether `entitlement` is effective, and until when. Null: it is not, or
+  // `packed` cannot be read.
+  std::optional<UnixTime> until(std::string_view packed,
+                                std::string_view entitlement, UnixTime now);
+
+ private:
+  void hold(std::string_view name, UnixTime until);
+
+  GrantIndex index_;
+  const Policy* policy_;
+  std::vector<HeldEntitlement> held_;
+};
+
+// Until when what is held meets every line of a location's requirements;
+// kForever where there are none. Null: some line is not met.
+std::optional<UnixTime> allowed_until(std::span<const Alternatives> lines,
+                                      std::span<const HeldEntitlement> held);
+
+}  // namespace entitle
