@@ -200,7 +200,8 @@ void a_php_envelope_must_be_exact(void**) {
   expect("/user", php(json), "a");
   for (const std::string& bad :
        {std::string(R"(s:11:"{"user":"a"}";)"),
-        std::string(R"(s:13:"{"user":"a"}";)"), php(json) + "i:1;",
+        std::string(R"(s:13:"{"user":"a"}";)"),
+        std::string(R"(s:12:"{"user":"a"} ";)"), php(json) + "i:1;",
         php(json) + ' ', "s:12:\"" + json + '"', std::string("s:12:\"") + json,
         std::string(R"(s:1:";)"), std::string(R"(s:0:"";)"), std::string("s:1"),
         std::string(R"(s:99999999999999999999999:"";)")}) {

@@ -211,6 +211,14 @@ void points_off_the_curve_and_of_the_wrong_length_are_refused(void**) {
           "key 1: an Ed25519 key has 32 bytes");
 }
 
+void the_point_at_infinity_is_refused(void**) {
+  // A SubjectPublicKeyInfo of P-256 whose point is the single byte 00.
+  refuses(
+      "-----BEGIN PUBLIC KEY-----\nMBkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDAgAA\n"
+      "-----END PUBLIC KEY-----\n",
+      "key 1: the point is not on the curve");
+}
+
 void unknown_types_and_curves_are_refused(void**) {
   minter::Pkey p521 = minter::ec("P-521"), koblitz = minter::ec("secp256k1"),
                x25519 = minter::okp("X25519");
@@ -401,6 +409,7 @@ int main() {
       cmocka_unit_test(rsa_numbers_are_checked),
       cmocka_unit_test(
           points_off_the_curve_and_of_the_wrong_length_are_refused),
+      cmocka_unit_test(the_point_at_infinity_is_refused),
       cmocka_unit_test(unknown_types_and_curves_are_refused),
       cmocka_unit_test(malformed_members_are_named),
       cmocka_unit_test(private_keys_are_refused),

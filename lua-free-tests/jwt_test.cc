@@ -193,7 +193,7 @@ void rfc_8037_a4_ed25519_holds(void**) {
       "hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsP"
       "t9g7sVvpAr_MuM0KAg";
   expect(keys, token, "claims_malformed");
-  token[token.size() - 10] ^= 1;
+  token[token.rfind('.') + 3] ^= 1;
   expect(keys, token, "bad_signature");
 }
 
@@ -231,6 +231,39 @@ void a_cut_or_longer_token_is_never_accepted(void**) {
       assert_string_not_equal(who(keys, token + more).c_str(), "user_1");
     }
     expect(keys, token.substr(0, token.rfind('.') + 1), "bad_signature");
+  }
+}
+
+// Or one token would have several texts.
+void an_ecdsa_signature_has_one_length(void**) {
+  JwtKeys keys = all_keys();
+  std::string input = minter::signing_input(R"({"alg":"ES256"})", kClaims);
+  std::string signature;
+  do {
+    signature = minter::sign(p256_key.get(), "ES256", input);
+  } while (signature[32] != 0);
+  auto with = [&](const std::string& raw) {
+    return input + '.' + minter::base64url(raw);
+  };
+  expect(keys, with(signature), "user_1");
+  expect(keys, with(signature.substr(0, 32) + signature.substr(33)),
+         "bad_signature");
+  expect(keys, with(signature + std::string(1, '\0')), "bad_signature");
+  expect(keys, with(std::string(64, '\0')), "bad_signature");
+  expect(keys, with(std::string(64, '\xff')), "bad_signature");
+}
+
+void a_pss_salt_is_as_long_as_its_hash(void**) {
+  JwtKeys keys = all_keys();
+  std::string input = minter::signing_input(R"({"alg":"PS256"})", kClaims);
+  auto with_salt = [&](int bytes) {
+    return input + '.' +
+           minter::base64url(
+               minter::sign(rsa_key.get(), "PS256", input, bytes));
+  };
+  expect(keys, with_salt(32), "user_1");
+  for (int bytes : {0, 20, 31, 33, 64}) {
+    expect(keys, with_salt(bytes), "bad_signature");
   }
 }
 
@@ -603,6 +636,8 @@ int main() {
       cmocka_unit_test(every_algorithm_verifies_what_openssl_signed),
       cmocka_unit_test(a_changed_byte_of_any_part_is_never_accepted),
       cmocka_unit_test(a_cut_or_longer_token_is_never_accepted),
+      cmocka_unit_test(an_ecdsa_signature_has_one_length),
+      cmocka_unit_test(a_pss_salt_is_as_long_as_its_hash),
       cmocka_unit_test(another_key_of_the_type_is_refused),
       cmocka_unit_test(a_public_key_is_never_a_secret),
       cmocka_unit_test(the_algorithm_is_the_keys_choice),

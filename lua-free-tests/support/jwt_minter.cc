@@ -135,17 +135,16 @@ std::string oct_members(std::string_view secret) {
   return R"("kty":"oct","k":")" + base64url(secret) + '"';
 }
 
-std::string sign(EVP_PKEY* key, std::string_view alg,
-                 std::string_view message) {
+std::string sign(EVP_PKEY* key, std::string_view alg, std::string_view message,
+                 int pss_salt) {
   EVP_MD_CTX* context = EVP_MD_CTX_new();
   EVP_PKEY_CTX* key_context = nullptr;
   require(EVP_DigestSignInit_ex(context, &key_context, digest_of(alg), nullptr,
                                 nullptr, key, nullptr) == 1);
   if (alg.starts_with("PS")) {
-    require(
-        EVP_PKEY_CTX_set_rsa_padding(key_context, RSA_PKCS1_PSS_PADDING) == 1 &&
-        EVP_PKEY_CTX_set_rsa_pss_saltlen(key_context, RSA_PSS_SALTLEN_DIGEST) ==
-            1);
+    require(EVP_PKEY_CTX_set_rsa_padding(key_context, RSA_PKCS1_PSS_PADDING) ==
+                1 &&
+            EVP_PKEY_CTX_set_rsa_pss_saltlen(key_context, pss_salt) == 1);
   }
   std::size_t length = 0;
   require(EVP_DigestSign(context, nullptr, &length, bytes_of(message),

@@ -32,7 +32,9 @@ std::string okp_members(EVP_PKEY* key);
 std::string oct_members(std::string_view secret);
 
 // Raw JWS signatures; `alg` is RFC 7518's name.
-std::string sign(EVP_PKEY* key, std::string_view alg, std::string_view message);
+// `pss_salt` is the salt's length in bytes.
+std::string sign(EVP_PKEY* key, std::string_view alg, std::string_view message,
+                 int pss_salt = 32);
 std::string mac(std::string_view secret, std::string_view alg,
                 std::string_view message);
 
