@@ -1,33 +1,81 @@
 #include "core/packed_access.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 namespace entitle {
 namespace {
 
-std::size_t hash_of(const PackedIdentifier& identifier) {
-  std::hash<std::string_view> hash;
-  std::size_t mixed = hash(identifier.value) * 8 + identifier.type;
-  return identifier.account.empty() ? mixed : mixed ^ hash(identifier.account);
+constexpr std::size_t kFirstSlots = 64;
+
+// Multiply and fold, eight bytes at a time. Not keyed: what is hashed comes
+// out of signed events, and the index is bounded.
+std::uint64_t mix(std::uint64_t hash, std::uint64_t word) {
+  hash = (hash ^ word) * 0x9e3779b97f4a7c15u;
+  return hash ^ hash >> 32;
+}
+
+std::uint64_t mix(std::uint64_t hash, std::string_view bytes) {
+  std::uint64_t word;
+  for (; bytes.size() >= sizeof(word); bytes.remove_prefix(sizeof(word))) {
+    std::memcpy(&word, bytes.data(), sizeof(word));
+    hash = mix(hash, word);
+  }
+  word = 0;
+  for (char c : bytes) word = word << 8 | static_cast<std::uint8_t>(c);
+  return mix(hash, word);
+}
+
+std::uint64_t hash_of(const PackedIdentifier& identifier) {
+  std::uint64_t hash = mix(identifier.type, identifier.value.size());
+  hash = mix(hash, identifier.value);
+  return identifier.account.empty() ? hash : mix(hash, identifier.account);
 }
 
 }  // namespace
 
-const std::vector<std::string_view>& GrantIndex::names_of(
-    const PackedIdentifier& identifier) {
-  std::size_t hash = hash_of(identifier);
-  auto [first, last] = known_.equal_range(hash);
-  for (; first != last; ++first) {
-    const Known& known = *first->second;
-    if (known.type == identifier.type && known.value == identifier.value &&
-        known.account == identifier.account) {
-      return known.names;
+GrantIndex::GrantIndex(const GrantMap& grants)
+    : grants_(&grants), slots_(kFirstSlots) {}
+
+std::size_t GrantIndex::slot_of(std::uint64_t hash,
+                                const PackedIdentifier& identifier) const {
+  std::size_t mask = slots_.size() - 1;
+  for (std::size_t at = hash & mask;; at = (at + 1) & mask) {
+    const Known* known = slots_[at].get();
+    if (known == nullptr ||
+        (known->hash == hash && known->type == identifier.type &&
+         known->value == identifier.value &&
+         known->account == identifier.account)) {
+      return at;
     }
   }
+}
 
+void GrantIndex::grow() {
+  std::vector<std::unique_ptr<Known>> old(slots_.size() * 2);
+  old.swap(slots_);
+  for (std::unique_ptr<Known>& known : old) {
+    if (!known) continue;
+    std::size_t at =
+        slot_of(known->hash, {known->type, known->account, known->value});
+    slots_[at] = std::move(known);
+  }
+}
+
+const std::vector<std::string_view>& GrantIndex::names_of(
+    const PackedIdentifier& identifier) {
+  std::uint64_t hash = hash_of(identifier);
+  std::size_t at = slot_of(hash, identifier);
+  if (slots_[at]) return slots_[at]->names;
+
+  if (size_ + 1 > slots_.size() / 2) {
+    grow();
+    at = slot_of(hash, identifier);
+  }
   auto known =
-      std::make_unique<Known>(Known{identifier.type,
+      std::make_unique<Known>(Known{hash,
+                                    identifier.type,
                                     std::string(identifier.account),
                                     std::string(identifier.value),
                                     Identifier::parse(identifier.str()),
@@ -35,11 +83,15 @@ const std::vector<std::string_view>& GrantIndex::names_of(
   if (known->identifier) {
     known->names = grants_->entitlements_of(*known->identifier);
   }
-  return known_.emplace(hash, std::move(known))->second->names;
+  slots_[at] = std::move(known);
+  ++size_;
+  return slots_[at]->names;
 }
 
 void GrantIndex::make_room() {
-  if (known_.size() >= kMaxIdentifiers) known_.clear();
+  if (size_ < kMaxIdentifiers) return;
+  slots_ = std::vector<std::unique_ptr<Known>>(kFirstSlots);
+  size_ = 0;
 }
 
 void PackedAccess::hold(std::string_view name, UnixTime until) {

@@ -7,13 +7,11 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "core/access.h"
@@ -34,24 +32,31 @@ class GrantIndex {
   // Strangers cannot grow it: at this many identifiers it starts over.
   static constexpr std::size_t kMaxIdentifiers = 4096;
 
-  explicit GrantIndex(const GrantMap& grants) : grants_(&grants) {}
+  explicit GrantIndex(const GrantMap& grants);
 
   // Valid until make_room(). Nothing for what is no identifier.
   const std::vector<std::string_view>& names_of(
       const PackedIdentifier& identifier);
   void make_room();
-  std::size_t size() const { return known_.size(); }
+  std::size_t size() const { return size_; }
 
  private:
   struct Known {
+    std::uint64_t hash;
     std::uint8_t type;
     std::string account, value;
     std::optional<Identifier> identifier;  // names may be views into it
     std::vector<std::string_view> names;
   };
 
+  // Where this identifier is, or would be: open addressing, linear probing.
+  std::size_t slot_of(std::uint64_t hash,
+                      const PackedIdentifier& identifier) const;
+  void grow();
+
   const GrantMap* grants_;
-  std::unordered_multimap<std::size_t, std::unique_ptr<Known>> known_;
+  std::vector<std::unique_ptr<Known>> slots_;  // a power of two, half empty
+  std::size_t size_ = 0;
 };
 
 class PackedAccess {

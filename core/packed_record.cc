@@ -173,12 +173,12 @@ Projection PackedSource::projection() const {
 }
 
 PackedReader::PackedReader(std::string_view packed) : rest_(packed) {
-  if (take_number(1) != static_cast<std::uint64_t>(kLayout)) {
+  if (take_byte() != static_cast<unsigned>(kLayout)) {
     fail();
     return;
   }
-  std::uint64_t flags = take_number(1);
-  if ((flags & ~std::uint64_t{kHasNotBefore}) != 0) fail();
+  unsigned flags = take_byte();
+  if ((flags & ~unsigned{kHasNotBefore}) != 0) fail();
   version_ = static_cast<std::int64_t>(take_number(8));
   if ((flags & kHasNotBefore) != 0) not_before_ = take_time();
   sources_ = take_count();
@@ -198,6 +198,16 @@ bool PackedReader::take(std::size_t size, std::string_view& bytes) {
   return true;
 }
 
+unsigned PackedReader::take_byte() {
+  if (rest_.empty()) {
+    fail();
+    return 0;
+  }
+  auto byte = static_cast<std::uint8_t>(rest_.front());
+  rest_.remove_prefix(1);
+  return byte;
+}
+
 std::uint64_t PackedReader::take_number(std::size_t size) {
   std::string_view bytes;
   if (!take(size, bytes)) return 0;
@@ -214,9 +224,9 @@ UnixTime PackedReader::take_time() {
 }
 
 unsigned PackedReader::take_count() {
-  auto low = static_cast<unsigned>(take_number(1));
+  auto low = take_byte();
   if (low < 0x80) return low;
-  auto high = static_cast<unsigned>(take_number(1));
+  auto high = take_byte();
   if (high >= 0x80) fail();
   return ok_ ? (low & 0x7f) | high << 7 : 0;
 }
@@ -230,7 +240,7 @@ bool PackedReader::next(PackedSource& source) {
     return rest_.empty() ? false : fail();
   }
   --sources_;
-  auto head = static_cast<unsigned>(take_number(1));
+  auto head = take_byte();
   unsigned state = head & kStateMask;
   if (state > static_cast<unsigned>(State::not_paid)) return fail();
   source.state = static_cast<State>(state);
@@ -246,19 +256,19 @@ bool PackedReader::next(PackedSource& source) {
 bool PackedReader::next(PackedIdentifier& identifier) {
   if (identifiers_ == 0) return false;
   --identifiers_;
-  auto head = static_cast<unsigned>(take_number(1));
+  auto head = take_byte();
   identifier.type = static_cast<std::uint8_t>(head & kTypeMask);
   if (identifier.type >= kTypes.size() ||
       (head & ~unsigned{kTypeMask | kHasAccount | kSameAccount}) != 0) {
     return fail();
   }
   if ((head & kHasAccount) != 0) {
-    take(take_number(1), account_);
+    take(take_byte(), account_);
   } else if ((head & kSameAccount) == 0) {
     account_ = {};
   }
   identifier.account = account_;
-  take(take_number(1), identifier.value);
+  take(take_byte(), identifier.value);
   return ok_;
 }
 

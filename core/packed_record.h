@@ -81,6 +81,7 @@ class PackedReader {
 
  private:
   bool take(std::size_t size, std::string_view& bytes);
+  unsigned take_byte();
   std::uint64_t take_number(std::size_t size);
   UnixTime take_time();
   unsigned take_count();

@@ -1,12 +1,21 @@
 #include "core/siphash.h"
 
+#include <algorithm>
 #include <bit>
+#include <cstring>
 
 namespace entitle {
 namespace {
 
+// At most eight bytes.
 std::uint64_t load_le(const char* bytes, std::size_t count) {
   std::uint64_t word = 0;
+  if constexpr (std::endian::native == std::endian::little) {
+    if (count == 8) {
+      std::memcpy(&word, bytes, 8);
+      return word;
+    }
+  }
   for (std::size_t i = 0; i < count; ++i) {
     word |= static_cast<std::uint64_t>(static_cast<std::uint8_t>(bytes[i]))
             << (8 * i);
@@ -85,15 +94,19 @@ void SipHasher::compress(std::uint64_t word) {
 }
 
 void SipHasher::add_bytes(std::string_view bytes) {
-  for (char c : bytes) {
-    std::size_t at = length_++ % 8;
-    tail_ |= static_cast<std::uint64_t>(static_cast<std::uint8_t>(c))
-             << (8 * at);
-    if (at == 7) {
-      compress(tail_);
-      tail_ = 0;
-    }
+  std::size_t at = length_ % 8;
+  length_ += bytes.size();
+  if (at != 0) {
+    std::size_t fits = std::min(8 - at, bytes.size());
+    tail_ |= load_le(bytes.data(), fits) << (8 * at);
+    if (at + fits < 8) return;
+    compress(tail_);
+    bytes.remove_prefix(fits);
   }
+  for (; bytes.size() >= 8; bytes.remove_prefix(8)) {
+    compress(load_le(bytes.data(), 8));
+  }
+  tail_ = load_le(bytes.data(), bytes.size());
 }
 
 void SipHasher::add(std::string_view value) {
