@@ -89,6 +89,9 @@ PlaceFacts own_place(const Reading& reading, std::string place,
 void add_forward(const Reading& reading, std::string from,
                  std::string_view to_place, Facts& facts);
 
+// Why nothing, or not all, was taken from the event: for the log.
+void add_note(Facts& facts, std::string_view text);
+
 std::string lower_case(std::string_view text);  // ASCII
 
 }  // namespace entitle

@@ -39,7 +39,7 @@ void checkout_session_facts(const Reading& reading, Facts& facts) {
   const json_t* session = reading.object();
   std::string_view id = json::id(session, "id");
   if (id.empty()) {
-    facts.note = "the session has no id";
+    add_note(facts, "the session has no id");
     return;
   }
   std::string source_id = reading.qualified(id);
@@ -81,13 +81,18 @@ void checkout_session_facts(const Reading& reading, Facts& facts) {
     // A subscription's session is not what grants: its subscription is.
     if (fact.paid && !fact.subscription_mode) {
       facts.identifiers = fact.identifiers;
+      if (fact.identifiers.empty()) {
+        add_note(facts,
+                 "the purchase names nothing to unlock: it came by no payment "
+                 "link and its metadata has no \"entitlements\"");
+      }
     }
     Source& source = own.sources[source_id];
     source.place = own.place;
     source.sessions.push_back(std::move(fact));
-  } else if (facts.note.empty()) {
-    facts.note = buys ? "the session says no payment status"
-                      : "a session of this mode buys nothing";
+  } else {
+    add_note(facts, buys ? "the session says no payment status"
+                         : "a session of this mode buys nothing");
   }
   facts.places.push_back(std::move(own));
 }

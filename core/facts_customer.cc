@@ -10,7 +10,7 @@ std::optional<PlaceFacts> customer(const Reading& reading, Facts& facts) {
   const json_t* object = reading.object();
   std::string_view id = json::id(object, "id");
   if (id.empty()) {
-    facts.note = "the customer has no id";
+    add_note(facts, "the customer has no id");
     return std::nullopt;
   }
   facts.customer = reading.qualified(id);
@@ -28,7 +28,7 @@ void customer_facts(const Reading& reading, Facts& facts) {
   std::optional<PlaceFacts> own = customer(reading, facts);
   if (!own) return;
   if (own->claims.empty() && facts.email.empty()) {
-    facts.note = "the customer names no user and no e-mail";
+    add_note(facts, "the customer names no user and no e-mail");
     return;
   }
   facts.places.push_back(*std::move(own));

@@ -27,7 +27,7 @@ void entitlement_summary_facts(const Reading& reading, Facts& facts) {
   facts.customer = customer_place(reading);
   const json_t* data = json::list(summary, "entitlements");
   if (facts.customer.empty() || data == nullptr) {
-    facts.note = "the summary has no customer or no list";
+    add_note(facts, "the summary has no customer or no list");
     return;
   }
 

@@ -104,7 +104,7 @@ void invoice_paid_facts(const Reading& reading, Facts& facts) {
   facts.email = lower_case(json::string(invoice, "customer_email"));
   std::string_view subscription = subscription_of(invoice);
   if (facts.customer.empty() || subscription.empty()) {
-    facts.note = "the invoice is for no subscription, or has no customer";
+    add_note(facts, "the invoice is for no subscription, or has no customer");
     return;
   }
 
@@ -119,8 +119,8 @@ void invoice_paid_facts(const Reading& reading, Facts& facts) {
     Source& source = own.sources[reading.qualified(subscription)];
     source.place = own.place;
     source.invoice = *std::move(paid);
-  } else if (facts.note.empty()) {
-    facts.note = "the invoice pays for no period to come";
+  } else {
+    add_note(facts, "the invoice pays for no period to come");
   }
   facts.places.push_back(std::move(own));
 }

@@ -10,25 +10,21 @@ namespace {
 
 constexpr std::size_t kMaxIdentifiers = 128;
 
-void note(Facts& facts, std::string_view text) {
-  if (!facts.note.empty()) facts.note += "; ";
-  facts.note += text;
-}
-
 std::optional<User> referenced_user(const Reading& reading,
                                     std::string_view reference,
                                     bool must_be_signed, Facts& facts) {
   if (reference.empty()) return std::nullopt;
   if (!ClientReference::has_our_form(reference)) {
     if (!must_be_signed) return User::from(reference);
-    note(facts, "client_reference_id is not signed: refused");
+    add_note(facts, "client_reference_id is not signed: refused");
     return std::nullopt;
   }
   std::optional<User> user;
   if (reading.options.reference) {
     user = reading.options.reference->open(reference);
   }
-  if (!user) note(facts, "client_reference_id has a wrong signature: refused");
+  if (!user)
+    add_note(facts, "client_reference_id has a wrong signature: refused");
   return user;
 }
 
@@ -138,6 +134,11 @@ void add_forward(const Reading& reading, std::string from,
   Claim claim{ClaimKind::forward, reading.head().created, reading.head().id,
               "p:" + std::string(to_place)};
   facts.places.push_back({std::move(from), {std::move(claim)}, {}});
+}
+
+void add_note(Facts& facts, std::string_view text) {
+  if (!facts.note.empty()) facts.note += "; ";
+  facts.note += text;
 }
 
 std::string lower_case(std::string_view text) {

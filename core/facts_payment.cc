@@ -26,7 +26,7 @@ Payment payment_of(const Reading& reading, std::string_view charge,
   if (payment.empty()) payment = json::id(expanded, "payment_intent");
   if (payment.empty()) payment = charge;
   if (payment.empty()) {
-    facts.note = "the event names no payment intent and no charge";
+    add_note(facts, "the event names no payment intent and no charge");
     return {};
   }
   facts.customer = customer_place(reading);
@@ -62,7 +62,8 @@ void charge_refunded_facts(const Reading& reading, Facts& facts) {
   std::string_view charge = json::id(reading.object(), "id");
   std::optional<bool> full = json::boolean(reading.object(), "refunded");
   if (charge.empty() || !full) {
-    facts.note = "the charge has no id or does not say whether all is refunded";
+    add_note(facts,
+             "the charge has no id or does not say whether all is refunded");
     return;
   }
   Payment payment = payment_of(reading, charge, facts);
@@ -78,7 +79,7 @@ void refund_facts(const Reading& reading, Facts& facts) {
   std::string_view id = json::id(refund, "id");
   std::string_view status = json::string(refund, "status");
   if (id.empty() || status.empty()) {
-    facts.note = "the refund has no id or no status";
+    add_note(facts, "the refund has no id or no status");
     return;
   }
   Payment payment = payment_of(reading, json::id(refund, "charge"), facts);
@@ -94,7 +95,7 @@ void dispute_facts(const Reading& reading, Facts& facts) {
   std::string_view id = json::id(dispute, "id");
   std::string_view status = json::string(dispute, "status");
   if (id.empty() || status.empty()) {
-    facts.note = "the dispute has no id or no status";
+    add_note(facts, "the dispute has no id or no status");
     return;
   }
   Payment payment = payment_of(reading, json::id(dispute, "charge"), facts);

@@ -106,7 +106,7 @@ void subscription_facts(const Reading& reading, SnapshotType type,
   std::string_view id = json::id(said, "id");
   facts.customer = customer_place(reading);
   if (id.empty() || facts.customer.empty()) {
-    facts.note = "the subscription has no id or no customer";
+    add_note(facts, "the subscription has no id or no customer");
     return;
   }
 
@@ -124,7 +124,7 @@ void subscription_facts(const Reading& reading, SnapshotType type,
     snapshot.state.status = "canceled";
   }
   if (snapshot.state.status.empty()) {
-    facts.note = "the subscription says no status";
+    add_note(facts, "the subscription says no status");
   } else {
     if (type == SnapshotType::updated) {
       snapshot.previous = previous_of(reading);

@@ -115,22 +115,4 @@ void JsonReader::boolean(bool& into) {
 
 bool JsonReader::null() { return ok_ && skip_word("null"); }
 
-void append_json_string(std::string& out, std::string_view text) {
-  constexpr std::string_view hex = "0123456789abcdef";
-  out.push_back('"');
-  for (char c : text) {
-    auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out.push_back('\\');
-      out.push_back(c);
-    } else if (byte < 0x20) {
-      out.append("\\u00").push_back(hex[byte >> 4]);
-      out.push_back(hex[byte & 0xf]);
-    } else {
-      out.push_back(c);
-    }
-  }
-  out.push_back('"');
-}
-
 }  // namespace entitle

@@ -74,7 +74,4 @@ class JsonReader {
   bool ok_ = true;
 };
 
-// `text` as a JSON string, quotes included. UTF-8 stays as it is.
-void append_json_string(std::string& out, std::string_view text);
-
 }  // namespace entitle

@@ -4,9 +4,9 @@
 // previous_attributes tells. So: nothing comes after the end; else the newest
 // second counts; inside it `created` comes before notices and those before
 // `updated`; several updates are put in the order in which each one's previous
-// attributes are those of the one before, beginning with the state before that
-// second. Where that leaves several last ones, the least privileged is taken
-// and the result flagged.
+// attributes are those of the one before and all else is unchanged, beginning
+// with the state before that second. Where that leaves several last ones, the
+// least privileged is taken and the result flagged.
 #include <algorithm>
 #include <cstdint>
 #include <tuple>
@@ -41,35 +41,62 @@ bool has_exactly(const SubscriptionState& state, bool names,
   return at == expected.end();
 }
 
+bool same_identifiers(const SubscriptionState& a, const SubscriptionState& b,
+                      bool names) {
+  std::vector<Identifier> of_a;
+  for (const Identifier& identifier : a.identifiers) {
+    if (is_name(identifier) == names) of_a.push_back(identifier);
+  }
+  return has_exactly(b, names, of_a);
+}
+
+// How much is asked of an event's previous attributes to follow a state: that
+// what they name was so, or also that what they do not name did not change. An
+// event between the two that never came breaks the latter.
+enum class Link { named, whole };
+
 template <class T>
-bool agrees(const std::optional<T>& previous, const T& value) {
-  return !previous || *previous == value;
+bool agrees(const std::optional<T>& previous, const T& before, const T& after,
+            Link link) {
+  if (previous) return *previous == before;
+  return link == Link::named || before == after;
+}
+
+bool identifiers_agree(const std::optional<std::vector<Identifier>>& previous,
+                       const SubscriptionState& before,
+                       const SubscriptionState& after, bool names, Link link) {
+  // Of a list that was cut, nothing can be said.
+  if (before.more_items) return true;
+  if (previous) return has_exactly(before, names, *previous);
+  return link == Link::named || after.more_items ||
+         same_identifiers(before, after, names);
 }
 
 // Whether `next` can directly follow a subscription in this state. Null: the
 // state is not known, so anything can.
-bool follows(const SubscriptionState* state, const PreviousState& next) {
-  if (state == nullptr) return true;
-  if (!agrees(next.status, state->status) ||
-      !agrees(next.period_end, state->period_end) ||
-      !agrees(next.trial_end, state->trial_end) ||
-      !agrees(next.cancel_at, state->cancel_at) ||
-      !agrees(next.ended_at, state->ended_at) ||
-      !agrees(next.cancel_at_period_end, state->cancel_at_period_end)) {
-    return false;
-  }
-  if (state->more_items) return true;  // the rest is a lower bound only
-  return (!next.identifiers || has_exactly(*state, false, *next.identifiers)) &&
-         (!next.names || has_exactly(*state, true, *next.names));
+bool follows(const SubscriptionState* before, const Snapshot& next, Link link) {
+  if (before == nullptr) return true;
+  const PreviousState& was = next.previous;
+  const SubscriptionState& is = next.state;
+  return agrees(was.status, before->status, is.status, link) &&
+         agrees(was.period_end, before->period_end, is.period_end, link) &&
+         agrees(was.trial_end, before->trial_end, is.trial_end, link) &&
+         agrees(was.cancel_at, before->cancel_at, is.cancel_at, link) &&
+         agrees(was.cancel_at_period_end, before->cancel_at_period_end,
+                is.cancel_at_period_end, link) &&
+         agrees(was.ended_at, before->ended_at, is.ended_at, link) &&
+         identifiers_agree(was.identifiers, *before, is, false, link) &&
+         identifiers_agree(was.names, *before, is, true, link);
 }
 
 // Those of `updates` that can be the last one of a chain through all of them.
-Group possible_last(const SubscriptionState* before, const Group& updates) {
+Group possible_last(const SubscriptionState* before, const Group& updates,
+                    Link link) {
   std::uint8_t last = chain_ends(
       updates.size(),
-      [&](std::size_t y) { return follows(before, updates[y]->previous); },
+      [&](std::size_t y) { return follows(before, *updates[y], link); },
       [&](std::size_t x, std::size_t y) {
-        return follows(&updates[x]->state, updates[y]->previous);
+        return follows(&updates[x]->state, *updates[y], link);
       });
   Group ends;
   for (std::size_t x = 0; x < updates.size(); ++x) {
@@ -103,7 +130,8 @@ Decided last_of(Decided before, const Group& updates) {
   if (updates.size() == 1) return {updates.front(), false};
   const SubscriptionState* known =
       before.snapshot ? &before.snapshot->state : nullptr;
-  Group ends = possible_last(known, updates);
+  Group ends = possible_last(known, updates, Link::whole);
+  if (ends.empty()) ends = possible_last(known, updates, Link::named);
   if (ends.empty()) ends = updates;
   const Snapshot* least = *std::min_element(
       ends.begin(), ends.end(), [](const Snapshot* a, const Snapshot* b) {

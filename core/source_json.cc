@@ -30,7 +30,7 @@
 // In "previous", null says that there was none before.
 #include <charconv>
 
-#include "core/json_reader.h"
+#include "core/json_text.h"
 #include "core/source.h"
 
 namespace entitle {

@@ -107,10 +107,31 @@ Facts facts(std::string_view body) {
   return facts_of(event(body), default_options());
 }
 
+Facts facts_of_fixture(const std::string& name) { return facts(fixture(name)); }
+
 Sources sources(const Facts& facts) {
   Sources all;
   for (const PlaceFacts& place : facts.places) merge(all, place.sources);
   return all;
+}
+
+std::string joined(const std::vector<Identifier>& identifiers) {
+  std::string text;
+  for (const Identifier& identifier : identifiers) {
+    if (!text.empty()) text += ' ';
+    text += identifier.str();
+  }
+  return text;
+}
+
+Sources stored(const Sources& sources) {
+  Sources again;
+  for (const auto& [id, source] : sources) {
+    std::optional<Source> decoded = Source::decode(source.encode());
+    if (!decoded) give_up("cannot decode " + source.encode());
+    again[id] = *std::move(decoded);
+  }
+  return again;
 }
 
 std::vector<std::string> texts(const std::vector<Identifier>& identifiers) {
@@ -124,7 +145,7 @@ std::vector<std::string> texts(const std::vector<Identifier>& identifiers) {
 std::string describe(const Facts& facts) {
   std::string text = "customer " + facts.customer + " email " + facts.email +
                      " note " + facts.note + "\n";
-  for (const std::string& id : texts(facts.identifiers)) text += id + ' ';
+  text += joined(facts.identifiers);
   for (const PlaceFacts& place : facts.places) {
     text += "\nplace " + place.place;
     for (const Claim& claim : place.claims) {

@@ -32,11 +32,17 @@ std::string dump(const json_t* json);
 
 FactsOptions default_options();
 Facts facts(std::string_view body);  // by default_options()
+Facts facts_of_fixture(const std::string& name);
 
 // All sources of all places of the facts, merged.
 Sources sources(const Facts& facts);
 
+// "a b c".
+std::string joined(const std::vector<Identifier>& identifiers);
 std::vector<std::string> texts(const std::vector<Identifier>& identifiers);
+
+// As Redis would hold and give them back: encoded and decoded.
+Sources stored(const Sources& sources);
 
 // Every fact in one string, to compare and to print.
 std::string describe(const Facts& facts);

@@ -1,0 +1,353 @@
+#include "lua-free-tests/support/stripe_json.h"
+
+#include <algorithm>
+
+namespace entitle::test {
+namespace {
+
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + '"';
+}
+
+std::string quoted_or_null(std::string_view text) {
+  return text.empty() ? "null" : quoted(text);
+}
+
+std::string number_or_null(const MaybeTime& time) {
+  return time ? std::to_string(*time) : "null";
+}
+
+// An object, member by member.
+class Object {
+ public:
+  Object& raw(std::string_view key, std::string_view json) {
+    text_ += text_.empty() ? "{" : ",";
+    text_ += quoted(key);
+    text_ += ':';
+    text_ += json;
+    return *this;
+  }
+  Object& text(std::string_view key, std::string_view value) {
+    return raw(key, quoted(value));
+  }
+  Object& maybe(std::string_view key, std::string_view value) {
+    return raw(key, quoted_or_null(value));
+  }
+  Object& flag(std::string_view key, bool value) {
+    return raw(key, value ? "true" : "false");
+  }
+  Object& time(std::string_view key, const MaybeTime& value) {
+    return raw(key, number_or_null(value));
+  }
+  bool empty() const { return text_.empty(); }
+  std::string str() const { return text_.empty() ? "{}" : text_ + "}"; }
+
+ private:
+  std::string text_;
+};
+
+std::string array(const std::vector<std::string>& elements) {
+  std::string out = "[";
+  for (const std::string& element : elements) {
+    if (out.size() > 1) out += ',';
+    out += element;
+  }
+  return out + ']';
+}
+
+std::string list(const std::vector<std::string>& elements, bool has_more) {
+  return Object()
+      .text("object", "list")
+      .raw("data", array(elements))
+      .flag("has_more", has_more)
+      .str();
+}
+
+std::string event(const Envelope& envelope, std::string_view type,
+                  std::string_view object, std::string_view previous = {}) {
+  Object data;
+  data.raw("object", object);
+  if (!previous.empty()) data.raw("previous_attributes", previous);
+  Object out;
+  out.text("id", envelope.id).text("object", "event");
+  if (!envelope.account.empty()) out.text("account", envelope.account);
+  out.text("api_version",
+           envelope.shape == Shape::basil ? "2025-08-27.basil" : "2024-06-20");
+  out.time("created", envelope.created).raw("data", data.str());
+  out.flag("livemode", envelope.livemode).raw("pending_webhooks", "1");
+  out.raw("request", R"({"id":null,"idempotency_key":null})");
+  return out.text("type", type).str();
+}
+
+std::string price_json(const Item& item) {
+  return Object()
+      .text("id", item.price)
+      .text("object", "price")
+      .maybe("lookup_key", item.lookup_key)
+      .text("product", item.product)
+      .str();
+}
+
+std::string metadata_json(std::string_view user, std::string_view names,
+                          std::string_view note = {}) {
+  Object out;
+  if (!user.empty()) out.text("user_id", user);
+  if (!names.empty()) out.text("entitlements", names);
+  if (!note.empty()) out.text("note", note);
+  return out.str();
+}
+
+std::string items_json(const Subscription& sub, Shape shape) {
+  std::vector<std::string> items;
+  for (const Item& item : sub.items) {
+    Object out;
+    out.text("id", "si_" + item.price).text("object", "subscription_item");
+    out.raw("price", price_json(item));
+    if (shape == Shape::basil) out.time("current_period_end", item.period_end);
+    items.push_back(out.str());
+    if (sub.has_more && items.size() == 10) break;
+  }
+  return array(items);
+}
+
+std::string subscription_json(const Subscription& sub, Shape shape) {
+  Object out;
+  out.text("id", sub.id).text("object", "subscription");
+  out.time("cancel_at", sub.cancel_at);
+  out.flag("cancel_at_period_end", sub.cancel_at_period_end);
+  if (shape == Shape::before_basil) {
+    out.time("current_period_end", sub.period_end());
+  }
+  out.text("customer", sub.customer).time("ended_at", sub.ended_at);
+  out.raw("items", Object()
+                       .text("object", "list")
+                       .raw("data", items_json(sub, shape))
+                       .flag("has_more", sub.has_more)
+                       .str());
+  out.raw("metadata", metadata_json(sub.user, sub.names, sub.note));
+  return out.text("status", sub.status).time("trial_end", sub.trial_end).str();
+}
+
+// Only what changed; arrays whole, of objects the changed keys.
+std::string previous_json(const Subscription& now, const Subscription& before,
+                          Shape shape) {
+  Object out;
+  if (now.status != before.status) out.text("status", before.status);
+  if (now.trial_end != before.trial_end) {
+    out.time("trial_end", before.trial_end);
+  }
+  if (now.cancel_at != before.cancel_at) {
+    out.time("cancel_at", before.cancel_at);
+  }
+  if (now.ended_at != before.ended_at) out.time("ended_at", before.ended_at);
+  if (now.cancel_at_period_end != before.cancel_at_period_end) {
+    out.flag("cancel_at_period_end", before.cancel_at_period_end);
+  }
+  if (items_json(now, shape) != items_json(before, shape)) {
+    out.raw("items", Object().raw("data", items_json(before, shape)).str());
+  }
+  if (shape == Shape::before_basil && now.period_end() != before.period_end()) {
+    out.time("current_period_end", before.period_end());
+  }
+  Object metadata;
+  if (now.user != before.user) metadata.maybe("user_id", before.user);
+  if (now.names != before.names) metadata.maybe("entitlements", before.names);
+  if (now.note != before.note) metadata.maybe("note", before.note);
+  if (!metadata.empty()) out.raw("metadata", metadata.str());
+  return out.str();
+}
+
+std::string invoice_line(const Invoice& invoice, const Item& item,
+                         bool proration, Shape shape) {
+  Object out;
+  out.text("object", "line_item").raw("amount", proration ? "-100" : "1500");
+  out.raw("period", Object().time("end", item.period_end).str());
+  if (shape == Shape::before_basil) {
+    out.raw("price", price_json(item)).flag("proration", proration);
+    out.text("subscription", invoice.subscription);
+    return out.text("type", "subscription").str();
+  }
+  out.raw("parent", Object()
+                        .text("type", "subscription_item_details")
+                        .raw("subscription_item_details",
+                             Object()
+                                 .flag("proration", proration)
+                                 .text("subscription", invoice.subscription)
+                                 .str())
+                        .str());
+  out.raw("pricing",
+          Object()
+              .raw("price_details", Object()
+                                        .text("price", item.price)
+                                        .text("product", item.product)
+                                        .str())
+              .str());
+  return out.str();
+}
+
+Object payment_object(std::string_view kind, std::string_view id,
+                      const Payment& payment) {
+  Object out;
+  out.text("id", id).text("object", kind).maybe("charge", payment.charge);
+  out.maybe("payment_intent", payment.intent);
+  return out;
+}
+
+std::vector<std::string> entitlement_jsons(
+    const std::vector<std::string>& features) {
+  std::vector<std::string> out;
+  for (const std::string& feature : features) {
+    out.push_back(Object()
+                      .text("object", "entitlements.active_entitlement")
+                      .text("feature", "feat_" + feature)
+                      .text("lookup_key", feature)
+                      .str());
+  }
+  return out;
+}
+
+}  // namespace
+
+Item item(const std::string& p, Time period_end) {
+  return {"price_" + p, "prod_" + p, p + "_key", period_end};
+}
+
+Time Subscription::period_end() const {
+  Time end = 0;
+  for (const Item& item : items) end = std::max(end, item.period_end);
+  return end;
+}
+
+std::vector<std::string> Subscription::identifiers() const {
+  std::vector<std::string> out;
+  for (const Item& item : items) {
+    out.push_back(item.price);
+    out.push_back(item.product);
+    if (!item.lookup_key.empty())
+      out.push_back("lookup_key=" + item.lookup_key);
+  }
+  if (!names.empty()) out.push_back("metadata=" + names);
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
+}
+
+std::string subscription_event(const Envelope& envelope, std::string_view type,
+                               const Subscription& now,
+                               const Subscription* before) {
+  std::string previous;
+  if (before != nullptr) previous = previous_json(now, *before, envelope.shape);
+  return event(envelope, "customer.subscription." + std::string(type),
+               subscription_json(now, envelope.shape), previous);
+}
+
+std::string invoice_event(const Envelope& envelope, std::string_view type,
+                          const Invoice& invoice) {
+  std::vector<std::string> lines;
+  for (const Item& item : invoice.prorations) {
+    lines.push_back(invoice_line(invoice, item, true, envelope.shape));
+  }
+  for (const Item& item : invoice.items) {
+    lines.push_back(invoice_line(invoice, item, false, envelope.shape));
+  }
+  Object out;
+  out.text("id", invoice.id).text("object", "invoice");
+  out.time("created", invoice.issued ? invoice.issued : envelope.created);
+  out.text("customer", invoice.customer);
+  out.maybe("customer_email", invoice.email);
+  out.raw("lines", list(lines, false));
+  std::string details = Object()
+                            .raw("metadata", metadata_json(invoice.user, ""))
+                            .text("subscription", invoice.subscription)
+                            .str();
+  if (envelope.shape == Shape::before_basil) {
+    out.text("subscription", invoice.subscription);
+    out.raw("subscription_details",
+            Object().raw("metadata", metadata_json(invoice.user, "")).str());
+  } else {
+    out.raw("parent", Object()
+                          .text("type", "subscription_details")
+                          .raw("subscription_details", details)
+                          .str());
+  }
+  out.text("status", "paid");
+  return event(envelope, "invoice." + std::string(type), out.str());
+}
+
+std::string session_event(const Envelope& envelope, std::string_view type,
+                          const Session& session) {
+  Object out;
+  out.text("id", session.id).text("object", "checkout.session");
+  out.maybe("client_reference_id", session.client_reference_id);
+  out.maybe("customer", session.customer);
+  out.raw("customer_details", Object().maybe("email", session.email).str());
+  out.raw("metadata", metadata_json(session.user, session.names));
+  out.text("mode", session.mode);
+  out.maybe("payment_intent", session.payment_intent);
+  out.maybe("payment_link", session.payment_link);
+  out.text("payment_status", session.payment_status);
+  out.text("status", "complete").maybe("subscription", session.subscription);
+  return event(envelope, "checkout.session." + std::string(type), out.str());
+}
+
+std::string charge_refunded_event(const Envelope& envelope,
+                                  const Payment& payment, bool full) {
+  Object out;
+  out.text("id", payment.charge).text("object", "charge");
+  out.raw("amount", "4900").raw("amount_refunded", full ? "4900" : "100");
+  out.maybe("customer", payment.customer);
+  out.maybe("payment_intent", payment.intent).flag("refunded", full);
+  return event(envelope, "charge.refunded", out.str());
+}
+
+std::string refund_event(const Envelope& envelope, std::string_view type,
+                         const Payment& payment, std::string_view id,
+                         std::string_view status) {
+  Object out = payment_object("refund", id, payment);
+  if (envelope.shape == Shape::basil) out.maybe("customer", payment.customer);
+  return event(envelope, type, out.text("status", status).str());
+}
+
+std::string dispute_event(const Envelope& envelope, std::string_view type,
+                          const Payment& payment, std::string_view id,
+                          std::string_view status) {
+  Object out = payment_object("dispute", id, payment);
+  return event(envelope, "charge.dispute." + std::string(type),
+               out.text("status", status).str());
+}
+
+std::string summary_event(const Envelope& envelope, std::string_view customer,
+                          const std::vector<std::string>& features,
+                          bool has_more,
+                          const std::vector<std::string>* previous) {
+  std::string before;
+  if (previous != nullptr) {
+    before = Object()
+                 .raw("entitlements", list(entitlement_jsons(*previous), false))
+                 .str();
+  }
+  std::string object =
+      Object()
+          .text("object", "entitlements.active_entitlement_summary")
+          .text("customer", customer)
+          .raw("entitlements", list(entitlement_jsons(features), has_more))
+          .str();
+  return event(envelope, "entitlements.active_entitlement_summary.updated",
+               object, before);
+}
+
+std::string customer_event(const Envelope& envelope, std::string_view type,
+                           std::string_view id, std::string_view user,
+                           std::string_view email) {
+  Object out;
+  out.text("id", id).text("object", "customer").maybe("email", email);
+  out.raw("metadata", metadata_json(user, ""));
+  return event(envelope, "customer." + std::string(type), out.str());
+}
+
+}  // namespace entitle::test

@@ -1,0 +1,98 @@
+// Writes Stripe's events as Stripe would, in the shape before and after
+// 2025-03-31.basil. Knows Stripe's documents and nothing of core/: what tests
+// expect must not come from what they test.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace entitle::test {
+
+enum class Shape { before_basil, basil };
+
+using Time = std::int64_t;  // unix seconds
+using MaybeTime = std::optional<Time>;
+
+struct Item {
+  std::string price, product, lookup_key;
+  Time period_end = 0;
+  bool operator==(const Item&) const = default;
+};
+
+// The names `p` gives an item for short: price_<p>, prod_<p>, <p>_key.
+Item item(const std::string& p, Time period_end);
+
+struct Subscription {
+  std::string id = "sub_1", customer = "cus_1";
+  std::string status = "active";
+  std::vector<Item> items;
+  MaybeTime trial_end, cancel_at, ended_at;
+  bool cancel_at_period_end = false;
+  std::string user, names, note;  // metadata user_id, entitlements, note
+  bool has_more = false;
+
+  Time period_end() const;
+  std::vector<std::string> identifiers()
+      const;  // sorted, as entitle names them
+};
+
+struct Envelope {
+  std::string id;
+  Time created = 0;
+  Shape shape = Shape::basil;
+  bool livemode = false;
+  std::string account = {};
+};
+
+// `type` without "customer.subscription."; `before` gives previous_attributes.
+std::string subscription_event(const Envelope&, std::string_view type,
+                               const Subscription& now,
+                               const Subscription* before = nullptr);
+
+struct Invoice {
+  std::string id = "in_1", customer = "cus_1", subscription = "sub_1";
+  std::vector<Item> items;       // their period_end is the line's
+  std::vector<Item> prorations;  // for the price left
+  Time issued = 0;
+  std::string user, email;
+};
+// `type` without "invoice.".
+std::string invoice_event(const Envelope&, std::string_view type,
+                          const Invoice&);
+
+struct Session {
+  std::string id = "cs_1", customer = "cus_1";  // empty: null
+  std::string mode = "payment", payment_status = "paid";
+  std::string payment_intent, payment_link, subscription;
+  std::string client_reference_id, user, names, email;
+};
+// `type` without "checkout.session.".
+std::string session_event(const Envelope&, std::string_view type,
+                          const Session&);
+
+struct Payment {
+  std::string intent = "pi_1", charge = "ch_1", customer = {};
+};
+std::string charge_refunded_event(const Envelope&, const Payment&, bool full);
+// `type`: refund.created, refund.updated, refund.failed, charge.refund.updated
+std::string refund_event(const Envelope&, std::string_view type, const Payment&,
+                         std::string_view id, std::string_view status);
+// `type` without "charge.dispute."
+std::string dispute_event(const Envelope&, std::string_view type,
+                          const Payment&, std::string_view id,
+                          std::string_view status);
+
+std::string summary_event(const Envelope&, std::string_view customer,
+                          const std::vector<std::string>& features,
+                          bool has_more,
+                          const std::vector<std::string>* previous = nullptr);
+
+// `type` without "customer."
+std::string customer_event(const Envelope&, std::string_view type,
+                           std::string_view id, std::string_view user,
+                           std::string_view email = "");
+
+}  // namespace entitle::test
