@@ -28,23 +28,25 @@ char low_byte(std::uint32_t bits) { return static_cast<char>(bits & 0xff); }
 }  // namespace
 
 void base64url_append(std::string& text, std::string_view bytes) {
-  text.reserve(text.size() + base64url_length(bytes.size()));
+  std::size_t at = text.size();
+  text.resize(at + base64url_length(bytes.size()));
+  char* to = text.data() + at;
   std::size_t i = 0;
   for (; i + 3 <= bytes.size(); i += 3) {
     std::uint32_t bits = byte_of(bytes[i]) << 16 | byte_of(bytes[i + 1]) << 8 |
                          byte_of(bytes[i + 2]);
-    text += kAlphabet[bits >> 18];
-    text += kAlphabet[bits >> 12 & 63];
-    text += kAlphabet[bits >> 6 & 63];
-    text += kAlphabet[bits & 63];
+    *to++ = kAlphabet[bits >> 18];
+    *to++ = kAlphabet[bits >> 12 & 63];
+    *to++ = kAlphabet[bits >> 6 & 63];
+    *to++ = kAlphabet[bits & 63];
   }
   std::size_t rest = bytes.size() - i;
   if (rest == 0) return;
   std::uint32_t bits = byte_of(bytes[i]) << 16;
   if (rest == 2) bits |= byte_of(bytes[i + 1]) << 8;
-  text += kAlphabet[bits >> 18];
-  text += kAlphabet[bits >> 12 & 63];
-  if (rest == 2) text += kAlphabet[bits >> 6 & 63];
+  *to++ = kAlphabet[bits >> 18];
+  *to++ = kAlphabet[bits >> 12 & 63];
+  if (rest == 2) *to++ = kAlphabet[bits >> 6 & 63];
 }
 
 std::string base64url_encode(std::string_view bytes) {

@@ -143,10 +143,10 @@ SessionVerdict read_payload(std::string_view json, std::string_view audience,
       reader.literal(R"(,"bnd":")") && reader.string(bnd, bnd_size) &&
       reader.literal("}") && reader.at_end();
   std::string_view binding(bnd.data(), bnd_size);
-  if (!canonical || !is_utf8(json) || !is_binding(binding)) return malformed;
+  if (!canonical || !is_binding(binding)) return malformed;
 
   std::optional<User> user = User::from({sub.data(), sub_size});
-  if (!user) return malformed;
+  if (!user || !is_utf8(user->str())) return malformed;
   if (std::string_view(aud.data(), aud_size) != audience) {
     return {std::nullopt, SessionError::wrong_audience};
   }
