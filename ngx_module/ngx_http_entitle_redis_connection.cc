@@ -1,0 +1,389 @@
+#include "ngx_module/ngx_http_entitle_redis_connection.h"
+
+namespace entitle::ngx {
+namespace {
+
+constexpr std::size_t kReadSize = 16 * 1024;
+
+// Whether the socket is connected, once epoll says it is writable.
+ngx_err_t
+connect_error(ngx_connection_t* c) {
+    int error = 0;
+    socklen_t size = sizeof(error);
+    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size) == -1) {
+        return ngx_socket_errno;
+    }
+    return error;
+}
+
+std::string
+error_text(ngx_err_t error) {
+    u_char text[NGX_MAX_ERROR_STR];
+    u_char* end = ngx_strerror(error, text, sizeof(text));
+    return std::string(text, end);
+}
+
+}  // namespace
+
+RedisConnection::RedisConnection(const MainConf* conf, Owner* owner)
+    : conf_(conf), owner_(owner) {
+    log_ = *ngx_cycle->log;
+    log_.handler = log_context;
+    log_.data = this;
+
+    timer_.handler = on_timer;
+    timer_.data = this;
+    timer_.log = &log_;
+    timer_.cancelable = 1;
+
+    flush_.handler = on_flush;
+    flush_.data = this;
+    flush_.log = &log_;
+}
+
+u_char*
+RedisConnection::log_context(ngx_log_t* log, u_char* buffer, std::size_t size) {
+    auto* self = static_cast<RedisConnection*>(log->data);
+    return ngx_snprintf(buffer, size, ", redis: \"%V\"", &self->conf_->redis);
+}
+
+// Where nginx calls in: what throws (no memory) costs the connection.
+template <class F>
+void
+RedisConnection::guard(RedisConnection* self, F f) noexcept {
+    try {
+        f();
+        return;
+    } catch (const std::exception& error) {
+        ngx_log_error(NGX_LOG_CRIT, &self->log_, 0, "redis connection: %s",
+                      error.what());
+    }
+    try {
+        self->close(RedisStatus::unavailable, true, "no memory");
+    } catch (const std::exception&) {
+        self->shut();
+    }
+}
+
+void
+RedisConnection::on_read(ngx_event_t* event) noexcept {
+    auto* c = static_cast<ngx_connection_t*>(event->data);
+    auto* self = static_cast<RedisConnection*>(c->data);
+    guard(self, [=] {
+        if (c->close && c->idle) {
+            self->close(RedisStatus::unavailable, false, "the worker quits");
+        } else if (self->state_ == State::connecting) {
+            on_write(c->write);
+        } else {
+            self->receive();
+        }
+    });
+}
+
+void
+RedisConnection::on_write(ngx_event_t* event) noexcept {
+    auto* c = static_cast<ngx_connection_t*>(event->data);
+    auto* self = static_cast<RedisConnection*>(c->data);
+    guard(self, [=] {
+        if (self->state_ != State::connecting) {
+            self->flush();
+            return;
+        }
+        ngx_err_t error = connect_error(c);
+        if (error == 0) {
+            self->greet();
+        } else {
+            self->close(RedisStatus::unavailable, true,
+                        "connect() failed (" + error_text(error) + ")");
+        }
+    });
+}
+
+void
+RedisConnection::on_timer(ngx_event_t* event) noexcept {
+    auto* self = static_cast<RedisConnection*>(event->data);
+    guard(self, [=] { self->expire(); });
+}
+
+void
+RedisConnection::on_flush(ngx_event_t* event) noexcept {
+    auto* self = static_cast<RedisConnection*>(event->data);
+    guard(self, [=] { self->flush(); });
+}
+
+void
+RedisConnection::open(Breaker::Ticket ticket, bool quiet) {
+    ticket_ = ticket;
+    // A server that stays down is said once, by the owner, not at each try.
+    log_.log_level = quiet ? NGX_LOG_ALERT : ngx_cycle->log->log_level;
+    reader_.emplace();
+    greeted_ = 0;
+    connect_deadline_ = ngx_current_msec + conf_->redis_connect_timeout;
+
+    peer_ = {};
+    peer_.sockaddr = conf_->redis_addr.sockaddr;
+    peer_.socklen = conf_->redis_addr.socklen;
+    peer_.name = const_cast<ngx_str_t*>(&conf_->redis_addr.name);
+    peer_.get = ngx_event_get_peer;
+    peer_.log = &log_;
+    peer_.log_error = NGX_ERROR_INFO;
+
+    ngx_int_t rc = ngx_event_connect_peer(&peer_);
+    state_ = State::connecting;
+    if (rc != NGX_OK && rc != NGX_AGAIN) {
+        ngx_err_t error = ngx_socket_errno;
+        close(RedisStatus::unavailable, true,
+              "connect() failed (" + error_text(error) + ")");
+        return;
+    }
+    c_ = peer_.connection;
+    c_->data = this;
+    c_->read->handler = on_read;
+    c_->write->handler = on_write;
+    arm_timer(connect_deadline_);
+    update_idle();
+    if (rc == NGX_OK) {
+        greet();
+    }
+}
+
+void
+RedisConnection::greet() {
+    const RedisAddress& address = *conf_->redis_address;
+    std::string user = conf_->redis_user.len != 0
+                           ? std::string(view(conf_->redis_user))
+                           : address.user;
+    greeting_.clear();
+    if (conf_->redis_password != nullptr) {
+        greeting_.push_back({"AUTH"});
+        if (!user.empty()) {
+            greeting_.back().push_back(user);
+        }
+        greeting_.back().push_back(*conf_->redis_password);
+    }
+    if (address.db != 0) {
+        greeting_.push_back({"SELECT", std::to_string(address.db)});
+    }
+    greeting_.push_back({"CLIENT", "SETNAME", "entitle"});
+    greeting_.push_back({"PING"});
+
+    state_ = State::greeting;
+    for (const Command& command : greeting_) {
+        append_command(out_, command);
+    }
+    flush();
+}
+
+void
+RedisConnection::take_greeting(const Reply& reply) {
+    const std::string& command = greeting_[greeted_++].front();
+    // A name is a courtesy, and an ACL without PING is still a live server.
+    bool may_fail = command == "CLIENT" || reply.is_error("NOPERM");
+    if (reply.is_error() && !(may_fail && command != "AUTH")) {
+        close(RedisStatus::unavailable, true,
+              command + " was answered with \"" + reply.text + "\"");
+        return;
+    }
+    if (greeted_ == greeting_.size()) {
+        become_ready();
+    }
+}
+
+void
+RedisConnection::become_ready() {
+    state_ = State::ready;
+    if (timer_.timer_set) {
+        ngx_del_timer(&timer_);
+    }
+    log_.log_level = ngx_cycle->log->log_level;
+    owner_->connected(this);
+    update_idle();
+    flush();
+}
+
+void
+RedisConnection::send(Pending pending) {
+    queue_.push_back(std::move(pending));
+    update_idle();
+    if (state_ == State::ready) {
+        ngx_post_event(&flush_, &ngx_posted_events);
+    }
+}
+
+void
+RedisConnection::flush() {
+    if (state_ == State::ready) {
+        for (; written_ < queue_.size(); written_++) {
+            PendingExchange& pending = *queue_[written_];
+            out_ += pending.bytes;
+            pending.deadline = ngx_current_msec + conf_->redis_timeout;
+            if (written_ == 0) {
+                arm_timer(pending.deadline);
+            }
+        }
+    }
+    while (state_ != State::closed && sent_ < out_.size()) {
+        ssize_t n = c_->send(c_, reinterpret_cast<u_char*>(out_.data()) + sent_,
+                             out_.size() - sent_);
+        if (n == NGX_AGAIN || n == 0) {
+            break;
+        }
+        if (n == NGX_ERROR) {
+            close(RedisStatus::unavailable, false, "send() failed");
+            return;
+        }
+        sent_ += static_cast<std::size_t>(n);
+    }
+    if (state_ == State::closed) {
+        return;
+    }
+    if (sent_ == out_.size()) {
+        out_.clear();
+        sent_ = 0;
+    }
+    if (ngx_handle_write_event(c_->write, 0) != NGX_OK) {
+        close(RedisStatus::unavailable, true, "cannot watch the socket");
+    }
+}
+
+void
+RedisConnection::receive() {
+    u_char buffer[kReadSize];
+    while (state_ != State::closed) {
+        ssize_t n = c_->recv(c_, buffer, sizeof(buffer));
+        if (n == NGX_AGAIN) {
+            if (ngx_handle_read_event(c_->read, 0) != NGX_OK) {
+                close(RedisStatus::unavailable, true,
+                      "cannot watch the socket");
+            }
+            return;
+        }
+        if (n == 0 || n == NGX_ERROR) {
+            // Before it ever answered this is a refusal.
+            bool failed = state_ != State::ready;
+            close(RedisStatus::unavailable, failed,
+                  n == 0 ? "it closed the connection" : "recv() failed");
+            return;
+        }
+        reader_->feed(
+            {reinterpret_cast<char*>(buffer), static_cast<std::size_t>(n)});
+        take_replies();
+    }
+}
+
+void
+RedisConnection::take_replies() {
+    while (state_ != State::closed) {
+        Reply reply;
+        switch (reader_->next(reply)) {
+            case ReplyReader::Result::need_more:
+                return;
+            case ReplyReader::Result::protocol_error:
+                close(RedisStatus::unavailable, true,
+                      "protocol error: " + reader_->error());
+                return;
+            case ReplyReader::Result::got:
+                take(std::move(reply));
+                break;
+        }
+    }
+}
+
+void
+RedisConnection::take(Reply reply) {
+    if (state_ == State::greeting) {
+        take_greeting(reply);
+        return;
+    }
+    if (written_ == 0) {
+        close(RedisStatus::unavailable, true,
+              "it sent a reply that was not asked for");
+        return;
+    }
+    PendingExchange& head = *queue_.front();
+    head.replies.push_back(std::move(reply));
+    if (head.replies.size() < head.expected) {
+        return;
+    }
+    Pending done = std::move(queue_.front());
+    queue_.pop_front();
+    written_--;
+    owner_->completed(std::move(done));
+    update_idle();
+}
+
+// The timer is left running when its exchange is answered and looks again when
+// it fires: most exchanges never touch the timer tree.
+void
+RedisConnection::arm_timer(ngx_msec_t deadline) {
+    if (timer_.timer_set) {
+        return;
+    }
+    auto wait = static_cast<ngx_msec_int_t>(deadline - ngx_current_msec);
+    ngx_add_timer(&timer_, static_cast<ngx_msec_t>(wait > 0 ? wait : 1));
+}
+
+void
+RedisConnection::expire() {
+    ngx_msec_t deadline;
+    if (state_ == State::connecting || state_ == State::greeting) {
+        deadline = connect_deadline_;
+    } else if (state_ == State::ready && written_ > 0) {
+        deadline = queue_.front()->deadline;
+    } else {
+        return;
+    }
+    if (static_cast<ngx_msec_int_t>(deadline - ngx_current_msec) > 0) {
+        arm_timer(deadline);
+        return;
+    }
+    close(RedisStatus::timed_out, true,
+          state_ == State::connecting ? "connecting timed out"
+                                      : "its answer timed out");
+}
+
+void
+RedisConnection::set_held(bool held) {
+    held_ = held;
+    update_idle();
+}
+
+void
+RedisConnection::update_idle() {
+    bool nobody_waits = queue_.empty();
+    timer_.cancelable = nobody_waits;
+    if (c_ != nullptr) {
+        c_->idle = nobody_waits && !held_;
+    }
+}
+
+void
+RedisConnection::shut() {
+    state_ = State::closed;
+    if (timer_.timer_set) {
+        ngx_del_timer(&timer_);
+    }
+    if (flush_.posted) {
+        ngx_delete_posted_event(&flush_);
+    }
+    if (c_ != nullptr) {
+        ngx_close_connection(c_);
+        c_ = nullptr;
+    }
+    queue_.clear();
+    written_ = 0;
+    out_.clear();
+    sent_ = 0;
+}
+
+void
+RedisConnection::close(RedisStatus status, bool failed, std::string_view why) {
+    // `why` may view what shut() frees.
+    std::string reason(why);
+    std::deque<Pending> unanswered = std::move(queue_);
+    queue_.clear();
+    shut();
+    owner_->closed(this, std::move(unanswered), status, failed, reason);
+}
+
+}  // namespace entitle::ngx

@@ -1,0 +1,147 @@
+// One connection to Redis on nginx's own event loop: connect, greet (AUTH,
+// SELECT, CLIENT SETNAME, PING), then commands out and replies in, pipelined.
+//
+//   closed -> connecting -> greeting -> ready -> closed ...
+//
+// Nothing waits without a timer: connecting and greeting together have
+// entitle_redis_connect_timeout, a command has entitle_redis_timeout from the
+// moment it is written. The first command that is late closes the connection:
+// whatever follows it would be late too, and its answers could no longer be
+// told apart. The timer keeps a worker that was told to quit alive only while
+// somebody waits.
+//
+// The object outlives its sockets and is used again after each close. It calls
+// its owner from inside its own functions; the owner must only take notes, and
+// not open or shut this connection before it has returned.
+#pragma once
+
+#include <deque>
+#include <memory>
+
+#include "core/breaker.h"
+#include "core/resp.h"
+#include "ngx_module/ngx_http_entitle.h"
+
+namespace entitle::ngx {
+
+// A RedisExchange under way. The exchange is null once nobody waits for it.
+struct PendingExchange {
+    PendingExchange() = default;
+    PendingExchange(const PendingExchange&) = delete;
+    PendingExchange& operator=(const PendingExchange&) = delete;
+    ~PendingExchange() {
+        if (exchange != nullptr) {
+            exchange->pending = nullptr;
+        }
+    }
+
+    RedisExchange* exchange = nullptr;
+    std::string bytes;         // the commands as they go over the wire
+    std::size_t expected = 0;  // replies
+    std::vector<Reply> replies;
+    ngx_msec_t deadline = 0;  // once written
+    RedisStatus status = RedisStatus::ok;
+    bool repeated = false;
+};
+using Pending = std::unique_ptr<PendingExchange>;
+
+class RedisConnection {
+  public:
+    class Owner {
+      public:
+        virtual void connected(RedisConnection* connection) = 0;
+        virtual void completed(Pending pending) = 0;
+        // `unanswered` in the order they were sent. `failed`: Redis refused,
+        // was late or spoke rubbish; otherwise it merely hung up.
+        virtual void closed(RedisConnection* connection,
+                            std::deque<Pending> unanswered, RedisStatus status,
+                            bool failed, std::string_view why) = 0;
+
+      protected:
+        ~Owner() = default;
+    };
+
+    RedisConnection(const MainConf* conf, Owner* owner);
+    RedisConnection(const RedisConnection&) = delete;
+    RedisConnection& operator=(const RedisConnection&) = delete;
+
+    bool
+    is_closed() const {
+        return state_ == State::closed;
+    }
+    bool
+    is_ready() const {
+        return state_ == State::ready;
+    }
+    std::size_t
+    outstanding() const {
+        return queue_.size();
+    }
+
+    // From closed. A failure is reported to the owner, like any other.
+    void open(Breaker::Ticket ticket, bool quiet);
+    Breaker::Ticket
+    ticket() const {
+        return ticket_;
+    }
+
+    // Queued now, written when this turn of the event loop ends, or, where the
+    // connection is not there yet, once it is.
+    void send(Pending pending);
+    // Takes back what was queued on a closed connection.
+    std::deque<Pending> take_queue() { return std::exchange(queue_, {}); }
+
+    // Nobody holds it: with nothing outstanding nginx may close it when the
+    // worker quits.
+    void set_held(bool held);
+
+    // Without telling the owner.
+    void shut();
+
+  private:
+    enum class State { closed, connecting, greeting, ready };
+
+    static void on_read(ngx_event_t* event) noexcept;
+    static void on_write(ngx_event_t* event) noexcept;
+    static void on_timer(ngx_event_t* event) noexcept;
+    static void on_flush(ngx_event_t* event) noexcept;
+    static u_char* log_context(ngx_log_t* log, u_char* buffer,
+                               std::size_t size);
+    template <class F>
+    static void guard(RedisConnection* self, F f) noexcept;
+
+    void greet();
+    void take_greeting(const Reply& reply);
+    void become_ready();
+    void flush();
+    void receive();
+    void take_replies();
+    void take(Reply reply);
+    void arm_timer(ngx_msec_t deadline);
+    void expire();
+    void update_idle();
+    void close(RedisStatus status, bool failed, std::string_view why);
+
+    const MainConf* conf_;
+    Owner* owner_;
+    Breaker::Ticket ticket_ = 0;
+    State state_ = State::closed;
+    bool held_ = false;
+    ngx_msec_t connect_deadline_ = 0;
+
+    ngx_log_t log_{};
+    ngx_event_t timer_{};
+    ngx_event_t flush_{};
+    ngx_peer_connection_t peer_{};
+    ngx_connection_t* c_ = nullptr;
+
+    std::vector<Command> greeting_;
+    std::size_t greeted_ = 0;    // replies to the greeting
+    std::deque<Pending> queue_;  // unanswered, oldest first
+    std::size_t written_ = 0;    // of queue_: already in out_
+    std::string out_;
+    std::size_t sent_ = 0;
+    std::optional<ReplyReader> reader_;
+};
+
+}  // namespace entitle::ngx

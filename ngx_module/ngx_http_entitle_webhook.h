@@ -1,0 +1,78 @@
+// One webhook request, from its body to its answer.
+//
+// It waits for Redis with timers of its own and may be cut off anywhere: when
+// the client goes away nginx runs abandon(), which gives the connection back
+// and forgets the conversation. What Redis was told by then stays told; the
+// next delivery of the event finishes it (core/delivery.h).
+#pragma once
+
+#include "core/answer.h"
+#include "core/backoff.h"
+#include "core/event.h"
+#include "ngx_module/ngx_http_entitle.h"
+
+namespace entitle::ngx {
+
+class Webhook {
+  public:
+    explicit Webhook(ngx_http_request_t* r);
+    Webhook(const Webhook&) = delete;
+    Webhook& operator=(const Webhook&) = delete;
+    ~Webhook() {
+        abandon();
+    }
+
+    // With the body read. Answers now, or once Redis has.
+    void receive();
+    // Answers 500.
+    void fail(const std::exception& error) noexcept;
+    // Lets go of everything outside the request. Again is harmless.
+    void abandon() noexcept;
+
+    WebhookVars vars{};
+
+  private:
+    // ngx_http_entitle_webhook.cc
+    void take(const Event& event);
+    bool account_allowed() const;
+    void refuse(ngx_uint_t status, std::string_view error,
+                std::string_view detail);
+    void settle(Outcome outcome, ngx_uint_t level, std::string_view detail,
+                const std::vector<std::string>& unlocks = {});
+    void finish(ngx_int_t rc) noexcept;
+    ngx_str_t keep(std::string_view text);
+
+    // ngx_http_entitle_webhook_delivery.cc
+    void store();
+    void attempt();
+    void begin_conversation();
+    void advance();
+    void send_step();
+    void conclude(const DeliveryResult& result);
+    void attempt_failed(std::string_view why);
+    void wait(ngx_msec_t time, void (Webhook::*then)());
+    static void on_acquired(RedisLease* lease, RedisStatus status) noexcept;
+    static void on_replies(RedisExchange* exchange,
+                           RedisStatus status) noexcept;
+    static void on_timer(ngx_event_t* event) noexcept;
+    template <class F>
+    void from_event(F f) noexcept;
+
+    ngx_http_request_t* request_;
+    EventHead head_;
+    Facts facts_;
+
+    std::optional<Conversation<DeliveryResult>> talk_;
+    RedisLease lease_;
+    RedisExchange exchange_;
+    bool watching_ = false;
+    ngx_event_t timer_{};
+    void (Webhook::*after_timer_)() = nullptr;
+    ngx_msec_t give_up_ = 0;
+    Backoff backoff_;
+};
+
+// For the log: no control bytes, not endless.
+std::string printable(std::string_view text);
+
+}  // namespace entitle::ngx
