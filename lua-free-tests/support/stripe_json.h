@@ -28,10 +28,11 @@ Item item(const std::string& p, Time period_end);
 struct Subscription {
   std::string id = "sub_1", customer = "cus_1";
   std::string status = "active";
-  std::vector<Item> items;
-  MaybeTime trial_end, cancel_at, ended_at;
+  std::vector<Item> items = {};
+  MaybeTime trial_end = {}, cancel_at = {}, ended_at = {};
   bool cancel_at_period_end = false;
-  std::string user, names, note;  // metadata user_id, entitlements, note
+  std::string user = {}, names = {},
+              note = {};  // metadata user_id, entitlements, note
   bool has_more = false;
 
   Time period_end() const;
@@ -54,10 +55,10 @@ std::string subscription_event(const Envelope&, std::string_view type,
 
 struct Invoice {
   std::string id = "in_1", customer = "cus_1", subscription = "sub_1";
-  std::vector<Item> items;       // their period_end is the line's
-  std::vector<Item> prorations;  // for the price left
+  std::vector<Item> items = {};       // their period_end is the line's
+  std::vector<Item> prorations = {};  // for the price left
   Time issued = 0;
-  std::string user, email;
+  std::string user = {}, email = {};
 };
 // `type` without "invoice.".
 std::string invoice_event(const Envelope&, std::string_view type,
@@ -66,8 +67,8 @@ std::string invoice_event(const Envelope&, std::string_view type,
 struct Session {
   std::string id = "cs_1", customer = "cus_1";  // empty: null
   std::string mode = "payment", payment_status = "paid";
-  std::string payment_intent, payment_link, subscription;
-  std::string client_reference_id, user, names, email;
+  std::string payment_intent = {}, payment_link = {}, subscription = {};
+  std::string client_reference_id = {}, user = {}, names = {}, email = {};
 };
 // `type` without "checkout.session.".
 std::string session_event(const Envelope&, std::string_view type,
