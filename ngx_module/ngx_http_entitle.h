@@ -80,6 +80,7 @@ struct MainConf {
     std::string* redis_password;  // from entitle_redis_password_file, or null
     ngx_msec_t redis_connect_timeout;
     ngx_msec_t redis_timeout;
+    Where unbound_reauth;       // the last that was warned about
     Redis* worker_redis;  // made at the worker's first use of it
 };
 

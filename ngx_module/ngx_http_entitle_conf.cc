@@ -170,6 +170,23 @@ merge_webhook(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
     return NGX_CONF_OK;
 }
 
+// Said once a directive, not once for each location that inherits it.
+void
+warn_unbound(ngx_conf_t* cf, const Where& at) {
+    auto* main = static_cast<MainConf*>(
+        ngx_http_conf_get_module_main_conf(cf, ngx_http_entitle_module));
+    if (main->unbound_reauth.line == at.line &&
+        view(main->unbound_reauth.file) == view(at.file)) {
+        return;
+    }
+    main->unbound_reauth = at;
+    ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                  "\"entitle_reauth\" without \"entitle_session_bind\": who "
+                  "logs out of the app stays recognised until the next "
+                  "recheck, in %V:%ui",
+                  &at.file, at.line);
+}
+
 char*
 check_gate(ngx_conf_t* cf, const LocationConf* conf) {
     auto* server = static_cast<ServerConf*>(
@@ -184,6 +201,9 @@ check_gate(ngx_conf_t* cf, const LocationConf* conf) {
             cf, conf->reauth_where,
             "\"entitle_reauth\" needs \"entitle_reauth_user\": where "
             "in the answer the user's id is");
+    }
+    if (conf->reauth.len != 0 && conf->session_bind == nullptr) {
+        warn_unbound(cf, conf->reauth_where);
     }
     return NGX_CONF_OK;
 }

@@ -1,6 +1,7 @@
 // Directives about the gate: who is let in, how they are recognised, what they
 // are told.
 
+#include "core/json_pointer.h"
 #include "core/secret_file.h"
 #include "ngx_module/ngx_http_entitle_conf.h"
 
@@ -76,10 +77,31 @@ compiled(ngx_conf_t* cf, std::string_view text) {
     return *value;
 }
 
-void
-use_header(ReauthUser& user, std::string_view name) {
-    user.kind = ReauthUser::Kind::header;
-    user.name = str(name);
+// Where in the app's answer the user is. False: it is none of the forms.
+bool
+parse_reauth_user(ngx_conf_t* cf, std::string_view text, ReauthUser& user,
+                  std::string& error) {
+    constexpr std::string_view header = "header=";
+    constexpr std::string_view json = "json=";
+    error = "it must be header=Name, json=/pointer or $variable";
+    if (text.starts_with(header)) {
+        user.kind = ReauthUser::Kind::header;
+        user.name = str(text.substr(header.size()));
+        return is_token(view(user.name));
+    }
+    if (text.starts_with(json)) {
+        user.kind = ReauthUser::Kind::json;
+        user.name = str(text.substr(json.size()));
+        return user.name.len != 0 &&
+               JsonPointer::parse(view(user.name), error).has_value();
+    }
+    if (!is_one_variable(text) || text[1] == '{') {
+        return false;
+    }
+    user.kind = ReauthUser::Kind::variable;
+    user.name = str(text.substr(1));
+    user.variable_index = ngx_http_get_variable_index(cf, &user.name);
+    return user.variable_index != NGX_ERROR;
 }
 
 }  // namespace
@@ -194,18 +216,10 @@ set_reauth_user(ngx_conf_t* cf, ngx_command_t*, void* data) {
         return duplicate();
     }
     std::span<ngx_str_t> args = arguments(cf);
-    std::string_view text = view(args[1]);
-    constexpr std::string_view header = "header=";
-    constexpr std::string_view json = "json=";
-
     ReauthUser& user = own(cf, conf->reauth_user);
-    if (text.starts_with(header) && is_token(text.substr(header.size()))) {
-        use_header(user, text.substr(header.size()));
-    } else if (text.starts_with(json) || text.starts_with('$')) {
-        return invalid_value(cf, text,
-                             "only header=Name is built in this version");
-    } else {
-        return invalid_value(cf, text, "it must be header=Name");
+    std::string error;
+    if (!parse_reauth_user(cf, view(args[1]), user, error)) {
+        return invalid_value(cf, view(args[1]), error);
     }
     if (args.size() == 3) {
         if (view(args[2]) != "optional") {
