@@ -15,12 +15,16 @@ entitle_session_key_file %%KEY%%;
 entitle_session_cookie entitle secure=off;
 entitle_mode test;
 server {
+    listen 127.0.0.1:%%PORT2%%;
+    location = /whoami { add_header X-User $cookie_app; return 204; }
+}
+server {
     listen 127.0.0.1:%%PORT%%;
     location = /webhook {
         entitle_webhook test;
         entitle_webhook_secret_file %%SECRET%%;
     }
-    location = /whoami { internal; add_header X-User $cookie_app; return 204; }
+    location = /whoami { internal; proxy_pass http://127.0.0.1:%%PORT2%%; }
     location = /gated {
         entitle_require pro;
         entitle_reauth /whoami;

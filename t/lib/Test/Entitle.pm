@@ -186,7 +186,7 @@ sub _preload_sanitizers {
     $ENV{UBSAN_OPTIONS} //= 'print_stacktrace=1';
 }
 
-# Starts nginx and waits until it takes connections on the first port named.
+# Starts nginx and waits until it takes connections.
 sub start {
     my ($self, $http) = @_;
     $self->write_file('nginx.conf', $self->configuration($http));
