@@ -61,6 +61,10 @@ Conversation<PlaceRead> watch_place(Delivery& delivery, std::string id);
 Conversation<Commit> write_place(Delivery& delivery, std::string id,
                                  Place before, Place after);
 
+// Puts the place on the list of parked ones, or takes it off.
+Conversation<Progress> list_as_parked(Delivery& delivery, std::string id,
+                                      bool parked);
+
 // Gives `claims` and `sources` to every place in `to`.
 Conversation<Progress> deliver_to_places(Delivery& delivery,
                                          std::vector<std::string> to,

@@ -160,15 +160,6 @@ Conversation<Commit> keep_in_place(Delivery& delivery, const PlaceFacts& facts,
   if (found == Progress::failed) co_return Commit::refused;
 
   take_facts(after, facts.sources, before.owner());
-  if (!after.owner() && !after.sources.empty()) {
-    // Before the place is written: whoever settles it later removes it again.
-    std::vector<Command> commands;
-    commands.push_back(parked_add(delivery.options.keys, facts.place,
-                                  seconds_of(delivery.options)));
-    auto parking = delivery.redis.send(delivery.options.keys.parked(),
-                                       std::move(commands));
-    co_await parking;
-  }
   auto writing = write_place(delivery, facts.place, before, after);
   Commit commit = co_await writing;
   if (commit == Commit::committed && taken_from_a_user(before, after)) {
@@ -177,7 +168,35 @@ Conversation<Commit> keep_in_place(Delivery& delivery, const PlaceFacts& facts,
   co_return commit;
 }
 
+// Lists a place that holds something and is nobody's. It may have become
+// somebody's meanwhile, and whoever settled it have come too early to find it
+// on the list: then it is taken off again, and `place` is as it is now.
+Conversation<Progress> park(Delivery& delivery, std::string id, Place& place) {
+  auto listing = list_as_parked(delivery, id, true);
+  co_await listing;
+  auto reading = watch_place(delivery, id);
+  PlaceRead read = co_await reading;
+  if (read.progress == Progress::failed) co_return Progress::failed;
+  place = std::move(read.place);
+  if (place.owner()) {
+    auto unlisting = list_as_parked(delivery, id, false);
+    co_await unlisting;
+  }
+  co_return Progress::done;
+}
+
 }  // namespace
+
+Conversation<Progress> list_as_parked(Delivery& delivery, std::string id,
+                                      bool parked) {
+  const Keys& keys = delivery.options.keys;
+  std::vector<Command> commands;
+  commands.push_back(parked ? parked_add(keys, id, seconds_of(delivery.options))
+                            : parked_remove(keys, id));
+  auto listing = delivery.redis.send(keys.parked(), std::move(commands));
+  co_await listing;
+  co_return Progress::done;
+}
 
 Conversation<PlaceRead> watch_place(Delivery& delivery, std::string id) {
   std::string key = delivery.options.keys.place(id);
@@ -270,11 +289,21 @@ Conversation<Progress> deliver_to_place(Delivery& delivery, PlaceFacts facts,
       if (result == Straight::not_live) straight = false;
       if (result != Straight::done) continue;
       known = report.known;
+      if (known) {
+        // It may have broken off when it had just listed the place.
+        auto unlisting = list_as_parked(delivery, facts.place, false);
+        co_await unlisting;
+      }
     } else {
       auto keeping = keep_in_place(delivery, facts, before, after, known);
       Commit commit = co_await keeping;
       if (commit == Commit::refused) co_return Progress::failed;
       if (commit == Commit::conflict) continue;
+      if (!after.owner() && !after.sources.empty()) {
+        auto parking = park(delivery, facts.place, after);
+        Progress progress = co_await parking;
+        if (progress == Progress::failed) co_return Progress::failed;
+      }
       if (after.owner()) {
         auto settling =
             settle(delivery, facts.place, after, before.exists, report);

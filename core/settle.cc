@@ -8,7 +8,6 @@
 
 #include "core/claims.h"
 #include "core/delivery_parts.h"
-#include "core/lookup.h"
 
 namespace entitle {
 namespace {
@@ -129,17 +128,6 @@ Conversation<Round> empty_others(Settling& s) {
   co_return Round::done;
 }
 
-Conversation<Round> list_as_parked(Settling& s, bool parked) {
-  const Keys& keys = s.delivery.options.keys;
-  std::vector<Command> commands;
-  commands.push_back(
-      parked ? parked_add(keys, s.id, seconds_of(s.delivery.options))
-             : parked_remove(keys, s.id));
-  auto listing = s.delivery.redis.send(keys.parked(), std::move(commands));
-  co_await listing;
-  co_return Round::done;
-}
-
 Round round_of(Commit commit) {
   if (commit == Commit::refused) return Round::failed;
   return commit == Commit::conflict ? Round::again : Round::done;
@@ -235,7 +223,7 @@ Conversation<Round> one_round(Settling& s) {
   if (s.may_be_parked) {
     // Before the place is written: a crash between both leaves it unsettled,
     // so whoever settles it comes here again.
-    auto listing = list_as_parked(s, false);
+    auto listing = list_as_parked(s.delivery, s.id, false);
     co_await listing;
   }
   auto finishing = finish(s);
@@ -262,7 +250,7 @@ Conversation<Progress> settle(Delivery& delivery, std::string id, Place place,
     if (round == Round::done) co_return Progress::done;
     if (round == Round::failed) co_return Progress::failed;
     if (round == Round::unreadable) {
-      auto listing = list_as_parked(s, true);
+      auto listing = list_as_parked(delivery, s.id, true);
       co_await listing;
       report.user.reset();
       co_return Progress::done;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <functional>
 
 namespace entitle::test {
 namespace {
@@ -42,13 +43,17 @@ constexpr std::array<std::string_view, 13> kWrites = {
 
 template <class T>
 T* MemoryRedis::open(const std::string& key, bool create) {
-  if (create) entries_.try_emplace(key, Entry{T{}, std::nullopt});
+  if (create) entries_.try_emplace(key, Entry{T{}, std::nullopt, std::nullopt});
   auto entry = entries_.find(key);
   if (entry == entries_.end()) return nullptr;
   return std::get_if<T>(&entry->second.value);
 }
 
-void MemoryRedis::touch(const std::string& key) { versions_[key]++; }
+void MemoryRedis::touch(const std::string& key) {
+  versions_[key]++;
+  auto entry = entries_.find(key);
+  if (entry != entries_.end()) entry->second.hash.reset();
+}
 
 Reply MemoryRedis::run(const Command& command) {
   Connection connection;
@@ -175,7 +180,7 @@ Reply MemoryRedis::string_command(const Command& command) {
     std::string* value = open<std::string>(key, false);
     return value == nullptr ? wrong_type() : text(*value);
   }
-  Entry entry{command.at(2), std::nullopt};
+  Entry entry{command.at(2), std::nullopt, std::nullopt};
   for (std::size_t i = 3; i < command.size(); i++) {
     if (command[i] == "EX") entry.ttl = std::stoll(command.at(++i));
     if (command[i] == "NX" && entries_.contains(key)) return nil();
@@ -292,25 +297,30 @@ std::vector<std::string> MemoryRedis::keys() const {
   return names;
 }
 
+namespace {
+
+struct Print {
+  std::string& out;
+  void operator()(const std::string& value) { out += value; }
+  void operator()(const MemoryRedis::Hash& hash) {
+    for (const auto& [name, value] : hash) out += name + '=' + value + ' ';
+  }
+  void operator()(const MemoryRedis::List& items) {
+    for (const std::string& item : items) out += item + ' ';
+  }
+  void operator()(const MemoryRedis::Set& members) {
+    for (const std::string& member : members) out += member + ' ';
+  }
+  void operator()(const MemoryRedis::SortedSet& ordered) {
+    for (const auto& [member, score] : ordered.scores) {
+      out += member + '=' + score + ' ';
+    }
+  }
+};
+
+}  // namespace
+
 std::string MemoryRedis::dump() const {
-  struct Print {
-    std::string& out;
-    void operator()(const std::string& value) { out += value; }
-    void operator()(const Hash& hash) {
-      for (const auto& [name, value] : hash) out += name + '=' + value + ' ';
-    }
-    void operator()(const List& items) {
-      for (const std::string& item : items) out += item + ' ';
-    }
-    void operator()(const Set& members) {
-      for (const std::string& member : members) out += member + ' ';
-    }
-    void operator()(const SortedSet& ordered) {
-      for (const auto& [member, score] : ordered.scores) {
-        out += member + '=' + score + ' ';
-      }
-    }
-  };
   std::string out;
   for (const auto& [key, entry] : entries_) {
     out += key + ": ";
@@ -318,6 +328,20 @@ std::string MemoryRedis::dump() const {
     out += '\n';
   }
   return out;
+}
+
+std::size_t MemoryRedis::hash() const {
+  std::string all;
+  for (const auto& [key, entry] : entries_) {
+    if (!entry.hash) {
+      std::string text = key + ' ';
+      std::visit(Print{text}, entry.value);
+      entry.hash = std::hash<std::string>()(text);
+    }
+    all.append(reinterpret_cast<const char*>(&*entry.hash),
+               sizeof(std::size_t));
+  }
+  return std::hash<std::string>()(all);
 }
 
 }  // namespace entitle::test

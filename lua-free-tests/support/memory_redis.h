@@ -50,6 +50,7 @@ class MemoryRedis {
   std::vector<std::string> keys() const;
   // All values as text; equal for equal states.
   std::string dump() const;
+  std::size_t hash() const;  // of the same
   // Whether EXEC on this connection would go through.
   bool watch_holds(const Connection& connection) const;
   std::size_t commands() const { return commands_; }
@@ -58,6 +59,7 @@ class MemoryRedis {
   struct Entry {
     Value value;
     std::optional<std::int64_t> ttl;
+    mutable std::optional<std::size_t> hash;  // of the value, once asked for
   };
   Reply execute(const Command& command);
   Reply exec(Connection& connection);

@@ -1,5 +1,7 @@
 #include "lua-free-tests/support/players.h"
 
+#include <functional>
+
 namespace entitle::test {
 namespace {
 
@@ -19,7 +21,9 @@ void Player::advance() {
   do {
     const Command& command = step.commands.at(at_++);
     replies_.push_back(redis_->run(connection_, command));
-    print(heard_, replies_.back());
+    std::string said = std::to_string(heard_);
+    print(said, replies_.back());
+    heard_ = std::hash<std::string>()(said);
     in_transaction = connection_.multi;
   } while (in_transaction && at_ < step.commands.size());
   if (at_ < step.commands.size()) return;

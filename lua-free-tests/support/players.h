@@ -22,10 +22,12 @@ class Player {
   void finish() {
     while (!done()) advance();
   }
+  // Before its next step. Only while not done.
+  std::chrono::milliseconds pause() { return talk_.next()->pause; }
   DeliveryResult& result() { return talk_.result(); }
-  // What it heard so far: two players that heard the same go on the same way.
-  const std::string& heard() const { return heard_; }
-  std::size_t steps() const { return steps_; }
+  // A hash of what it heard so far: who heard the same goes on the same way.
+  std::size_t heard() const { return heard_; }
+  std::size_t steps() const { return steps_; }  // begun
   // What its connection watches: part of the state of the whole.
   const MemoryRedis::Connection& connection() const { return connection_; }
 
@@ -35,7 +37,7 @@ class Player {
   MemoryRedis::Connection connection_;
   std::size_t at_ = 0;  // in the current step's commands
   std::vector<Reply> replies_;
-  std::string heard_;
+  std::size_t heard_ = 0;
   std::size_t steps_ = 0;
 };
 
