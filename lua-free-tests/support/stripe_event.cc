@@ -115,6 +115,12 @@ Sources sources(const Facts& facts) {
   return all;
 }
 
+Sources sources_of(const std::vector<std::string>& bodies) {
+  Sources all;
+  for (const std::string& body : bodies) merge(all, sources(facts(body)));
+  return all;
+}
+
 std::string joined(const std::vector<Identifier>& identifiers) {
   std::string text;
   for (const Identifier& identifier : identifiers) {

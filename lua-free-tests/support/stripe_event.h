@@ -37,6 +37,9 @@ Facts facts_of_fixture(const std::string& name);
 // All sources of all places of the facts, merged.
 Sources sources(const Facts& facts);
 
+// What a record holds after these events came in this order.
+Sources sources_of(const std::vector<std::string>& bodies);
+
 // "a b c".
 std::string joined(const std::vector<Identifier>& identifiers);
 std::vector<std::string> texts(const std::vector<Identifier>& identifiers);
