@@ -13,9 +13,9 @@ PushMessage invalidation(const Reply& payload) {
   if (payload.is_array() && !payload.elements.empty() &&
       std::all_of(payload.elements.begin(), payload.elements.end(),
                   is_string)) {
-    return {PushMessage::Kind::keys, payload.elements};
+    return {PushMessage::Kind::keys, payload.elements, {}};
   }
-  return {PushMessage::Kind::everything, {}};
+  return {PushMessage::Kind::everything, {}, {}};
 }
 
 }  // namespace
@@ -27,10 +27,10 @@ PushMessage read_push(const Reply& message) {
 
   const std::string& what = parts[0].text;
   if (what == "pong" && parts.size() == 2) {
-    return {PushMessage::Kind::pong, {}};
+    return {PushMessage::Kind::pong, {}, parts[1].text};
   }
   if (parts.size() != 3 || parts[1].text != kInvalidationChannel) return {};
-  if (what == "subscribe") return {PushMessage::Kind::subscribed, {}};
+  if (what == "subscribe") return {PushMessage::Kind::subscribed, {}, {}};
   if (what == "message") return invalidation(parts[2]);
   return {};
 }

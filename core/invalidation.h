@@ -5,7 +5,7 @@
 //   => ["subscribe", "__redis__:invalidate", 1]
 //   => ["message", "__redis__:invalidate", [key, ...]]   these changed
 //   => ["message", "__redis__:invalidate", nil]          anything may have
-//   => ["pong", ""]                                      answer to PING
+//   => ["pong", text]                                    answer to PING text
 //
 // Source: https://redis.io/docs/latest/develop/reference/client-side-caching/
 // and redis 7.0 src/tracking.c. Whatever is not understood on the invalidation
@@ -34,7 +34,9 @@ struct PushMessage {
     unexpected,  // an error or anything else: the connection is of no use
   };
   Kind kind = Kind::unexpected;
-  std::span<const Reply> keys;  // all strings; lives as long as the message
+  // Both live as long as the message.
+  std::span<const Reply> keys;  // all strings
+  std::string_view pong;        // what PING carried
 };
 
 PushMessage read_push(const Reply& message);
