@@ -92,10 +92,8 @@ log_refusal(ngx_http_request_t* r, const Gate* gate) {
     if (gate->stage == Gate::Stage::known) {
         who = str(gate->identity.user->str());
     }
-    const ngx_uint_t level =
-        ruling.decision == Decision::error ? NGX_LOG_ERR : NGX_LOG_INFO;
-    ngx_log_error(level, r->connection->log, 0, "entitle: %V for \"%V\": %V",
-                  &decision, &who, &reason);
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "entitle: %V for \"%V\": %V", &decision, &who, &reason);
 }
 
 // NGX_DECLINED: no login page is configured, or its URL came out unusable.

@@ -84,43 +84,31 @@ gate_destroy(void* data) noexcept {
 
 // --- the record -------------------------------------------------------------
 
-// NGX_OK: gate->standing is identity.user's. NGX_AGAIN: asked.
-// NGX_DECLINED: cannot be told, gate->trouble says why.
+// What Redis said, into gate->standing. NGX_DECLINED: nothing to go by,
+// gate->trouble says why.
 ngx_int_t
-record_lookup(ngx_http_request_t* r, Gate* gate) {
-    if (gate->lookup == Gate::Lookup::none) {
-        RedisExchange& exchange = gate->exchange;
-        const Keys& keys = *server_conf(r)->keys;
-        exchange.commands = {{"HGETALL", keys.record(*gate->identity.user)}};
-        exchange.replies.clear();
-        exchange.done = record_read;
-        exchange.data = gate;
-        gate->trouble = Reason::redis_unreachable;
-        if (redis_send(main_conf(r), &exchange) != NGX_OK) {
-            return NGX_DECLINED;
-        }
-        gate->lookup = Gate::Lookup::waiting;
-    }
-    if (gate->lookup == Gate::Lookup::waiting) {
-        return NGX_AGAIN;
-    }
-
-    gate->lookup = Gate::Lookup::none;
+take_record(ngx_http_request_t* r, Gate* gate) {
+    ngx_log_t* log = r->connection->log;
+    gate->trouble = Reason::redis_unreachable;
     if (gate->lookup_status != RedisStatus::ok ||
         gate->exchange.replies.size() != 1) {
+        ngx_log_error(NGX_LOG_ERR, log, 0, "entitle: Redis %s",
+                      gate->lookup_status == RedisStatus::timed_out
+                          ? "did not answer in time"
+                          : "is unavailable");
         return NGX_DECLINED;
     }
     const Reply& reply = gate->exchange.replies.front();
     if (reply.is_error() && !reply.is_error("WRONGTYPE")) {
         ngx_str_t text = str(reply.text);
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+        ngx_log_error(NGX_LOG_ERR, log, 0,
                       "entitle: Redis answered \"%V\" to a record read", &text);
         return NGX_DECLINED;
     }
     const std::optional<Record> record = Record::decode(reply);
     if (!record) {
         ngx_str_t key = str(gate->exchange.commands[0][1]);
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+        ngx_log_error(NGX_LOG_ERR, log, 0,
                       "entitle: record \"%V\" cannot be read", &key);
         gate->trouble = Reason::record_unreadable;
         return NGX_DECLINED;
@@ -128,6 +116,31 @@ record_lookup(ngx_http_request_t* r, Gate* gate) {
     gate->standing = standing_of(*record);
     gate->exchange.replies.clear();
     return NGX_OK;
+}
+
+// NGX_OK: gate->standing is identity.user's. NGX_AGAIN: asked.
+// NGX_DECLINED: it cannot be told.
+ngx_int_t
+record_lookup(ngx_http_request_t* r, Gate* gate) {
+    using Lookup = Gate::Lookup;
+    if (gate->lookup == Lookup::none) {
+        RedisExchange& exchange = gate->exchange;
+        const Keys& keys = *server_conf(r)->keys;
+        exchange.commands = {{"HGETALL", keys.record(*gate->identity.user)}};
+        exchange.replies.clear();
+        exchange.done = record_read;
+        exchange.data = gate;
+        gate->lookup = Lookup::waiting;
+        if (redis_send(main_conf(r), &exchange) != NGX_OK) {
+            gate->lookup = Lookup::done;
+            gate->lookup_status = RedisStatus::unavailable;
+        }
+    }
+    if (gate->lookup == Lookup::waiting) {
+        return NGX_AGAIN;
+    }
+    gate->lookup = Lookup::none;
+    return take_record(r, gate);
 }
 
 void

@@ -169,6 +169,8 @@ ask_app(ngx_http_request_t* r, Gate* gate) {
         separate_variables(sr) != NGX_OK) {
         return NGX_ERROR;
     }
+    // An error_page meant for visitors must not turn the app's 401 into a 200.
+    sr->error_page = 1;
     if (conf->reauth_user->kind == ReauthUser::Kind::json) {
         sr->filter_need_in_memory = 1;  // our body filter collects it
     } else {
