@@ -1,14 +1,9 @@
 #include "ngx_module/ngx_http_entitle_redis.h"
 
-#include <algorithm>
-
 namespace entitle::ngx {
 namespace {
 
-constexpr std::size_t kPoolSize = 16;
-constexpr std::size_t kMaxWaiters = 4096;
 constexpr std::size_t kMaxOutstanding = 16384;
-constexpr ngx_msec_t kAcquireTimeout = 2000;
 
 // One failure opens it: a command that was late has already cost somebody a
 // whole time-out, and the probe is back within a tenth of a second.
@@ -29,25 +24,6 @@ random_bits() {
            static_cast<std::uint64_t>(ngx_random());
 }
 
-Pending
-make_pending(RedisExchange* exchange, std::span<const Command> commands) {
-    auto pending = std::make_unique<PendingExchange>();
-    for (const Command& command : commands) {
-        append_command(pending->bytes, command);
-    }
-    pending->expected = commands.size();
-    pending->exchange = exchange;
-    if (exchange != nullptr) {
-        exchange->pending = pending.get();
-    }
-    return pending;
-}
-
-void
-post(ngx_event_t& event) {
-    ngx_post_event(&event, &ngx_posted_events);
-}
-
 void
 forget(ngx_event_t& event) {
     if (event.timer_set) {
@@ -61,18 +37,20 @@ forget(ngx_event_t& event) {
 }  // namespace
 
 Redis::Redis(const MainConf* conf)
-    : conf_(conf), breaker_(kBreaker), shared_(conf, this) {
+    : conf_(conf),
+      breaker_(kBreaker),
+      shared_(conf, this),
+      pool_(conf, this, this) {
     turn_.handler = on_turn;
     probe_.handler = on_probe;
     probe_.cancelable = 1;
-    waiters_timer_.handler = on_waiters;
-    for (ngx_event_t* event : {&turn_, &probe_, &waiters_timer_}) {
+    for (ngx_event_t* event : {&turn_, &probe_}) {
         event->data = this;
         event->log = ngx_cycle->log;
     }
 }
 
-// --- the shared connection ---------------------------------------------------
+// --- what callers ask for ----------------------------------------------------
 
 ngx_int_t
 Redis::send(RedisExchange* exchange) {
@@ -84,6 +62,21 @@ Redis::send(RedisExchange* exchange) {
         open(shared_);
     }
     return NGX_OK;
+}
+
+ngx_int_t
+Redis::acquire(RedisLease* lease) {
+    return up() ? pool_.acquire(lease, this) : NGX_ERROR;
+}
+
+ngx_int_t
+Redis::lease_send(RedisLease* lease, RedisExchange* exchange) {
+    return pool_.send(lease, make_pending(exchange, exchange->commands));
+}
+
+void
+Redis::release(RedisLease* lease, bool watching) {
+    pool_.release(lease, watching);
 }
 
 bool
@@ -108,13 +101,13 @@ Redis::connected(RedisConnection* connection) {
         ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
                       "redis \"%V\" is reachable again", &conf_->redis);
     }
-    serve_waiters();
+    pool_.connected();
 }
 
 void
 Redis::completed(Pending pending) {
     finished_.push_back(std::move(pending));
-    post(turn_);
+    call_back_soon();
 }
 
 void
@@ -135,11 +128,9 @@ Redis::closed(RedisConnection* connection, std::deque<Pending> unanswered,
         for (Pending& pending : unanswered) {
             fail(std::move(pending), status);
         }
-        for (auto& pooled : pool_) {
-            pooled->broken |= &pooled->connection == connection;
-        }
+        pool_.closed(connection);
     }
-    post(turn_);
+    call_back_soon();
 }
 
 // A connection that was merely lost (Redis restarted, or closes idle clients)
@@ -163,23 +154,16 @@ Redis::open_what_is_needed() {
         open(shared_);
     }
     if (up()) {
-        open_for_waiters();
+        pool_.open_for_waiters();
     }
 }
 
-// What is connected may be connected to a server that is hung: nobody is sent
-// there again. Leased connections find out for themselves.
 void
 Redis::went_down(std::string_view why) {
     ngx_str_t reason = str(why);
     ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
                   "redis \"%V\" is unreachable: %V", &conf_->redis, &reason);
-    for (auto& pooled : pool_) {
-        if (pooled->lease == nullptr) {
-            pooled->connection.shut();
-        }
-    }
-    fail_waiters(RedisStatus::unavailable);
+    pool_.went_down();
     probe_soon();
 }
 
@@ -216,152 +200,12 @@ Redis::on_probe(ngx_event_t* event) noexcept {
     }
 }
 
-// --- exclusive connections ---------------------------------------------------
-
-ngx_int_t
-Redis::acquire(RedisLease* lease) {
-    if (!up() || waiters_.size() >= kMaxWaiters) {
-        return NGX_ERROR;
-    }
-    lease->client = this;
-    lease->connection = nullptr;
-    waiters_.push_back({lease, ngx_current_msec + kAcquireTimeout});
-    serve_waiters();
-    open_for_waiters();
-    arm_waiters();
-    return NGX_OK;
-}
-
-void
-Redis::serve_waiters() {
-    for (auto& pooled : pool_) {
-        if (waiters_.empty()) {
-            break;
-        }
-        if (pooled->lease == nullptr && pooled->connection.is_ready()) {
-            RedisLease* lease = waiters_.front().lease;
-            waiters_.pop_front();
-            grant(*pooled, lease);
-        }
-    }
-    arm_waiters();
-}
-
-void
-Redis::open_for_waiters() {
-    std::size_t coming = 0;
-    for (auto& pooled : pool_) {
-        coming += pooled->lease == nullptr && !pooled->connection.is_closed();
-    }
-    for (std::size_t i = 0; coming < waiters_.size() && i < kPoolSize; i++) {
-        if (i == pool_.size()) {
-            pool_.push_back(
-                std::make_unique<Pooled>(conf_, static_cast<Owner*>(this)));
-        }
-        Pooled& pooled = *pool_[i];
-        if (pooled.lease != nullptr || !pooled.connection.is_closed()) {
-            continue;
-        }
-        if (!open(pooled.connection)) {
-            return;
-        }
-        coming++;
-    }
-}
-
-void
-Redis::grant(Pooled& pooled, RedisLease* lease) {
-    pooled.lease = lease;
-    pooled.broken = false;
-    pooled.connection.set_held(true);
-    lease->connection = &pooled;
-    notify(lease, RedisStatus::ok);
-}
-
-void
-Redis::notify(RedisLease* lease, RedisStatus status) {
-    notices_.push_back({lease, status});
-    post(turn_);
-}
-
-ngx_int_t
-Redis::lease_send(RedisLease* lease, RedisExchange* exchange) {
-    auto* pooled = static_cast<Pooled*>(lease->connection);
-    if (pooled == nullptr || pooled->broken) {
-        return NGX_ERROR;
-    }
-    pooled->connection.send(make_pending(exchange, exchange->commands));
-    return NGX_OK;
-}
-
-void
-Redis::release(RedisLease* lease, bool watching) {
-    auto is_ours = [lease](const auto& entry) { return entry.lease == lease; };
-    std::erase_if(waiters_, is_ours);
-    std::erase_if(notices_, is_ours);
-
-    auto* pooled = static_cast<Pooled*>(lease->connection);
-    lease->connection = nullptr;
-    lease->client = nullptr;
-    if (pooled == nullptr) {
-        arm_waiters();
-        return;
-    }
-
-    RedisConnection& connection = pooled->connection;
-    pooled->lease = nullptr;
-    if (connection.outstanding() != 0 || !up()) {
-        connection.shut();
-    } else if (watching && connection.is_ready()) {
-        const Command unwatch{"UNWATCH"};
-        connection.send(make_pending(nullptr, {&unwatch, 1}));
-    }
-    connection.set_held(false);
-    if (up()) {
-        serve_waiters();
-        open_for_waiters();
-    }
-}
-
-void
-Redis::fail_waiters(RedisStatus status) {
-    for (const Waiter& waiter : waiters_) {
-        notify(waiter.lease, status);
-    }
-    waiters_.clear();
-    arm_waiters();
-}
-
-// All wait equally long, so the first in line is the first to give up.
-void
-Redis::arm_waiters() {
-    waiters_timer_.cancelable = waiters_.empty();
-    if (waiters_.empty() || waiters_timer_.timer_set) {
-        return;
-    }
-    auto wait = static_cast<ngx_msec_int_t>(waiters_.front().deadline -
-                                            ngx_current_msec);
-    ngx_add_timer(&waiters_timer_,
-                  static_cast<ngx_msec_t>(std::max<ngx_msec_int_t>(wait, 1)));
-}
-
-void
-Redis::on_waiters(ngx_event_t* event) noexcept {
-    auto* self = static_cast<Redis*>(event->data);
-    try {
-        while (!self->waiters_.empty() &&
-               static_cast<ngx_msec_int_t>(self->waiters_.front().deadline -
-                                           ngx_current_msec) <= 0) {
-            self->notify(self->waiters_.front().lease, RedisStatus::timed_out);
-            self->waiters_.pop_front();
-        }
-        self->arm_waiters();
-    } catch (const std::exception&) {
-        ngx_add_timer(event, 100);
-    }
-}
-
 // --- calling back ------------------------------------------------------------
+
+void
+Redis::call_back_soon() {
+    ngx_post_event(&turn_, &ngx_posted_events);
+}
 
 void
 Redis::on_turn(ngx_event_t* event) noexcept {
@@ -377,41 +221,27 @@ Redis::on_turn(ngx_event_t* event) noexcept {
 
 void
 Redis::call_back() {
-    while (!finished_.empty() || !notices_.empty()) {
-        if (!finished_.empty()) {
+    do {
+        while (!finished_.empty()) {
             Pending pending = std::move(finished_.front());
             finished_.pop_front();
-            RedisExchange* exchange = pending->exchange;
+            RedisExchange* exchange = std::exchange(pending->exchange, nullptr);
             if (exchange != nullptr) {
-                pending->exchange = nullptr;
                 exchange->pending = nullptr;
                 exchange->replies = std::move(pending->replies);
                 exchange->done(exchange, pending->status);
             }
         }
-        if (!notices_.empty()) {
-            Notice notice = notices_.front();
-            notices_.pop_front();
-            if (notice.status != RedisStatus::ok) {
-                notice.lease->client = nullptr;
-            }
-            notice.lease->acquired(notice.lease, notice.status);
-        }
-    }
+    } while (pool_.call_back_one());
 }
 
 void
 Redis::shut() {
-    for (ngx_event_t* event : {&turn_, &probe_, &waiters_timer_}) {
-        forget(*event);
-    }
+    forget(turn_);
+    forget(probe_);
     shared_.shut();
-    for (auto& pooled : pool_) {
-        pooled->connection.shut();
-    }
+    pool_.shut();
     finished_.clear();
-    notices_.clear();
-    waiters_.clear();
 }
 
 // --- the interface -----------------------------------------------------------

@@ -9,11 +9,11 @@
 // something. So a callback may send, cancel, acquire and release as it likes.
 #pragma once
 
-#include "ngx_module/ngx_http_entitle_redis_connection.h"
+#include "ngx_module/ngx_http_entitle_redis_pool.h"
 
 namespace entitle::ngx {
 
-class Redis : RedisConnection::Owner {
+class Redis : RedisConnection::Owner, RedisPool::Host {
   public:
     explicit Redis(const MainConf* conf);
     ~Redis() {
@@ -31,59 +31,37 @@ class Redis : RedisConnection::Owner {
     void shut();
 
   private:
-    struct Pooled {
-        Pooled(const MainConf* conf, Owner* owner) : connection(conf, owner) {}
-        RedisConnection connection;
-        RedisLease* lease = nullptr;
-        bool broken = false;  // closed under its lease
-    };
-    struct Waiter {
-        RedisLease* lease;
-        ngx_msec_t deadline;
-    };
-    struct Notice {  // a lease that was granted, or will not be
-        RedisLease* lease;
-        RedisStatus status;
-    };
-
+    // RedisConnection::Owner
     void connected(RedisConnection* connection) override;
     void completed(Pending pending) override;
     void closed(RedisConnection* connection, std::deque<Pending> unanswered,
                 RedisStatus status, bool failed, std::string_view why) override;
 
-    static void on_turn(ngx_event_t* event) noexcept;
-    static void on_probe(ngx_event_t* event) noexcept;
-    static void on_waiters(ngx_event_t* event) noexcept;
-
+    // RedisPool::Host
     bool
-    up() const {
+    up() const override {
         return breaker_.state() == Breaker::State::closed;
     }
-    bool open(RedisConnection& connection);
+    bool open(RedisConnection& connection) override;
+    void call_back_soon() override;
+
+    static void on_turn(ngx_event_t* event) noexcept;
+    static void on_probe(ngx_event_t* event) noexcept;
+
     void queue_again(std::deque<Pending> unanswered, RedisStatus status);
-    void open_what_is_needed();
-    void probe_soon();
-    void went_down(std::string_view why);
     void fail(Pending pending, RedisStatus status);
-    void serve_waiters();
-    void open_for_waiters();
-    void grant(Pooled& pooled, RedisLease* lease);
-    void notify(RedisLease* lease, RedisStatus status);
-    void fail_waiters(RedisStatus status);
-    void arm_waiters();
+    void went_down(std::string_view why);
+    void probe_soon();
+    void open_what_is_needed();
     void call_back();
 
     const MainConf* conf_;
     Breaker breaker_;
     RedisConnection shared_;
-    std::vector<std::unique_ptr<Pooled>> pool_;
-    std::deque<Waiter> waiters_;
-
+    RedisPool pool_;
     std::deque<Pending> finished_;
-    std::deque<Notice> notices_;
     ngx_event_t turn_{};  // opens connections and calls back
     ngx_event_t probe_{};
-    ngx_event_t waiters_timer_{};
 };
 
 // Closes every connection: the worker exits.

@@ -25,6 +25,20 @@ error_text(ngx_err_t error) {
 
 }  // namespace
 
+Pending
+make_pending(RedisExchange* exchange, std::span<const Command> commands) {
+    auto pending = std::make_unique<PendingExchange>();
+    for (const Command& command : commands) {
+        append_command(pending->bytes, command);
+    }
+    pending->expected = commands.size();
+    pending->exchange = exchange;
+    if (exchange != nullptr) {
+        exchange->pending = pending.get();
+    }
+    return pending;
+}
+
 RedisConnection::RedisConnection(const MainConf* conf, Owner* owner)
     : conf_(conf), owner_(owner) {
     log_ = *ngx_cycle->log;

@@ -45,6 +45,10 @@ struct PendingExchange {
 };
 using Pending = std::unique_ptr<PendingExchange>;
 
+// `exchange` may be null: nobody waits for the answers.
+Pending make_pending(RedisExchange* exchange,
+                     std::span<const Command> commands);
+
 class RedisConnection {
   public:
     class Owner {
@@ -89,7 +93,10 @@ class RedisConnection {
     // connection is not there yet, once it is.
     void send(Pending pending);
     // Takes back what was queued on a closed connection.
-    std::deque<Pending> take_queue() { return std::exchange(queue_, {}); }
+    std::deque<Pending>
+    take_queue() {
+        return std::exchange(queue_, {});
+    }
 
     // Nobody holds it: with nothing outstanding nginx may close it when the
     // worker quits.
