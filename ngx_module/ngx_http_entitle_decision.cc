@@ -89,7 +89,7 @@ log_refusal(ngx_http_request_t* r, const Gate* gate) {
     ngx_str_t decision = str(name(ruling.decision));
     ngx_str_t reason = str(name(ruling.reason));
     ngx_str_t who = ngx_string("nobody");
-    if (gate->stage == Gate::Stage::known) {
+    if (gate->identity.user) {
         who = str(gate->identity.user->str());
     }
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,

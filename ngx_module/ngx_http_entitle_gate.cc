@@ -88,27 +88,22 @@ gate_destroy(void* data) noexcept {
 // gate->trouble says why.
 ngx_int_t
 take_record(ngx_http_request_t* r, Gate* gate) {
-    ngx_log_t* log = r->connection->log;
     gate->trouble = Reason::redis_unreachable;
     if (gate->lookup_status != RedisStatus::ok ||
         gate->exchange.replies.size() != 1) {
-        ngx_log_error(NGX_LOG_ERR, log, 0, "entitle: Redis %s",
-                      gate->lookup_status == RedisStatus::timed_out
-                          ? "did not answer in time"
-                          : "is unavailable");
-        return NGX_DECLINED;
+        return NGX_DECLINED;  // the client has said so, once
     }
     const Reply& reply = gate->exchange.replies.front();
     if (reply.is_error() && !reply.is_error("WRONGTYPE")) {
         ngx_str_t text = str(reply.text);
-        ngx_log_error(NGX_LOG_ERR, log, 0,
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "entitle: Redis answered \"%V\" to a record read", &text);
         return NGX_DECLINED;
     }
     const std::optional<Record> record = Record::decode(reply);
     if (!record) {
         ngx_str_t key = str(gate->exchange.commands[0][1]);
-        ngx_log_error(NGX_LOG_ERR, log, 0,
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "entitle: record \"%V\" cannot be read", &key);
         gate->trouble = Reason::record_unreadable;
         return NGX_DECLINED;
