@@ -13,7 +13,7 @@
 
 namespace entitle::ngx {
 
-class Redis : RedisConnection::Owner, RedisPool::Host {
+class Redis final : RedisConnection::Owner, RedisPool::Host {
   public:
     explicit Redis(const MainConf* conf);
     ~Redis() {
