@@ -38,7 +38,7 @@ static_assert(static_cast<int>(State::active) == 0 &&
 
 constexpr std::size_t kTimeBytes = 5;
 constexpr std::int64_t kLastTime = (std::int64_t{1} << 40) - 1;
-constexpr std::size_t kMaxCount = (1 << 14) - 1;
+constexpr std::size_t kMaxCount = (1 << 15) - 1;
 
 void put_number(std::string& out, std::uint64_t value, std::size_t size) {
   for (std::size_t i = 0; i < size; ++i) {
@@ -224,11 +224,8 @@ UnixTime PackedReader::take_time() {
 }
 
 unsigned PackedReader::take_count() {
-  auto low = take_byte();
-  if (low < 0x80) return low;
-  auto high = take_byte();
-  if (high >= 0x80) fail();
-  return ok_ ? (low & 0x7f) | high << 7 : 0;
+  unsigned low = take_byte();
+  return low < 0x80 ? low : (low & 0x7f) | take_byte() << 7;
 }
 
 bool PackedReader::next(PackedSource& source) {
@@ -266,6 +263,8 @@ bool PackedReader::next(PackedIdentifier& identifier) {
     take(take_byte(), account_);
   } else if ((head & kSameAccount) == 0) {
     account_ = {};
+  } else if (account_.empty()) {
+    return fail();
   }
   identifier.account = account_;
   take(take_byte(), identifier.value);

@@ -14,7 +14,8 @@
 //                 head 0x07: type, which stands for the text's beginning;
 //                 0x08: the account is there, without "acct_"; 0x10: it is
 //                 the account of the identifier before, in the same source
-//   count       LEB128, at most two bytes
+//   count       a byte below 0x80; or the low seven bits with 0x80, then the
+//               others
 //   40-bit times: unix seconds; earlier and later ones are clamped
 //
 // Two subscriptions of a price (30 bytes as text), a product (19) and a lookup

@@ -31,7 +31,7 @@ using entitle::unix_time;
 using entitle::UnixTime;
 
 GrantMap random_grants(std::mt19937_64& random) {
-  static const char* const kNames[] = {"pro", "team", "a", "b", "c"};
+  static const char* const kNames[] = {"pro", "team", "a", "b", "a,b"};
   GrantMap grants;
   for (std::size_t count = random() % 12; count > 0; --count) {
     grants.add(kNames[random() % 5], entitle::test::random_identifier(random));

@@ -172,6 +172,25 @@ void another_layout_is_refused(void**) {
   assert_false(unpack(packed).has_value());
 }
 
+void the_same_account_as_none_is_refused(void**) {
+  Standing standing = two_subscriptions();
+  std::string packed = pack(standing);
+  std::size_t head = packed.find("\x0eNWjs8kKbJWmuuc") - 1;
+  assert_true(head < packed.size());
+  packed[head] |= 0x10;
+  assert_false(unpack(packed).has_value());
+
+  // Neither does an account reach into the next source.
+  std::string account = "acct_1/";
+  Identifier& last = standing.projections[0].identifiers[2];
+  last = *Identifier::parse(account + last.str());
+  packed = pack(standing);
+  assert_equal(*unpack(packed), standing);
+  head = packed.find("1OaBcDLkdIwHu7ixYtRe531Q") - 2;
+  packed[head] |= 0x10;
+  assert_false(unpack(packed).has_value());
+}
+
 void read_through(std::string_view packed) {
   PackedReader reader(packed);
   PackedSource source;
@@ -222,6 +241,7 @@ int main() {
       cmocka_unit_test(what_is_too_big_is_not_packed),
       cmocka_unit_test(a_cut_record_is_refused),
       cmocka_unit_test(another_layout_is_refused),
+      cmocka_unit_test(the_same_account_as_none_is_refused),
       cmocka_unit_test(garbage_is_survived),
       cmocka_unit_test(flipped_bits_are_survived),
   };
