@@ -21,7 +21,11 @@ const json_t* item_details(const json_t* line) {
 
 bool is_subscription_line(const json_t* line) {
   std::string_view kind = json::string(json::member(line, "parent"), "type");
-  if (!kind.empty()) return kind == "subscription_item_details";
+  if (!kind.empty()) {
+    // Without the details nobody says that it is no proration.
+    return kind == "subscription_item_details" &&
+           json_is_object(item_details(line));
+  }
   kind = json::string(line, "type");
   if (!kind.empty()) return kind == "subscription";
   return !json::id(line, "subscription").empty() ||
