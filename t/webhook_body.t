@@ -110,7 +110,9 @@ for my $size (@sizes) {
             . q(' -H 'Transfer-Encoding: chunked')),
         '2 200', 'HTTP/2 without a length';
 }
-is http2($too_large, "-H 'Stripe-Signature: t=1'"), '2 413',
+# nginx answers and resets the stream; curl 7.88 then forgets the answer.
+http2($too_large);
+like $site->read_file('logs/access.log'), qr{HTTP/2\.0" 413 },
     'too large by HTTP/2';
 is http2(''), '2 400', 'an empty body by HTTP/2';
 
@@ -138,5 +140,4 @@ is http2(''), '2 400', 'an empty body by HTTP/2';
 # A body in a file leaves no file behind.
 is_deeply [glob $site->dir . '/temp/client_body/*'], [], 'no file is left';
 
-$site->expect_log(qr/signature_(?:missing|malformed)/);
 done_testing;
