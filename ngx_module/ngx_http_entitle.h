@@ -65,6 +65,11 @@ pool_new(ngx_pool_t* pool, Args&&... args) {
 
 class Redis;  // the worker's Redis client: ngx_http_entitle_redis.h
 
+struct IdentitySource;  // these four: ngx_http_entitle_identity.h
+struct JwtSettings;
+struct JwtWorker;
+struct RemoteUserTrust;
+
 // Where a directive stands, for messages about what two directives say.
 struct Where {
     ngx_str_t file;
@@ -80,8 +85,11 @@ struct MainConf {
     std::string* redis_password;  // from entitle_redis_password_file, or null
     ngx_msec_t redis_connect_timeout;
     ngx_msec_t redis_timeout;
+    time_t webhook_noted[2][3];  // by mode and WebhookNote: last written
     Where unbound_reauth;       // the last that was warned about
     Redis* worker_redis;  // made at the worker's first use of it
+    JwtWorker* jwt_worker;  // likewise
+    std::vector<RemoteUserTrust>* remote_user_trusts;
 };
 
 struct ServerConf {
@@ -132,6 +140,15 @@ struct ReauthUser {
     bool optional;  // 2xx without it is a guest
 };
 
+// entitle_logout: not here; this browser; with `all`, every device.
+enum class LogoutMode { none, here, everywhere };
+
+struct Redirect {  // entitle_redirect
+    ngx_int_t status;
+    ngx_http_complex_value_t* url;
+    bool names_buyer;  // `url` has $entitle_client_reference_id
+};
+
 struct LocationConf {
     // webhook
     ngx_uint_t webhook;  // 0 none, 1 test, 2 live; never inherited
@@ -152,9 +169,17 @@ struct LocationConf {
     ngx_str_t reauth;  // URI; len 0: none
     Where reauth_where;
     ReauthUser* reauth_user;
+    IdentitySource* identity;  // null: the edge session
+    JwtSettings* jwt;          // null: no entitle_jwt_... here or above
+    ngx_uint_t preflight;      // 1: CORS preflights pass
     ngx_http_complex_value_t* login_url;
     ngx_flag_t problem_json;
     ngx_flag_t cache_control;
+
+    // neither is inherited
+    LogoutMode logout;
+    Where logout_where;
+    Redirect* redirect;
 };
 
 inline MainConf*
@@ -199,6 +224,8 @@ struct RedisExchange {
 ngx_int_t redis_send(MainConf* conf, RedisExchange* exchange) noexcept;
 // The caller goes away: its reply is dropped when it comes.
 void redis_cancel(RedisExchange* exchange) noexcept;
+// A command whose answer nobody waits for; nothing happens while Redis is down.
+void redis_tell(MainConf* conf, const Command& command) noexcept;
 
 // A connection of one's own, from the bounded pool, for WATCH ... EXEC.
 struct RedisLease {
@@ -218,7 +245,10 @@ void redis_release(RedisLease* lease, bool watching) noexcept;
 // --- handlers ---------------------------------------------------------------
 
 ngx_int_t webhook_handler(ngx_http_request_t* r) noexcept;  // content
+ngx_int_t redirect_handler(ngx_http_request_t* r) noexcept;  // content
+ngx_int_t logout_handler(ngx_http_request_t* r) noexcept;   // content
 ngx_int_t gate_handler(ngx_http_request_t* r) noexcept;     // access phase
+ngx_int_t logout_access(ngx_http_request_t* r) noexcept;    // likewise
 ngx_int_t strip_handler(ngx_http_request_t* r) noexcept;    // post read phase
 ngx_int_t add_variables(ngx_conf_t* cf) noexcept;           // gate + webhook
 ngx_int_t filter_init(ngx_conf_t* cf) noexcept;             // header filter

@@ -59,6 +59,27 @@ make_redis_default(ngx_conf_t* cf, MainConf* conf) {
     return NGX_CONF_OK;
 }
 
+char*
+check_redis_user(ngx_conf_t* cf, const MainConf* conf) {
+    bool named = conf->redis_user.len != 0;
+    if ((named || !conf->redis_address->user.empty()) &&
+        conf->redis_password == nullptr) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "a redis user is named, but there is no "
+                      "\"entitle_redis_password_file\"");
+        return static_cast<char*>(NGX_CONF_ERROR);
+    }
+    if (named && !conf->redis_address->user.empty() &&
+        view(conf->redis_user) != conf->redis_address->user) {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                      "\"entitle_redis_user %V\" contradicts the user in "
+                      "\"entitle_redis %V\"",
+                      &conf->redis_user, &conf->redis);
+        return static_cast<char*>(NGX_CONF_ERROR);
+    }
+    return NGX_CONF_OK;
+}
+
 // Signed references need the keys they are signed with.
 char*
 check_user_from(ngx_conf_t* cf, const ServerConf* conf) {
@@ -298,10 +319,12 @@ init_main_conf(ngx_conf_t* cf, void* data) noexcept {
     auto* conf = static_cast<MainConf*>(data);
     ngx_conf_init_msec_value(conf->redis_connect_timeout, kRedisConnectTimeout);
     ngx_conf_init_msec_value(conf->redis_timeout, kRedisTimeout);
-    if (conf->redis_address != nullptr) {
-        return NGX_CONF_OK;
-    }
-    return at_the_edge(cf, [&] { return make_redis_default(cf, conf); });
+    return at_the_edge(cf, [&]() -> char* {
+        char* result = conf->redis_address == nullptr
+                           ? make_redis_default(cf, conf)
+                           : NGX_CONF_OK;
+        return result == NGX_CONF_OK ? check_redis_user(cf, conf) : result;
+    });
 }
 
 void*

@@ -54,10 +54,20 @@ Redis::Redis(const MainConf* conf)
 
 ngx_int_t
 Redis::send(RedisExchange* exchange) {
+    return send_shared(make_pending(exchange, exchange->commands));
+}
+
+ngx_int_t
+Redis::tell(const Command& command) {
+    return send_shared(make_pending(nullptr, {&command, 1}));
+}
+
+ngx_int_t
+Redis::send_shared(Pending pending) {
     if (!up() || shared_.outstanding() >= kMaxOutstanding) {
         return NGX_ERROR;
     }
-    shared_.send(make_pending(exchange, exchange->commands));
+    shared_.send(std::move(pending));
     if (shared_.is_closed()) {
         open(shared_);
     }
@@ -287,6 +297,14 @@ redis_cancel(RedisExchange* exchange) noexcept {
         pending->exchange = nullptr;
         exchange->pending = nullptr;
     }
+}
+
+void
+redis_tell(MainConf* conf, const Command& command) noexcept {
+    at_the_edge([&]() -> ngx_int_t {
+        Redis* redis = redis_of(conf);
+        return redis == nullptr ? NGX_ERROR : redis->tell(command);
+    });
 }
 
 ngx_int_t

@@ -23,6 +23,7 @@ class Redis final : RedisConnection::Owner, RedisPool::Host {
     Redis& operator=(const Redis&) = delete;
 
     ngx_int_t send(RedisExchange* exchange);
+    ngx_int_t tell(const Command& command);
     ngx_int_t acquire(RedisLease* lease);
     ngx_int_t lease_send(RedisLease* lease, RedisExchange* exchange);
     void release(RedisLease* lease, bool watching);
@@ -48,6 +49,7 @@ class Redis final : RedisConnection::Owner, RedisPool::Host {
     static void on_turn(ngx_event_t* event) noexcept;
     static void on_probe(ngx_event_t* event) noexcept;
 
+    ngx_int_t send_shared(Pending pending);
     void queue_again(std::deque<Pending> unanswered, RedisStatus status);
     void fail(Pending pending, RedisStatus status);
     void went_down(std::string_view why);

@@ -195,6 +195,8 @@ Webhook::take(const Event& event) {
     vars.event_id = keep(head_.id);
     vars.event_type = keep(head_.type);
 
+    note(WebhookNote::received, head_.id);
+
     const LocationConf* conf = location_conf(request_);
     if (event.thin) {
         settle(Outcome::ignored, NGX_LOG_WARN,
@@ -236,6 +238,22 @@ Webhook::account_allowed() const {
                                             head_.account) != accounts->end();
 }
 
+// For people who ask whether Stripe still talks to us: at most once a second,
+// kind and worker.
+void
+Webhook::note(WebhookNote kind, std::string_view detail) {
+    MainConf* main = main_conf(request_);
+    const LocationConf* conf = location_conf(request_);
+    time_t& noted =
+        main->webhook_noted[conf->webhook - 1][static_cast<int>(kind)];
+    if (noted == ngx_time()) {
+        return;
+    }
+    noted = ngx_time();
+    redis_tell(main, webhook_note(*conf->webhook_keys, kind,
+                                  unix_time(ngx_time()), detail));
+}
+
 // --- answers -----------------------------------------------------------------
 
 void
@@ -253,6 +271,12 @@ void
 Webhook::settle(Outcome outcome, ngx_uint_t level, std::string_view detail,
                 const std::vector<std::string>& unlocks) {
     vars.outcome = keep(name(outcome));
+    if (outcome == Outcome::applied) {
+        note(WebhookNote::applied, head_.id);
+    } else if (outcome == Outcome::mode_mismatch ||
+               outcome == Outcome::account_not_allowed) {
+        note(WebhookNote::refused, name(outcome));
+    }
     std::string line = "event \"" + printable(head_.id) + "\" of type \"" +
                        printable(head_.type) + "\" " +
                        std::string(name(outcome));

@@ -9,6 +9,7 @@
 #include "core/answer.h"
 #include "core/backoff.h"
 #include "core/event.h"
+#include "core/lookup.h"
 #include "ngx_module/ngx_http_entitle.h"
 
 namespace entitle::ngx {
@@ -35,6 +36,7 @@ class Webhook {
     // ngx_http_entitle_webhook.cc
     void take(const Event& event);
     bool account_allowed() const;
+    void note(WebhookNote kind, std::string_view detail);
     void refuse(ngx_uint_t status, std::string_view error,
                 std::string_view detail);
     void settle(Outcome outcome, ngx_uint_t level, std::string_view detail,
