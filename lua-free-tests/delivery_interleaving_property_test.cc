@@ -2,7 +2,7 @@
 // commands, wherever some break off and are delivered again, the right owner
 // ends up with everything, nobody else with anything, and nothing waits.
 //
-// ENTITLE_PROPERTY_RUNS: random runs a case (default 150).
+// ENTITLE_PROPERTY_RUNS: random runs a case (default 150; with sanitizers 10).
 // ENTITLE_PROPERTY_SEED: the first seed (default 1).
 // ENTITLE_PROPERTY_STATES: at most so many states where all interleavings of
 // two are tried (default 15000, which is all of most; 2000000 is all of all).
@@ -36,6 +36,14 @@ namespace {
 
 using namespace entitle;
 using namespace entitle::test;
+
+#if defined(__SANITIZE_ADDRESS__)
+constexpr std::uint64_t kRuns = 10;
+constexpr std::uint64_t kStates = 500;
+#else
+constexpr std::uint64_t kRuns = 150;
+constexpr std::uint64_t kStates = 15000;
+#endif
 
 using Events = std::vector<Delivered>;
 
@@ -245,7 +253,7 @@ std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
 
 void random_interleavings_end_the_same(void**) {
   std::uint64_t first = number_from("ENTITLE_PROPERTY_SEED", 1);
-  std::uint64_t runs = number_from("ENTITLE_PROPERTY_RUNS", 150);
+  std::uint64_t runs = number_from("ENTITLE_PROPERTY_RUNS", kRuns);
   std::size_t played = 0;
   for (const Case& c : cases()) {
     for (double crash : {0.0, 0.03, 0.15}) {
@@ -275,7 +283,7 @@ class Exhaustive {
 
   void explore() {
     forks_.push_back({});
-    std::uint64_t most = number_from("ENTITLE_PROPERTY_STATES", 15000);
+    std::uint64_t most = number_from("ENTITLE_PROPERTY_STATES", kStates);
     while (!forks_.empty() && seen_.size() < most) {
       Path path = std::move(forks_.back());
       forks_.pop_back();
