@@ -166,6 +166,22 @@ collect(Gate* gate, const ngx_buf_t* buffer) {
                       std::min(size, kMaxReauthBody + 1 - gate->body.size()));
 }
 
+// An answer that is too long (or never ends) is let go of, by what tells
+// nginx's upstream that nobody reads on, or that all was read. Returning an
+// error would close the client's connection.
+void
+stop_reading(ngx_http_request_t* sr) {
+    ngx_http_upstream_t* upstream = sr->upstream;
+    if (upstream == nullptr) {
+        return;
+    }
+    if (upstream->buffering && upstream->pipe != nullptr) {
+        upstream->pipe->downstream_error = 1;
+    } else {
+        upstream->length = 0;
+    }
+}
+
 // Everything is taken and nothing goes on: what is passed on would be sent to
 // the client ahead of the answer.
 void
@@ -180,6 +196,9 @@ swallow(ngx_http_request_t* r, Gate* gate, ngx_chain_t* in) {
         }
         buffer->pos = buffer->last;
         buffer->file_pos = buffer->file_last;
+    }
+    if (gate->body.size() > kMaxReauthBody) {
+        stop_reading(gate->subrequest);
     }
 }
 

@@ -118,12 +118,30 @@ named_by(ngx_http_request_t* r, const Gate* gate) {
     return named_by_json(gate, from);
 }
 
+// nginx keeps a connection to the app open only if there was no body it did
+// not read.
+void
+advise_204(ngx_http_request_t* r, const ngx_http_request_t* sr) {
+    static bool said = false;
+    if (said || !sr->header_only || sr->upstream == nullptr ||
+        sr->headers_out.status != NGX_HTTP_OK ||
+        sr->headers_out.content_length_n == 0) {
+        return;
+    }
+    said = true;
+    ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                  "entitle: re-authentication \"%V\" answered 200 with a body, "
+                  "which costs a new connection each time: answer 204",
+                  &location_conf(r)->reauth);
+}
+
 }  // namespace
 
 std::shared_ptr<const ReauthAnswer>
 read_app_answer(ngx_http_request_t* r, const Gate* gate) {
     Named named = named_by(r, gate);
     ngx_http_request_t* sr = gate->subrequest;
+    advise_204(r, sr);
     if (named.kind == Kind::failure) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "entitle: re-authentication \"%V\" answered %s "
