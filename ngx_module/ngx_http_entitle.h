@@ -82,6 +82,7 @@ struct MainConf {
     RedisAddress* redis_address;
     ngx_addr_t redis_addr;  // of the one server or socket
     ngx_str_t redis_user;
+    Where redis_user_where;     // or of the address that names one
     std::string* redis_password;  // from entitle_redis_password_file, or null
     ngx_msec_t redis_connect_timeout;
     ngx_msec_t redis_timeout;

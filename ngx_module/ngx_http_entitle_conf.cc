@@ -62,20 +62,17 @@ make_redis_default(ngx_conf_t* cf, MainConf* conf) {
 char*
 check_redis_user(ngx_conf_t* cf, const MainConf* conf) {
     bool named = conf->redis_user.len != 0;
-    if ((named || !conf->redis_address->user.empty()) &&
-        conf->redis_password == nullptr) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "a redis user is named, but there is no "
-                      "\"entitle_redis_password_file\"");
-        return static_cast<char*>(NGX_CONF_ERROR);
+    bool in_address = !conf->redis_address->user.empty();
+    if ((named || in_address) && conf->redis_password == nullptr) {
+        return missing(cf, conf->redis_user_where,
+                       "a Redis user needs \"entitle_redis_password_file\", "
+                       "required by the directive");
     }
-    if (named && !conf->redis_address->user.empty() &&
+    if (named && in_address &&
         view(conf->redis_user) != conf->redis_address->user) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"entitle_redis_user %V\" contradicts the user in "
-                      "\"entitle_redis %V\"",
-                      &conf->redis_user, &conf->redis);
-        return static_cast<char*>(NGX_CONF_ERROR);
+        return missing(cf, conf->redis_user_where,
+                       "\"entitle_redis_user\" contradicts the user in the "
+                       "address of \"entitle_redis\"");
     }
     return NGX_CONF_OK;
 }

@@ -87,7 +87,7 @@ ngx_command_t commands[] = {
     // where it is kept
 
     ENTITLE_MAIN("entitle_redis", NGX_CONF_TAKE1, guarded<set_redis>, redis),
-    ENTITLE_MAIN("entitle_redis_user", NGX_CONF_TAKE1, ngx_conf_set_str_slot,
+    ENTITLE_MAIN("entitle_redis_user", NGX_CONF_TAKE1, guarded<set_redis_user>,
                  redis_user),
     ENTITLE_MAIN("entitle_redis_password_file", NGX_CONF_TAKE1,
                  guarded<set_redis_password_file>, redis_password),

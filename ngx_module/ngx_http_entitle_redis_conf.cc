@@ -51,6 +51,18 @@ use_unix_socket(ngx_conf_t* cf, MainConf* conf, const std::string& path) {
     return NGX_CONF_OK;
 }
 
+// Somebody may have written a password there, and messages are kept.
+std::string
+without_user(std::string_view address) {
+    std::size_t at = address.rfind('@');
+    std::size_t scheme = address.find("//");
+    if (at == std::string_view::npos || scheme > at) {
+        return std::string(address);
+    }
+    return std::string(address.substr(0, scheme)) + "//..." +
+           std::string(address.substr(at));
+}
+
 }  // namespace
 
 char*
@@ -62,7 +74,10 @@ set_redis(ngx_conf_t* cf, ngx_command_t*, void* data) {
     conf->redis = arguments(cf)[1];
     ParsedRedisAddress parsed = parse_redis_address(view(conf->redis));
     if (!parsed.address) {
-        return invalid_value(cf, view(conf->redis), parsed.error);
+        return invalid_value(cf, without_user(view(conf->redis)), parsed.error);
+    }
+    if (!parsed.address->user.empty() && conf->redis_user_where.line == 0) {
+        conf->redis_user_where = where(cf);
     }
     using Kind = RedisAddress::Kind;
     const RedisAddress& address = own(cf, conf->redis_address) =
@@ -78,6 +93,12 @@ set_redis(ngx_conf_t* cf, ngx_command_t*, void* data) {
     return address.kind == Kind::unix_socket
                ? use_unix_socket(cf, conf, address.path)
                : resolve_literal(cf, conf, address.hosts.front());
+}
+
+char*
+set_redis_user(ngx_conf_t* cf, ngx_command_t* command, void* data) {
+    static_cast<MainConf*>(data)->redis_user_where = where(cf);
+    return ngx_conf_set_str_slot(cf, command, data);
 }
 
 char*
