@@ -56,6 +56,7 @@ SKIP: {
     $site->redis;
     $site->start(<<'EOF');
 entitle_redis redis://127.0.0.1:%%REDIS%%;
+entitle_redis_timeout 5s;
 lua_package_path "/usr/share/lua/5.1/?.lua;;";
 lua_load_resty_core off;
 server {

@@ -2,9 +2,11 @@
 use strict;
 use warnings;
 use FindBin;
-use Test::More;
+use lib "$FindBin::Bin/lib";
+use Test::Entitle;
 
 my $demo   = "$FindBin::Bin/../examples/demo/demo";
+local %ENV = (%ENV, Test::Entitle::sanitizer_environment());
 my $output = qx($^X $demo 2>&1);
 is $? >> 8, 0, 'the_demo_tells_its_story' or diag $output;
 my @statuses = $output =~ /^  \S.*? {1,}(\d{3})(?: |$)/mg;

@@ -177,13 +177,14 @@ sub _command {
 }
 
 # A module built with sanitizers needs their run time before all else.
-sub _preload_sanitizers {
-    my @needed = qx(readelf -d $MODULE 2>/dev/null) =~ /\[(lib[au]b?san\.so[^\]]*)\]/g;
-    my ($asan) = qx(readelf -d $MODULE 2>/dev/null) =~ /\[(libasan\.so[^\]]*)\]/;
-    return if !$asan;
-    $ENV{LD_PRELOAD} = $asan;
-    $ENV{ASAN_OPTIONS} //= 'detect_leaks=0:abort_on_error=0';
-    $ENV{UBSAN_OPTIONS} //= 'print_stacktrace=1';
+sub sanitizer_environment {
+    my ($runtime) = qx(readelf -d $MODULE 2>/dev/null) =~ /\[(libasan\.so[^\]]*)\]/;
+    return if !$runtime;
+    return (
+        ASAN_OPTIONS  => 'detect_leaks=0',
+        UBSAN_OPTIONS => 'print_stacktrace=1',
+        %ENV, LD_PRELOAD => $runtime,
+    );
 }
 
 # Starts nginx and waits until it takes connections.
@@ -196,15 +197,15 @@ sub start {
 # Starts it (again) with the nginx.conf that is there.
 sub run {
     my ($self) = @_;
-    local %ENV = %ENV;
-    _preload_sanitizers();
-    my ($port) = $self->read_file('nginx.conf') =~ /listen\s+(?:127\.0\.0\.1:)?(\d+)/;
+    local %ENV = (%ENV, sanitizer_environment());
+    my @ports = $self->read_file('nginx.conf') =~ /listen\s+127\.0\.0\.1:(\d+)/g;
     $self->{nginx} = Test::Entitle::Process->new(
         command => [$self->_command], output => "$self->{dir}/logs/stderr");
     wait_until(sub {
         return 1 if !$self->{nginx}->running;
-        return -s "$self->{dir}/nginx.pid" if !$port;
-        return IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port);
+        return -s "$self->{dir}/nginx.pid" && !grep {
+            !IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $_)
+        } @ports;
     });
     croak "nginx did not start:\n" . $self->read_file('logs/stderr')
         . $self->log if !$self->{nginx}->running;
@@ -214,8 +215,7 @@ sub run {
 # nginx -t on a configuration: (whether it was accepted, what it said).
 sub config_test {
     my ($self, $http) = @_;
-    local %ENV = %ENV;
-    _preload_sanitizers();
+    local %ENV = (%ENV, sanitizer_environment());
     $self->write_file('nginx.conf', $self->configuration($http));
     my $output = "$self->{dir}/logs/config-test";
     unlink $output;
@@ -228,18 +228,14 @@ sub config_test {
 
 sub nginx { $_[0]{nginx} }
 
-# Workers of the running nginx, without those that are shutting down.
+# Workers that take connections, by what error.log says of them.
 sub worker_pids {
     my ($self) = @_;
-    my @pids;
-    for my $stat (glob '/proc/[0-9]*/stat') {
-        open my $in, '<', $stat or next;
-        my ($pid, $parent) = (<$in> // '') =~ /^(\d+) \(.*\) \S (\d+)/ or next;
-        next if $parent != $self->{nginx}->pid;
-        open my $title, '<', "/proc/$pid/cmdline" or next;
-        push @pids, $pid if (<$title> // '') =~ /worker process(?! is shutting)/;
-    }
-    return @pids;
+    my $log  = $self->log;
+    my %gone = map { $_ => 1 }
+        $log =~ /(\d+)#\d+: (?:gracefully shutting down|exiting)$/mg,
+        $log =~ /worker process (\d+) exited/g;
+    return grep { !$gone{$_} } $log =~ /start worker process (\d+)$/mg;
 }
 
 # SIGHUP, and waits until the new workers are the ones that take connections.
