@@ -18,8 +18,10 @@ auto rank(const Snapshot& f) {
 auto rank(const PastDueFact& f) {
   return std::make_tuple(f.created, std::string_view(f.event));
 }
+// Of two invoices of one second, which cannot be told apart, the shorter.
 auto rank(const PaidInvoice& f) {
-  return std::make_tuple(f.issued, f.created, std::string_view(f.event));
+  return std::make_tuple(f.issued, f.created, kForever - f.period_end,
+                         std::string_view(f.event));
 }
 auto rank(const SessionFact& f) {
   return std::make_tuple(f.paid, f.created, std::string_view(f.event));
