@@ -153,7 +153,7 @@ sub unavailable {
     my $site = Test::Entitle->new;
     $site->write_file('html/page.html', 'page');
     my $redis = $site->redis;
-    $site->start($http =~ s/timeout 500ms/timeout 20s/r);
+    $site->start($http =~ s/(entitle_redis_timeout) 500ms;/$1 20s; entitle_redis_connect_timeout 20s;/r);
     is $site->webhook(new_event(user => 'ada'))->status, 200, 'before the reload';
 
     $redis->freeze;
