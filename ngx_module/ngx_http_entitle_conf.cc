@@ -1,5 +1,7 @@
 #include "ngx_module/ngx_http_entitle_conf.h"
 
+#include "ngx_module/ngx_http_entitle_identity.h"
+
 namespace entitle::ngx {
 namespace {
 
@@ -33,15 +35,6 @@ inherit(T*& child, T* parent) {
     if (child == nullptr) {
         child = parent;
     }
-}
-
-// A message about something that is missing: it stands nowhere, so the
-// directive that needs it is named.
-char*
-missing(ngx_conf_t* cf, const Where& at, const char* why) {
-    ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "%s in %V:%ui", why, &at.file,
-                  at.line);
-    return static_cast<char*>(NGX_CONF_ERROR);
 }
 
 char*
@@ -209,7 +202,8 @@ char*
 check_gate(ngx_conf_t* cf, const LocationConf* conf) {
     auto* server = static_cast<ServerConf*>(
         ngx_http_conf_get_module_srv_conf(cf, ngx_http_entitle_module));
-    if (server->session_keys == nullptr) {
+    const bool edge = identity_kind(conf) == IdentitySource::Kind::edge_session;
+    if (edge && server->session_keys == nullptr) {
         return missing(cf, conf->gate_where,
                        "a gate needs \"entitle_session_key_file\": without it "
                        "nobody could be recognised, required by the directive");
@@ -220,10 +214,10 @@ check_gate(ngx_conf_t* cf, const LocationConf* conf) {
             "\"entitle_reauth\" needs \"entitle_reauth_user\": where "
             "in the answer the user's id is");
     }
-    if (conf->reauth.len != 0 && conf->session_bind == nullptr) {
+    if (edge && conf->reauth.len != 0 && conf->session_bind == nullptr) {
         warn_unbound(cf, conf->reauth_where);
     }
-    return NGX_CONF_OK;
+    return check_identity(cf, conf);
 }
 
 char*
@@ -254,6 +248,8 @@ merge_gate(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
     inherit(conf->session_bind, prev->session_bind);
     inherit(conf->reauth_user, prev->reauth_user);
     inherit(conf->login_url, prev->login_url);
+    merge_identity(cf, prev, conf);
+    ngx_conf_merge_uint_value(conf->preflight, prev->preflight, 0);
     if (conf->reauth.data == nullptr) {
         conf->reauth = prev->reauth;
         conf->reauth_where = prev->reauth_where;
@@ -300,6 +296,13 @@ at_the_edge(ngx_conf_t* cf, F f) noexcept {
 }
 
 }  // namespace
+
+char*
+missing(ngx_conf_t* cf, const Where& at, const char* why) {
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "%s in %V:%ui", why, &at.file,
+                  at.line);
+    return static_cast<char*>(NGX_CONF_ERROR);
+}
 
 void*
 create_main_conf(ngx_conf_t* cf) noexcept {
@@ -352,6 +355,7 @@ create_location_conf(ngx_conf_t* cf) noexcept {
     if (conf != nullptr) {
         conf->webhook_tolerance = NGX_CONF_UNSET;
         conf->gate = NGX_CONF_UNSET_UINT;
+        conf->preflight = NGX_CONF_UNSET_UINT;
         conf->session_lifetime = NGX_CONF_UNSET;
         conf->session_recheck = NGX_CONF_UNSET;
         conf->problem_json = NGX_CONF_UNSET;

@@ -40,6 +40,14 @@ Setter set_redis, set_redis_user, set_redis_password_file, set_redis_prefix;
 Setter set_gate, add_require, add_session_key_file, set_session_cookie,
     add_session_bind, set_reauth, set_reauth_user, set_login_url;
 
+// ngx_http_entitle_identity_conf.cc
+Setter set_jwt, add_jwt_key_file, set_jwt_key_request, add_jwt_issuer,
+    add_jwt_audience, set_jwt_leeway, set_jwt_user_claim, set_jwt_version_claim,
+    set_session_redis, set_trusted_user;
+
+// ngx_http_entitle_content_conf.cc
+Setter set_logout, set_redirect;
+
 // nginx's slots, with messages that say what is allowed. The alternatives of
 // set_choice are the ngx_conf_enum_t table in the command's `post`.
 Setter set_seconds, set_positive_seconds, set_positive_msec, set_choice;
@@ -60,6 +68,10 @@ where(ngx_conf_t* cf) {
 char* invalid_value(ngx_conf_t* cf, std::string_view value,
                     std::string_view why);
 
+// About something that is missing: it stands nowhere, so the directive that
+// needs it is named. NGX_CONF_ERROR.
+char* missing(ngx_conf_t* cf, const Where& at, const char* why);
+
 // The same level's second use of a directive that takes one value.
 inline char*
 duplicate() {
@@ -72,6 +84,19 @@ std::optional<std::string> read_conf_file(ngx_conf_t* cf,
 
 // Null: not valid as a complex value, or no memory; logged.
 ngx_http_complex_value_t* compile_value(ngx_conf_t* cf, ngx_str_t text);
+
+// The same; throws instead.
+ngx_http_complex_value_t& compiled(ngx_conf_t* cf, std::string_view text);
+
+// A name as RFC 9110 section 5.6.2 has it (`token`): of headers and cookies.
+bool is_token(std::string_view text);
+
+// The variables of a text as nginx reads them: $name, ${name}, $1.
+std::vector<std::string_view> variables_in(std::string_view text);
+bool is_one_variable(std::string_view text);
+
+// cookie=NAME or one $variable; null: neither.
+std::optional<Carrier> parse_carrier(ngx_conf_t* cf, std::string_view text);
 
 // The list of this level, made at its first use.
 template <class T>

@@ -5,10 +5,10 @@
 // that runs its phases again (gate_wake), so no foreign handler ever has our
 // request finished, and freed, underneath it.
 
-#include "ngx_module/ngx_http_entitle_gate.h"
-
 #include <cstddef>
 #include <new>
+
+#include "ngx_module/ngx_http_entitle_identity.h"
 
 namespace entitle::ngx {
 
@@ -18,7 +18,7 @@ void gate_resume(ngx_event_t* event) noexcept;
 void gate_destroy(void* data) noexcept;
 void gate_abandon(void* data) noexcept;
 void gate_idle(ngx_http_request_t* r) noexcept;
-void record_read(RedisExchange* exchange, RedisStatus status) noexcept;
+void redis_answered(RedisExchange* exchange, RedisStatus status) noexcept;
 
 // --- waiting ----------------------------------------------------------------
 
@@ -117,29 +117,15 @@ take_record(ngx_http_request_t* r, Gate* gate) {
 // NGX_DECLINED: it cannot be told.
 ngx_int_t
 record_lookup(ngx_http_request_t* r, Gate* gate) {
-    using Lookup = Gate::Lookup;
-    if (gate->lookup == Lookup::none) {
-        RedisExchange& exchange = gate->exchange;
+    if (gate->lookup == Gate::Lookup::none) {
         const Keys& keys = *server_conf(r)->keys;
-        exchange.commands = {{"HGETALL", keys.record(*gate->identity.user)}};
-        exchange.replies.clear();
-        exchange.done = record_read;
-        exchange.data = gate;
-        gate->lookup = Lookup::waiting;
-        if (redis_send(main_conf(r), &exchange) != NGX_OK) {
-            gate->lookup = Lookup::done;
-            gate->lookup_status = RedisStatus::unavailable;
-        }
+        gate_ask(r, gate, {{"HGETALL", keys.record(*gate->identity.user)}});
     }
-    if (gate->lookup == Lookup::waiting) {
-        return NGX_AGAIN;
-    }
-    gate->lookup = Lookup::none;
-    return take_record(r, gate);
+    return gate_answered(gate) ? take_record(r, gate) : NGX_AGAIN;
 }
 
 void
-record_read(RedisExchange* exchange, RedisStatus status) noexcept {
+redis_answered(RedisExchange* exchange, RedisStatus status) noexcept {
     Gate* gate = static_cast<Gate*>(exchange->data);
     gate->lookup = Gate::Lookup::done;
     gate->lookup_status = status;
@@ -149,6 +135,26 @@ record_read(RedisExchange* exchange, RedisStatus status) noexcept {
 // --- the order of the questions ---------------------------------------------
 
 using Stage = Gate::Stage;
+
+Stage
+identified(const Gate* gate) {
+    return gate->identity.user ? Stage::read_record : Stage::reauthenticate;
+}
+
+Stage
+after_identify(ngx_http_request_t* r, const Gate* gate) {
+    switch (identity_kind(location_conf(r))) {
+        case IdentitySource::Kind::app_session:
+            return Stage::read_app_session;
+        case IdentitySource::Kind::trusted_user:
+            // Whoever sets the variable has already asked.
+            return gate->identity.user ? Stage::read_record : Stage::guest;
+        case IdentitySource::Kind::jwt:
+        case IdentitySource::Kind::edge_session:
+            break;
+    }
+    return identified(gate);
+}
 
 Stage
 after_record(const Gate* gate) {
@@ -182,8 +188,19 @@ settle(ngx_http_request_t* r, Gate* gate) {
         switch (gate->stage) {
             case Stage::identify:
                 identify(r, gate);
-                gate->stage = gate->identity.user ? Stage::read_record
-                                                  : Stage::reauthenticate;
+                gate->stage = after_identify(r, gate);
+                break;
+
+            case Stage::read_app_session:
+                switch (app_session_lookup(r, gate)) {
+                    case NGX_AGAIN:
+                        return suspend(r);
+                    case NGX_OK:
+                        gate->stage = identified(gate);
+                        break;
+                    default:
+                        gate->stage = Stage::trouble;
+                }
                 break;
 
             case Stage::read_record:
@@ -300,6 +317,29 @@ gate_wake(Gate* gate) noexcept {
     if (!gate->wake.posted) {
         ngx_post_event(&gate->wake, &ngx_posted_events);
     }
+}
+
+void
+gate_ask(ngx_http_request_t* r, Gate* gate, std::vector<Command> commands) {
+    RedisExchange& exchange = gate->exchange;
+    exchange.commands = std::move(commands);
+    exchange.replies.clear();
+    exchange.done = redis_answered;
+    exchange.data = gate;
+    gate->lookup = Gate::Lookup::waiting;
+    if (redis_send(main_conf(r), &exchange) != NGX_OK) {
+        gate->lookup = Gate::Lookup::done;
+        gate->lookup_status = RedisStatus::unavailable;
+    }
+}
+
+bool
+gate_answered(Gate* gate) {
+    if (gate->lookup != Gate::Lookup::done) {
+        return false;
+    }
+    gate->lookup = Gate::Lookup::none;
+    return true;
 }
 
 bool

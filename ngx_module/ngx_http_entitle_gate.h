@@ -44,6 +44,8 @@ struct IdentitySettings {
     const std::vector<Carrier>* bind;
     const ReauthUser* reauth_user;
     const u_char* reauth;
+    const IdentitySource* source;
+    const JwtSettings* jwt;
     time_t recheck;
     bool operator==(const IdentitySettings&) const = default;
 };
@@ -58,6 +60,7 @@ struct Gate {
     // Who, and what the record gives. `stage` is the next question.
     enum class Stage {
         identify,
+        read_app_session,
         read_record,
         reauthenticate,
         known,    // identity.user, with `standing`
@@ -103,6 +106,11 @@ Gate* gate_make(ngx_http_request_t* r);  // null: no memory
 // Runs the request's phases again, soon, from the event loop: safe to call
 // from inside anybody's handler. Twice is once.
 void gate_wake(Gate* gate) noexcept;
+// Asks Redis by gate->exchange; the gate will be woken, unless it is answered
+// already. Only while gate->lookup is none.
+void gate_ask(ngx_http_request_t* r, Gate* gate, std::vector<Command> commands);
+// True once: gate->lookup_status says how it went.
+bool gate_answered(Gate* gate);
 bool gated(ngx_http_request_t* r);  // entitle on or optional here
 inline UnixTime
 now() {

@@ -9,24 +9,6 @@ namespace entitle::ngx {
 namespace {
 
 bool
-is_word(char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-           (c >= 'A' && c <= 'Z') || c == '_';
-}
-
-// A name as RFC 9110 section 5.6.2 has it (`token`): of headers and cookies.
-bool
-is_token(std::string_view text) {
-    constexpr std::string_view others = "!#$%&'*+-.^`|~";
-    for (char c : text) {
-        if (!is_word(c) && others.find(c) == std::string_view::npos) {
-            return false;
-        }
-    }
-    return !text.empty();
-}
-
-bool
 has_control_bytes_or_comma(std::string_view text) {
     for (char c : text) {
         if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f || c == ',') {
@@ -34,47 +16,6 @@ has_control_bytes_or_comma(std::string_view text) {
         }
     }
     return false;
-}
-
-// The variables of a text as nginx reads them: $name, ${name}, $1.
-std::vector<std::string_view>
-variables_in(std::string_view text) {
-    std::vector<std::string_view> found;
-    for (std::size_t i = 0; i < text.size(); i++) {
-        if (text[i] != '$') {
-            continue;
-        }
-        std::size_t end = i + 1;
-        if (end < text.size() && text[end] == '{') {
-            end = std::min(text.find('}', end), text.size() - 1) + 1;
-        } else if (end < text.size() && text[end] >= '1' && text[end] <= '9') {
-            end++;
-        } else {
-            while (end < text.size() && is_word(text[end])) {
-                end++;
-            }
-        }
-        found.push_back(text.substr(i, end - i));
-        i = end - 1;
-    }
-    return found;
-}
-
-bool
-is_one_variable(std::string_view text) {
-    std::vector<std::string_view> variables = variables_in(text);
-    return variables.size() == 1 && variables[0].size() == text.size() &&
-           text.size() > 1;
-}
-
-ngx_http_complex_value_t&
-compiled(ngx_conf_t* cf, std::string_view text) {
-    ngx_http_complex_value_t* value = compile_value(cf, str(text));
-    if (value == nullptr) {
-        throw std::runtime_error("cannot compile \"" + std::string(text) +
-                                 "\"");
-    }
-    return *value;
 }
 
 // Where in the app's answer the user is. False: it is none of the forms.
@@ -179,19 +120,13 @@ set_session_cookie(ngx_conf_t* cf, ngx_command_t*, void* data) {
 char*
 add_session_bind(ngx_conf_t* cf, ngx_command_t*, void* data) {
     auto* conf = static_cast<LocationConf*>(data);
-    constexpr std::string_view prefix = "cookie=";
     for (const ngx_str_t& argument : arguments(cf).subspan(1)) {
-        std::string_view text = view(argument);
-        Carrier carrier{};
-        if (text.starts_with(prefix) && is_token(text.substr(prefix.size()))) {
-            carrier.cookie = str(text.substr(prefix.size()));
-        } else if (is_one_variable(text)) {
-            carrier.value = &compiled(cf, text);
-        } else {
-            return invalid_value(cf, text,
+        std::optional<Carrier> carrier = parse_carrier(cf, view(argument));
+        if (!carrier) {
+            return invalid_value(cf, view(argument),
                                  "it must be cookie=NAME or one $variable");
         }
-        own(cf, conf->session_bind).push_back(carrier);
+        own(cf, conf->session_bind).push_back(*carrier);
     }
     return NGX_CONF_OK;
 }

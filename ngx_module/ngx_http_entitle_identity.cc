@@ -1,29 +1,17 @@
 // Who is asking, by what the request carries: no I/O, no belief in anything
 // that is not signed by us and bound to the app's session of this moment.
 
+#include "ngx_module/ngx_http_entitle_identity.h"
+
 #include <algorithm>
 
 #include "core/set_cookie.h"
-#include "ngx_module/ngx_http_entitle_gate.h"
 
 namespace entitle::ngx {
 
 namespace {
 
-// One way of knowing the user.
-struct IdentityWay {
-    bool (*used)(ngx_http_request_t* r);
-    Identity (*identify)(ngx_http_request_t* r);
-};
-
-std::vector<std::string_view>
-request_cookies(ngx_http_request_t* r, std::string_view name) {
-    std::vector<std::string_view> values;
-    compat::each_cookie_line(r, [&](const ngx_str_t& line) {
-        cookie_values(view(line), name, values);
-    });
-    return values;
-}
+using Kind = IdentitySource::Kind;
 
 // --- the edge session -------------------------------------------------------
 
@@ -44,11 +32,6 @@ bound_here(ngx_http_request_t* r, const Session& session) {
     }
     const std::vector<std::string_view> views(values->begin(), values->end());
     return bind_matches(*server_conf(r)->session_keys, session.binding, views);
-}
-
-bool
-edge_session_used(ngx_http_request_t* r) {
-    return server_conf(r)->session_keys != nullptr;
 }
 
 // A browser may send several cookies of one name (other paths and domains):
@@ -83,12 +66,60 @@ edge_session(ngx_http_request_t* r) {
     return identity;
 }
 
-// The first that a location uses is the one that counts there.
-constexpr IdentityWay kWays[] = {
-    {edge_session_used, edge_session},
-};
+// --- a variable the operator vouches for ------------------------------------
+
+Identity
+trusted_user(ngx_http_request_t* r) {
+    Identity identity;
+    for (std::string_view name :
+         carried(r, location_conf(r)->identity->carrier)) {
+        identity.user = User::from(name);
+        identity.why = identity.user ? Reason::ok : Reason::session_invalid;
+    }
+    return identity;
+}
+
+Identity
+identity_here(ngx_http_request_t* r) {
+    switch (identity_kind(location_conf(r))) {
+        case Kind::trusted_user:
+            return trusted_user(r);
+        case Kind::jwt:
+            return jwt_identity(r);
+        case Kind::app_session:
+            return {};  // the gate has to ask Redis first
+        case Kind::edge_session:
+            break;
+    }
+    return server_conf(r)->session_keys == nullptr ? Identity{}
+                                                   : edge_session(r);
+}
 
 }  // namespace
+
+std::vector<std::string_view>
+request_cookies(ngx_http_request_t* r, std::string_view name) {
+    std::vector<std::string_view> values;
+    compat::each_cookie_line(r, [&](const ngx_str_t& line) {
+        cookie_values(view(line), name, values);
+    });
+    return values;
+}
+
+std::vector<std::string_view>
+carried(ngx_http_request_t* r, const Carrier& carrier) {
+    if (carrier.value == nullptr) {
+        return request_cookies(r, view(carrier.cookie));
+    }
+    ngx_str_t text;
+    if (ngx_http_complex_value(r, carrier.value, &text) != NGX_OK) {
+        throw std::bad_alloc();
+    }
+    if (text.len == 0) {
+        return {};
+    }
+    return {view(text)};
+}
 
 IdentitySettings
 identity_settings(ngx_http_request_t* r) {
@@ -97,7 +128,8 @@ identity_settings(ngx_http_request_t* r) {
     return {server->session_keys,   server->audience,
             server->cookie,         server->keys,
             location->session_bind, location->reauth_user,
-            location->reauth.data,  location->session_recheck};
+            location->reauth.data,  location->identity,
+            location->jwt,          location->session_recheck};
 }
 
 void
@@ -108,17 +140,13 @@ identify(ngx_http_request_t* r, Gate* gate) {
     }
     gate->identifying = true;
     gate->identity = {};
-    for (const IdentityWay& way : kWays) {
-        if (way.used(r)) {
-            gate->identity = way.identify(r);
-            break;
-        }
-    }
+    gate->identity = identity_here(r);
     gate->identifying = false;
     gate->settings = settings;
 
     const Reason why = gate->identity.why;
-    if (why != Reason::ok && why != Reason::no_session) {
+    if (why != Reason::ok && why != Reason::no_session &&
+        identity_kind(location_conf(r)) != Kind::jwt) {  // says more itself
         ngx_str_t reason = str(name(why));
         ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                       "entitle: session not accepted: %V", &reason);
@@ -166,7 +194,8 @@ void
 issue_session(ngx_http_request_t* r, Gate* gate) {
     const ServerConf* server = server_conf(r);
     const LocationConf* location = location_conf(r);
-    if (server->session_keys == nullptr) {
+    if (server->session_keys == nullptr ||
+        identity_kind(location) != Kind::edge_session) {
         return;
     }
     const auto values = bind_values(r, gate->answer->set_cookies);

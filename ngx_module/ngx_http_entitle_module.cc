@@ -1,6 +1,7 @@
 // The module as nginx sees it: directives, contexts, handlers' places.
 
 #include "ngx_module/ngx_http_entitle_conf.h"
+#include "ngx_module/ngx_http_entitle_identity.h"
 #include "ngx_module/ngx_http_entitle_redis.h"
 
 namespace entitle::ngx {
@@ -122,6 +123,27 @@ ngx_command_t commands[] = {
     ENTITLE_LOCATION("entitle_reauth_user", NGX_CONF_TAKE12,
                      guarded<set_reauth_user>, reauth_user, nullptr),
 
+    // or otherwise
+
+    ENTITLE_LOCATION("entitle_jwt", NGX_CONF_TAKE1, guarded<set_jwt>, identity,
+                     nullptr),
+    ENTITLE_LOCATION("entitle_jwt_key_file", NGX_CONF_TAKE1,
+                     guarded<add_jwt_key_file>, jwt, nullptr),
+    ENTITLE_LOCATION("entitle_jwt_issuer", NGX_CONF_1MORE,
+                     guarded<add_jwt_issuer>, jwt, nullptr),
+    ENTITLE_LOCATION("entitle_jwt_audience", NGX_CONF_1MORE,
+                     guarded<add_jwt_audience>, jwt, nullptr),
+    ENTITLE_LOCATION("entitle_jwt_leeway", NGX_CONF_TAKE1,
+                     guarded<set_jwt_leeway>, jwt, nullptr),
+    ENTITLE_LOCATION("entitle_jwt_user_claim", NGX_CONF_TAKE1,
+                     guarded<set_jwt_user_claim>, jwt, nullptr),
+    ENTITLE_LOCATION("entitle_jwt_version_claim", NGX_CONF_TAKE1,
+                     guarded<set_jwt_version_claim>, jwt, nullptr),
+    ENTITLE_LOCATION("entitle_session_redis", NGX_CONF_TAKE123,
+                     guarded<set_session_redis>, identity, nullptr),
+    ENTITLE_LOCATION("entitle_trusted_user", NGX_CONF_TAKE1,
+                     guarded<set_trusted_user>, identity, nullptr),
+
     // what they are told
 
     ENTITLE_LOCATION("entitle_login_url", NGX_CONF_TAKE1,
@@ -195,6 +217,9 @@ init_handlers(ngx_conf_t* cf) noexcept {
         ngx_http_conf_get_module_main_conf(cf, ngx_http_entitle_module));
     if (!conf->used) {
         return NGX_OK;
+    }
+    if (check_remote_user_trusts(cf, conf) != NGX_OK) {
+        return NGX_ERROR;
     }
     if (add_handler(cf, NGX_HTTP_POST_READ_PHASE, strip_handler) != NGX_OK) {
         return NGX_ERROR;
