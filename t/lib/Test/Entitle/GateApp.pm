@@ -12,7 +12,8 @@ package Test::Entitle::GateApp;
 #
 # An answer: status (200), headers, body (with Content-Length), delay (s);
 # instead: raw (bytes as they are, then the end), hang (no answer at all),
-# upgrade (101, then every byte comes back). protocol => 'scgi', 'uwsgi' or
+# upgrade (101, then every byte comes back). What seen() gives has the first
+# 1000 bytes of a body. protocol => 'scgi', 'uwsgi' or
 # 'fastcgi' in new(): the request's parameters are in $r->{params}.
 
 use strict;
@@ -138,7 +139,7 @@ sub _serve {
             $r->{cookies} = { map { map { /^\s*([^=;]+)=(.*?)\s*$/ ? ($1 => $2) : () }
                 split /;/, $_ } header($r, 'Cookie') };
             $at->{head} = ($r->{method} // '') eq 'HEAD';
-            print $log $JSON->encode($r), "\n";
+            print $log $JSON->encode({ %$r, body => substr $r->{body}, 0, 1000 }), "\n";
             my $a = $answer->($r);
             next if $a->{hang};
             if ($a->{delay}) { push @later, [time + $a->{delay}, $socket, $a] }
@@ -175,15 +176,19 @@ sub _format {
 # Each takes all bytes so far: the request, or undef until it is whole.
 sub _read_http {
     my ($bytes) = @_;
-    my ($head, $rest) = $bytes =~ /^(.*?)\r\n\r\n(.*)$/s or return;
-    my ($line, @lines) = split /\r\n/, $head;
+    my $end = index $bytes, "\r\n\r\n";
+    return if $end < 0;
+    my ($line, @lines) = split /\r\n/, substr $bytes, 0, $end;
     my ($method, $uri) = split / /, $line;
     my @headers = map { /^([^:]*):\s*(.*?)\s*$/ ? [$1, $2] : () } @lines;
     my $r = { method => $method, uri => $uri, headers => \@headers, body => '' };
     if (my ($length) = header($r, 'Content-Length')) {
-        return if length $rest < $length;
-        $r->{body} = substr $rest, 0, $length;
-    } elsif (header($r, 'Transfer-Encoding')) {
+        return if length($bytes) - $end - 4 < $length;
+        $r->{body} = substr $bytes, $end + 4, $length;
+        return $r;
+    }
+    my $rest = substr $bytes, $end + 4;
+    if (header($r, 'Transfer-Encoding')) {
         while ($rest =~ s/^([0-9a-f]+)\r\n//i) {
             my $size = hex $1;
             return $r if !$size;

@@ -1,0 +1,162 @@
+# A Redis that says the wrong thing, or half of it: no event is answered 2xx
+# that was not stored, nobody is let in, nothing hangs, the worker lives, and
+# when Redis is right again, so is everything else.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Entitle;
+use Test::Entitle::FaultyRedis;
+use Time::HiRes qw(sleep time);
+
+my $site  = Test::Entitle->new;
+my $redis = $site->redis;
+my $port  = $site->port('FAULTY');
+$site->write_file('html/page.html', 'page');
+$site->start(<<'EOF' =~ s/%%FAULTY%%/$port/r);
+entitle_redis redis://127.0.0.1:%%FAULTY%%;
+entitle_redis_timeout 400ms;
+entitle_redis_connect_timeout 400ms;
+entitle_grant pro prod_FxPRO000001;
+entitle_session_key_file %%KEY%%;
+entitle_session_cookie entitle secure=off;
+entitle_mode test;
+server {
+    listen 127.0.0.1:%%PORT2%%;
+    location = /whoami { add_header X-User $cookie_app; return 204; }
+}
+server {
+    listen 127.0.0.1:%%PORT%%;
+    location = /webhook {
+        entitle_webhook test;
+        entitle_webhook_secret_file %%SECRET%%;
+    }
+    location = /whoami { internal; proxy_pass http://127.0.0.1:%%PORT2%%; }
+    location = /page.html {
+        entitle_require pro;
+        entitle_reauth /whoami;
+        entitle_reauth_user header=X-User;
+        entitle_session_bind cookie=app;
+    }
+    location = /open { return 200 open; }
+}
+EOF
+
+my $serial = 0;
+alarm 600;    # most faults take a time-out and its retries
+sub visitor { my ($user) = @_; my $b = $site->browser; $b->cookies->{app} = $user; return $b }
+sub purchase {
+    my ($user) = @_;
+    return event_json('customer.subscription.created.active', user => $user, customer => $user);
+}
+
+# Ada has paid, while all was well.
+my $healthy = sub { Test::Entitle::FaultyRedis->new(port => $port, redis => $redis) };
+{
+    my $faulty = $healthy->();
+    is $site->webhook(purchase('ada'))->status, 200, 'while all is well';
+    is visitor('ada')->get('/page.html')->status, 200, 'and ada is let in';
+}
+
+# One fault, told by name: what a webhook and a visitor get, and that all is
+# well again once it is gone.
+sub fault {
+    my ($name, $webhook, $gate, %how) = @_;
+    my $user  = 'u' . ++$serial;
+    my $event = purchase($user);
+    my $begin = time;
+    {
+        my $faulty = Test::Entitle::FaultyRedis->new(port => $port, redis => $redis, %how);
+        my $answer = $site->webhook($event);
+        like $answer->status, $webhook, $name;
+        ok exists $redis->hgetall("entitle:test:{u:$user}")->{version}, '  stored'
+            if $answer->status == 200;
+        like visitor('ada')->get('/page.html')->status, $gate, '  at the gate';
+        isnt visitor('eve')->get('/page.html')->status, 200, '  and nobody else';
+        is $site->get('/open')->status, 200, '  and the rest is served';
+    }
+    cmp_ok time - $begin, '<', 15, '  and nobody waits long';
+
+    my $faulty = $healthy->();
+    ok wait_until(sub { visitor('ada')->get('/page.html')->status == 200 }, 10),
+        '  afterwards ada is let in';
+    ok wait_until(sub { $site->webhook($event)->status == 200 }, 10),
+        '  and the event is taken when it comes again';
+    my $record = $redis->hgetall("entitle:test:{u:$user}");
+    is scalar(grep { /^source:sub_/ } keys %$record), 1, '  and stored once';
+}
+
+my $served  = qr/^200$/;
+my $refused = qr/^503$/;
+
+fault 'one_byte_at_a_time', $served, $served,
+    spoil => \&Test::Entitle::FaultyRedis::byte_by_byte;
+
+fault 'never_an_answer', $refused, $refused, spoil => sub { 1 };
+fault 'half_an_answer_and_silence', $refused, $refused,
+    spoil => sub { my ($bytes, $to) = @_; syswrite $to, substr $bytes, 0, length($bytes) / 2; 1 };
+fault 'half_an_answer_and_the_end', $refused, $refused,
+    spoil => sub { my ($bytes, $to) = @_; syswrite $to, substr $bytes, 0, length($bytes) / 2; 0 };
+fault 'the_end_instead_of_an_answer', $refused, $refused, spoil => sub { 0 };
+fault 'a_reset_instead_of_an_answer', $refused, $refused,
+    spoil => sub {
+        setsockopt $_[1], Socket::SOL_SOCKET(), Socket::SO_LINGER(), pack 'ii', 1, 0;
+        return 0;
+    };
+fault 'garbage', $refused, $refused, spoil => sub { syswrite $_[1], "HTTP/1.1 400 Bad\r\n\r\n" };
+fault 'more_answers_than_questions', qr/^(?:200|503)$/, qr/^(?:200|503)$/,
+    spoil => sub { syswrite $_[1], "$_[0]+more\r\n" };
+fault 'an_array_without_end', $refused, $refused,
+    spoil => sub { syswrite $_[1], "*1000000000\r\n" };
+fault 'nested_without_end', $refused, $refused,
+    spoil => sub { syswrite $_[1], "*1\r\n" x 10_000 };
+fault 'integers_for_everything', $refused, $refused, answer => sub { ":1\r\n" };
+fault 'ok_for_everything',       $refused, $refused, answer => sub { "+OK\r\n" };
+fault 'nothing_for_everything',  $refused, $refused, answer => sub { "\$-1\r\n" };
+
+for my $error ('LOADING Redis is loading the dataset in memory',
+    'MASTERDOWN Link with MASTER is down', 'NOAUTH Authentication required.',
+    'ERR max number of clients reached') {
+    fault "$error, to all", $refused, $refused, answer => sub { "-$error\r\n" };
+}
+for my $error ('READONLY You can not write against a read only replica.',
+    'OOM command not allowed when used memory > maxmemory',
+    'MISCONF Redis is configured to save RDB snapshots', 'BUSY Redis is busy') {
+    fault "$error, to writes", $refused, $served,
+        answer => sub { $_[0] =~ /^(?:EXEC|HSET|HDEL|DEL|LPUSH|SET|ZADD|SADD)$/ ? "-$error\r\n" : undef };
+}
+
+fault 'a_transaction_that_always_conflicts', $refused, $served,
+    answer => sub { $_[0] eq 'EXEC' ? "*-1\r\n" : undef };
+{
+    my $conflicts = 0;
+    fault 'a_transaction_that_conflicts_twice', $served, $served,
+        answer => sub { $_[0] eq 'EXEC' && $conflicts++ < 2 ? "*-1\r\n" : undef };
+}
+fault 'the_end_in_place_of_what_exec_said', $refused, $served,
+    spoil => sub { $_[0] =~ /^\*/ && $_[0] !~ /\$/ ? 0 : syswrite $_[1], $_[0] };
+
+# --- size --------------------------------------------------------------------
+
+sub resident {
+    my ($pid) = @_;
+    open my $status, '<', "/proc/$pid/status" or return 0;
+    return (grep { defined } map { /^VmRSS:\s+(\d+)/ ? $1 : undef } <$status>)[0];
+}
+SKIP: {
+    my ($worker) = $site->worker_pids;
+    my $before   = resident($worker);
+    my $endless  = 'x' x (1 << 20);
+    fault 'an_answer_of_64_MiB', $refused, $refused, spoil => sub {
+        syswrite $_[1], "\$67108864\r\n" or return 0;
+        for (1 .. 64) { (syswrite $_[1], $endless) // return 0 }
+        return 1;
+    };
+    skip 'sizes are the tools\' own here', 1
+        if $ENV{ENTITLE_VALGRIND} || Test::Entitle::sanitizer_environment();
+    cmp_ok resident($worker) - $before, '<', 40 * 1024, 'is not taken into memory';
+}
+
+is scalar($site->worker_pids), 1, 'one worker lived through it all';
+$site->expect_log(qr/redis|entitle|not_stored|event "/i);
+done_testing;
