@@ -212,6 +212,24 @@ sub run {
     return $self;
 }
 
+# As start, but as a daemon: only so does nginx take SIGUSR2.
+sub start_daemon {
+    my ($self, $http) = @_;
+    $self->write_file('nginx.conf', $self->configuration($http) =~ s/^daemon off;\n//r);
+    local %ENV = (%ENV, sanitizer_environment());
+    system($self->_command) == 0 or croak 'nginx did not start: ' . $self->log;
+    $self->adopt_daemon or croak 'nginx left no pid';
+    return $self;
+}
+
+# The process named by the pid file is from now on the one to stop.
+sub adopt_daemon {
+    my ($self) = @_;
+    wait_until(sub { -s "$self->{dir}/nginx.pid" }) or return;
+    my ($pid) = $self->read_file('nginx.pid') =~ /(\d+)/;
+    return $self->{nginx} = Test::Entitle::Process->adopt($pid);
+}
+
 # nginx -t on a configuration: (whether it was accepted, what it said).
 sub config_test {
     my ($self, $http) = @_;

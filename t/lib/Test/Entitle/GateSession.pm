@@ -79,6 +79,7 @@ sub subscription {
     my $now = time;
     my $id = delete $o{id} // 'sub_1';
     my $past_due = delete $o{past_due};
+    $o{identifiers} = [sort @{ $o{identifiers} }] if $o{identifiers};
     my $source = {
         place => 'cus_1',
         snapshots => [{

@@ -53,10 +53,17 @@ sub new {
     return bless { pid => $pid, owner => $$, name => $args{command}[0] }, $class;
 }
 
+# A process that is not our child but ours to stop: a daemon.
+sub adopt {
+    my ($class, $pid) = @_;
+    return bless { pid => $pid, owner => $$, adopted => 1 }, $class;
+}
+
 sub pid { $_[0]{pid} }
 
 sub running {
     my ($self) = @_;
+    return kill 0, $self->{pid} if $self->{adopted};
     return 0 if defined $self->{status};
     if (waitpid($self->{pid}, WNOHANG) == $self->{pid}) {
         $self->{status} = $?;

@@ -11,7 +11,8 @@ use IO::Socket::INET;
 use IO::Select;
 use Test::Entitle::Process qw(free_port wait_until);
 
-# new(dir => where its files go, options => [extra command line options]).
+# new(dir => where its files go, options => [extra command line options],
+# password => what everyone must give).
 # Data outlive stop() and start() when options say --appendonly yes.
 sub new {
     my ($class, %args) = @_;
@@ -19,7 +20,10 @@ sub new {
         dir     => $args{dir},
         port    => $args{port} // free_port(),
         options => $args{options} // [],
+        password => $args{password},
     }, $class;
+    push @{ $self->{options} }, '--requirepass', $args{password}
+        if defined $args{password};
     $self->start;
     return $self;
 }
@@ -72,9 +76,14 @@ sub thaw   { $_[0]{process}->signal('CONT') }
 
 sub _connect {
     my ($self) = @_;
-    return IO::Socket::INET->new(
+    my $socket = IO::Socket::INET->new(
         PeerAddr => '127.0.0.1', PeerPort => $self->{port}, Timeout => 5,
     ) // croak "cannot connect to Redis: $!";
+    if (defined $self->{password}) {
+        _send($socket, 'AUTH', $self->{password});
+        _receive($socket);
+    }
+    return $socket;
 }
 
 sub _send {
