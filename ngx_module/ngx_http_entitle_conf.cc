@@ -236,9 +236,12 @@ merge_gate(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
                        "beside it");
     }
 
-    // Naming requirements implies `entitle on`, but not over a nearer word.
-    if (conf->require != nullptr && conf->gate == NGX_CONF_UNSET_UINT) {
-        conf->gate = number(GateMode::on);
+    // Naming requirements implies `entitle on`, but not over a nearer word;
+    // in http{} too, which is merged into nothing and comes as `prev` alone.
+    for (LocationConf* level : {prev, conf}) {
+        if (level->require != nullptr && level->gate == NGX_CONF_UNSET_UINT) {
+            level->gate = number(GateMode::on);
+        }
     }
     if (conf->gate == NGX_CONF_UNSET_UINT) {
         conf->gate_where = prev->gate_where;
