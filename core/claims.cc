@@ -1,10 +1,8 @@
 #include "core/claims.h"
 
-#include <jansson.h>
-
 #include <array>
 
-#include "core/event.h"
+#include "core/json_reader.h"
 #include "core/json_text.h"
 #include "core/percent.h"
 
@@ -37,31 +35,28 @@ std::optional<ClaimKind> kind_of(std::string_view name) {
   return std::nullopt;
 }
 
-Json parse_array(std::string_view json) {
-  Json root(
-      json_loadb(json.data(), json.size(), JSON_REJECT_DUPLICATES, nullptr));
-  if (root && !json_is_array(root.get())) root.reset();
-  return root;
-}
-
-std::optional<std::string_view> text_of(const json_t* value) {
-  if (!json_is_string(value)) return std::nullopt;
-  return std::string_view(json_string_value(value), json_string_length(value));
-}
-
-std::optional<Claim> decode_claim(const json_t* object) {
-  auto by = text_of(json_object_get(object, "by"));
-  auto event = text_of(json_object_get(object, "event"));
-  auto to = text_of(json_object_get(object, "to"));
-  const json_t* at = json_object_get(object, "at");
-  if (!by || !event || !to || !json_is_integer(at)) return std::nullopt;
-  auto kind = kind_of(*by);
-  auto target = decode_target(*to);
-  if (!kind || !target) return std::nullopt;
+// Null where a member is missing, or where a user's claim names a place.
+std::optional<Claim> read_claim(JsonReader& in) {
+  std::string by;
+  std::string to;
+  std::int64_t at = -1;
+  Claim claim{};
+  in.object([&](std::string_view key) {
+    if (key == "by") return in.string(by);
+    if (key == "at") return in.integer(at);
+    if (key == "event") return in.string(claim.event);
+    if (key == "to") return in.string(to);
+    in.fail();
+  });
+  std::optional<ClaimKind> kind = kind_of(by);
+  std::optional<std::string> target = decode_target(to);
+  if (!kind || !target || at < 0) return std::nullopt;
   bool to_place = !user_of(*target);
   if (to_place != (*kind == ClaimKind::forward)) return std::nullopt;
-  return Claim{*kind, unix_time(json_integer_value(at)), std::string(*event),
-               *std::move(target)};
+  claim.kind = *kind;
+  claim.created = unix_time(at);
+  claim.target = *std::move(target);
+  return claim;
 }
 
 }  // namespace
@@ -109,14 +104,14 @@ std::string encode_claims(const std::vector<Claim>& claims) {
 }
 
 std::optional<std::vector<Claim>> decode_claims(std::string_view json) {
-  Json root = parse_array(json);
-  if (!root) return std::nullopt;
   std::vector<Claim> claims;
-  for (std::size_t i = 0; i < json_array_size(root.get()); i++) {
-    auto claim = decode_claim(json_array_get(root.get(), i));
-    if (!claim) return std::nullopt;
+  JsonReader in(json);
+  in.array([&] {
+    std::optional<Claim> claim = read_claim(in);
+    if (!claim) return in.fail();
     claims.push_back(*std::move(claim));
-  }
+  });
+  if (!in.finish()) return std::nullopt;
   return claims;
 }
 
@@ -127,16 +122,16 @@ std::string encode_holders(const std::set<std::string>& holders) {
 }
 
 std::optional<std::set<std::string>> decode_holders(std::string_view json) {
-  Json root = parse_array(json);
-  if (!root) return std::nullopt;
   std::set<std::string> holders;
-  for (std::size_t i = 0; i < json_array_size(root.get()); i++) {
-    auto text = text_of(json_array_get(root.get(), i));
-    if (!text) return std::nullopt;
-    auto holder = decode_target(*text);
-    if (!holder || !user_of(*holder)) return std::nullopt;
+  JsonReader in(json);
+  in.array([&] {
+    std::string text;
+    in.string(text);
+    std::optional<std::string> holder = decode_target(text);
+    if (!holder || !user_of(*holder)) return in.fail();
     holders.insert(*std::move(holder));
-  }
+  });
+  if (!in.finish()) return std::nullopt;
   return holders;
 }
 

@@ -23,6 +23,8 @@ struct Delivery {
 
   // Whether anything the event itself said is among these.
   bool says(const Sources& among) const;
+  // Whether any of the sources the event speaks of is among these.
+  bool speaks_of(const Sources& among) const;
 };
 
 // failed: result.error says why, and the delivery is over.

@@ -57,8 +57,10 @@ Edit merge_if_live(Delivery& delivery, const PlaceFacts& facts,
   fold(after.sources, seconds_of(delivery.options));
   report.kept = delivery.says(after.sources);
   if (after.sources != before.sources) return {Edit::Action::write, "applied"};
-  if (!report.known) return {Edit::Action::write, "superseded"};
-  return {Edit::Action::leave};
+  if (report.known || !delivery.speaks_of(facts.sources)) {
+    return {Edit::Action::leave};
+  }
+  return {Edit::Action::write, "superseded"};
 }
 
 Conversation<Straight> straight_to_user(Delivery& delivery,
@@ -95,7 +97,8 @@ Conversation<Straight> straight_on(Delivery& delivery, const PlaceFacts& facts,
     Straight result = co_await going;
     co_return result;
   }
-  // What belongs to what never changes, so there is nothing to check.
+  // What belongs to what never changes, so there is nothing to check; and what
+  // the place passed on it has kept.
   std::vector<Claim> claims;
   for (const Claim& claim : facts.claims) {
     if (claim.kind != ClaimKind::forward) claims.push_back(claim);
@@ -154,7 +157,7 @@ bool taken_from_a_user(const Place& before, const Place& after) {
 Conversation<Commit> keep_in_place(Delivery& delivery, const PlaceFacts& facts,
                                    const Place& before, Place& after,
                                    bool& known) {
-  known = delivery.says(before.sources) || delivery.says(before.passed_on);
+  known = delivery.says(before.sources);
   auto finding = find_in_holders(delivery, before, known);
   Progress found = co_await finding;
   if (found == Progress::failed) co_return Commit::refused;
@@ -277,7 +280,10 @@ Conversation<Progress> deliver_to_place(Delivery& delivery, PlaceFacts facts,
     bool known = false;
 
     if (straight && after.settled()) {
-      if (after.claims != before.claims) {
+      if (!user_of(*after.to)) merge(after.passed_on, facts.sources);
+      bool changed =
+          after.claims != before.claims || after.passed_on != before.passed_on;
+      if (changed) {
         auto writing = write_place(delivery, facts.place, before, after);
         Commit commit = co_await writing;
         if (commit == Commit::refused) co_return Progress::failed;

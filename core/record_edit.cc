@@ -1,4 +1,6 @@
 // One user's record: read, decide, write, or quarantine.
+#include <algorithm>
+
 #include "core/delivery_parts.h"
 
 namespace entitle {
@@ -37,6 +39,11 @@ bool Delivery::says(const Sources& among) const {
     }
   }
   return false;
+}
+
+bool Delivery::speaks_of(const Sources& among) const {
+  return std::any_of(sources.begin(), sources.end(),
+                     [&](const std::string& id) { return among.contains(id); });
 }
 
 Sources sources_of(const Record& record, std::string_view place) {

@@ -270,6 +270,50 @@ void random_interleavings_end_the_same(void**) {
                 static_cast<unsigned long long>(first));
 }
 
+// --- one within another, broken off --------------------------------------
+
+void advance(Player& player, int steps) {
+  for (int i = 0; i < steps && !player.done(); i++) player.advance();
+}
+
+// `outer` goes some steps, `inner` comes and goes, `outer` goes some more and
+// breaks off. False when it was over before.
+bool break_off_around(const Case& c, const Delivered& outer,
+                      const Delivered& inner, int before, int more) {
+  MemoryRedis redis = after(c.before);
+  bool over = false;
+  {
+    Player first(redis, entitle::test::deliver(outer));
+    advance(first, before);
+    run(redis, entitle::test::deliver(inner, 2));
+    advance(first, more);
+    over = first.done();
+  }
+  run(redis, entitle::test::deliver(outer));
+  std::string wrong = fault(redis, c);
+  if (!wrong.empty()) {
+    print_error("%s, broken off after %d+%d: %s\n", c.name.c_str(), before,
+                more, wrong.c_str());
+    fail();
+  }
+  return !over;
+}
+
+void breaking_off_around_another_ends_the_same(void**) {
+  for (const Case& c : cases()) {
+    if (c.events.size() != 2) continue;
+    for (int swapped : {0, 1}) {
+      for (int before = 0; before < 30; before++) {
+        int more = 0;
+        while (break_off_around(c, c.events[swapped != 0],
+                                c.events[swapped == 0], before, more)) {
+          more++;
+        }
+      }
+    }
+  }
+}
+
 // --- all of them ----------------------------------------------------------
 
 using Judge = std::function<std::string(Game&)>;
@@ -452,6 +496,7 @@ void sixty_four_events_of_one_user_at_once_are_all_applied(void**) {
 int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(random_interleavings_end_the_same),
+      cmocka_unit_test(breaking_off_around_another_ends_the_same),
       cmocka_unit_test(every_interleaving_of_two_ends_the_same),
       cmocka_unit_test(same_event_twice_is_applied_once_in_every_interleaving),
       cmocka_unit_test(sixty_four_events_of_one_user_at_once_are_all_applied),

@@ -165,6 +165,21 @@ void duplicate_of_what_was_parked_belongs_to_its_user_now(void**) {
       R"({"outcome":"applied","place":"cus_1","user":"alice"})");
 }
 
+void duplicate_amid_a_broken_off_move_is_a_duplicate(void**) {
+  MemoryRedis redis;
+  tell(redis, alice_buys());
+  {
+    Player mover(redis, entitle::test::deliver(
+                            purchase("evt_2", "cus_1", "cs_2",
+                                     {user_claim("evt_2", 20, "bob")})));
+    while (field(redis, kCustomer, "epoch") == "1") mover.advance();
+  }
+  DeliveryResult result = tell(redis, alice_buys());
+  assert_outcome(result, Outcome::duplicate);
+  assert_string_equal(result.user->str().c_str(), "bob");
+  assert_true(redis.field(kBob, "source:cs_1").has_value());
+}
+
 void event_that_leaves_nothing_is_superseded(void**) {
   MemoryRedis redis;
   Delivered newer = alice_buys();
@@ -328,6 +343,42 @@ void place_learns_of_a_second_whole_and_gives_it_all(void**) {
   assert_true(redis.field(kAlice, "source:pi_1").has_value());
 }
 
+void place_keeps_what_it_passed_on_for_a_second_whole(void**) {
+  MemoryRedis redis;
+  Delivered first = purchase("evt_1", "cus_1", "cs_1");
+  also_forwards(first, "pi_1", "cus_1");
+  tell(redis, first);
+  tell(redis, purchase("evt_2", "pi_1", "pi_1"));
+  Delivered second =
+      purchase("evt_3", "cs_3", "cs_3", {user_claim("evt_3", 30, "alice")});
+  also_forwards(second, "pi_1", "cs_3");
+  tell(redis, second);
+  assert_true(redis.field(kAlice, "source:pi_1").has_value());
+}
+
+void second_whole_gets_all_though_its_link_broke_off(void**) {
+  Delivered first = purchase("evt_1", "cus_1", "cs_1");
+  also_forwards(first, "pi_1", "cus_1");
+  Delivered second =
+      purchase("evt_3", "cs_3", "cs_3", {user_claim("evt_3", 30, "alice")});
+  also_forwards(second, "pi_1", "cs_3");
+  for (int i = 0; i < 30; i++) {
+    for (int j = 0; j < 30; j++) {
+      MemoryRedis redis;
+      tell(redis, purchase("evt_2", "pi_1", "pi_1"));
+      Player one(redis, entitle::test::deliver(first));
+      for (int n = 0; n < i && !one.done(); n++) one.advance();
+      {
+        Player two(redis, entitle::test::deliver(second));
+        for (int n = 0; n < j && !two.done(); n++) two.advance();
+      }
+      one.finish();
+      tell(redis, second);
+      assert_true(redis.field(kAlice, "source:pi_1").has_value());
+    }
+  }
+}
+
 void customer_is_part_of_nothing(void**) {
   MemoryRedis redis;
   Delivered event = alice_buys();
@@ -352,6 +403,7 @@ void unreadable_record_is_copied_and_the_event_kept(void**) {
                         "oops");
     assert_non_null(redis.find(kAlice + ":quarantine"));
     assert_true(redis.field(kCustomer, "source:cs_1").has_value());
+    assert_false(redis.field(kCustomer, "to").has_value());
     assert_true(is_parked(redis, "cus_1"));
 
     redis.run({"DEL", kAlice});
@@ -359,6 +411,23 @@ void unreadable_record_is_copied_and_the_event_kept(void**) {
     assert_outcome(result, Outcome::applied);
     assert_true(redis.field(kAlice, "source:cs_1").has_value());
     assert_false(is_parked(redis, "cus_1"));
+  }
+}
+
+// Its facts are kept in the place although somebody else is just settling it.
+void unreadable_record_loses_nothing_to_a_delivery_at_work(void**) {
+  for (int when = 0; when < 12; when++) {
+    MemoryRedis redis;
+    Player player(redis, entitle::test::deliver(alice_buys()));
+    for (int i = 0; i < when && !player.done(); i++) player.advance();
+    redis.run({"DEL", kAlice});
+    redis.run({"SET", kAlice, "oops"});
+    tell(redis, purchase("evt_2", "cus_1", "cs_2"));
+    redis.run({"DEL", kAlice});
+    player.finish();
+    bool kept = redis.field(kCustomer, "source:cs_2").has_value() ||
+                redis.field(kAlice, "source:cs_2").has_value();
+    assert_true(kept);
   }
 }
 
@@ -541,6 +610,7 @@ int main() {
       cmocka_unit_test(duplicate_changes_nothing),
       cmocka_unit_test(duplicate_is_a_write_when_replicas_must_confirm_it),
       cmocka_unit_test(duplicate_of_what_was_parked_belongs_to_its_user_now),
+      cmocka_unit_test(duplicate_amid_a_broken_off_move_is_a_duplicate),
       cmocka_unit_test(event_that_leaves_nothing_is_superseded),
       cmocka_unit_test(purchase_no_grant_knows_is_unmatched_and_named),
       cmocka_unit_test(newer_explicit_claim_moves_everything),
@@ -553,8 +623,11 @@ int main() {
       cmocka_unit_test(refund_before_its_purchase_finds_it),
       cmocka_unit_test(claims_of_a_part_count_for_the_whole),
       cmocka_unit_test(place_learns_of_a_second_whole_and_gives_it_all),
+      cmocka_unit_test(second_whole_gets_all_though_its_link_broke_off),
+      cmocka_unit_test(place_keeps_what_it_passed_on_for_a_second_whole),
       cmocka_unit_test(customer_is_part_of_nothing),
       cmocka_unit_test(unreadable_record_is_copied_and_the_event_kept),
+      cmocka_unit_test(unreadable_record_loses_nothing_to_a_delivery_at_work),
       cmocka_unit_test(corrupt_source_makes_a_record_unreadable),
       cmocka_unit_test(unreadable_place_is_moved_aside_and_the_event_kept),
       cmocka_unit_test(refused_write_is_not_stored),
