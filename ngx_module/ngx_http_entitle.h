@@ -21,6 +21,7 @@ extern "C" {
 #include "core/delivery.h"
 #include "core/facts.h"
 #include "core/hmac.h"
+#include "core/packed_access.h"
 #include "core/record.h"
 #include "core/redis_address.h"
 #include "core/session.h"
@@ -63,7 +64,8 @@ pool_new(ngx_pool_t* pool, Args&&... args) {
 
 // --- configuration: read-only at request time -----------------------------
 
-class Redis;  // the worker's Redis client: ngx_http_entitle_redis.h
+class Redis;        // the worker's Redis client: ngx_http_entitle_redis.h
+class RecordCache;  // the worker's: ngx_http_entitle_lookup.h
 
 struct IdentitySource;  // these four: ngx_http_entitle_identity.h
 struct JwtSettings;
@@ -82,14 +84,19 @@ struct MainConf {
     RedisAddress* redis_address;
     ngx_addr_t redis_addr;  // of the one server or socket
     ngx_str_t redis_user;
-    Where redis_user_where;     // or of the address that names one
+    Where redis_user_where;       // or of the address that names one
     std::string* redis_password;  // from entitle_redis_password_file, or null
     ngx_msec_t redis_connect_timeout;
     ngx_msec_t redis_timeout;
     time_t webhook_noted[2][3];  // by mode and WebhookNote: last written
-    Where unbound_reauth;       // the last that was warned about
-    Redis* worker_redis;  // made at the worker's first use of it
-    JwtWorker* jwt_worker;  // likewise
+    Where unbound_reauth;        // the last that was warned about
+    Redis* worker_redis;         // made at the worker's first use of it
+    std::size_t zone_size;
+    ngx_shm_zone_t* zone;       // entitle_zone; null: nothing is gated
+    ngx_msec_t greatest_lease;  // of all gates
+    ngx_msec_t smallest_lease;
+    RecordCache* worker_cache;  // made at the worker's first use of it
+    JwtWorker* jwt_worker;      // likewise
     std::vector<RemoteUserTrust>* remote_user_trusts;
 };
 
@@ -110,6 +117,7 @@ struct ServerConf {
     ClientReference* reference;  // likewise
     CookieOptions* cookie;
     std::string* audience;  // of the session token: prefix and mode
+    PackedAccess* access;   // of grants and policy; the worker's, see _decision
     Where user_from_where;
 };
 
@@ -167,7 +175,10 @@ struct LocationConf {
     std::vector<Carrier>* session_bind;
     time_t session_lifetime;
     time_t session_recheck;
-    ngx_str_t reauth;  // URI; len 0: none
+    ngx_msec_t lease;
+    time_t stale;
+    ngx_uint_t redis_down;  // 1: known sessions pass while Redis is down
+    ngx_str_t reauth;       // URI; len 0: none
     Where reauth_where;
     ReauthUser* reauth_user;
     IdentitySource* identity;  // null: the edge session
@@ -228,6 +239,10 @@ void redis_cancel(RedisExchange* exchange) noexcept;
 // A command whose answer nobody waits for; nothing happens while Redis is down.
 void redis_tell(MainConf* conf, const Command& command) noexcept;
 
+// Changes whenever the shared connection is closed or made anew: what was sent
+// and answered under one number went over one connection.
+std::uint64_t redis_generation(const MainConf* conf) noexcept;
+
 // A connection of one's own, from the bounded pool, for WATCH ... EXEC.
 struct RedisLease {
     // Called exactly once, never from inside redis_acquire: status ok, then
@@ -245,14 +260,14 @@ void redis_release(RedisLease* lease, bool watching) noexcept;
 
 // --- handlers ---------------------------------------------------------------
 
-ngx_int_t webhook_handler(ngx_http_request_t* r) noexcept;  // content
+ngx_int_t webhook_handler(ngx_http_request_t* r) noexcept;   // content
 ngx_int_t redirect_handler(ngx_http_request_t* r) noexcept;  // content
-ngx_int_t logout_handler(ngx_http_request_t* r) noexcept;   // content
-ngx_int_t gate_handler(ngx_http_request_t* r) noexcept;     // access phase
-ngx_int_t logout_access(ngx_http_request_t* r) noexcept;    // likewise
-ngx_int_t strip_handler(ngx_http_request_t* r) noexcept;    // post read phase
-ngx_int_t add_variables(ngx_conf_t* cf) noexcept;           // gate + webhook
-ngx_int_t filter_init(ngx_conf_t* cf) noexcept;             // header filter
+ngx_int_t logout_handler(ngx_http_request_t* r) noexcept;    // content
+ngx_int_t gate_handler(ngx_http_request_t* r) noexcept;      // access phase
+ngx_int_t logout_access(ngx_http_request_t* r) noexcept;     // likewise
+ngx_int_t strip_handler(ngx_http_request_t* r) noexcept;     // post read phase
+ngx_int_t add_variables(ngx_conf_t* cf) noexcept;            // gate + webhook
+ngx_int_t filter_init(ngx_conf_t* cf) noexcept;              // header filter
 
 // Webhook variables; len 0 where nothing is known.
 struct WebhookVars {

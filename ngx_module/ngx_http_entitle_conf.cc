@@ -7,6 +7,7 @@ namespace {
 
 constexpr ngx_msec_t kRedisConnectTimeout = 500;
 constexpr ngx_msec_t kRedisTimeout = 500;
+constexpr std::size_t kZoneSize = 8 * 1024 * 1024;
 constexpr time_t kWebhookTolerance = 300;
 constexpr time_t kGrace = 72 * 3600;
 constexpr time_t kPastDueGrace = 7 * 24 * 3600;
@@ -252,6 +253,7 @@ merge_gate(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
     inherit(conf->reauth_user, prev->reauth_user);
     inherit(conf->login_url, prev->login_url);
     merge_identity(cf, prev, conf);
+    merge_cache(prev, conf);
     ngx_conf_merge_uint_value(conf->preflight, prev->preflight, 0);
     if (conf->reauth.data == nullptr) {
         conf->reauth = prev->reauth;
@@ -268,6 +270,7 @@ merge_gate(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
     if (conf->gate == number(GateMode::off) || webhook_here) {
         return NGX_CONF_OK;
     }
+    note_gate(cf, conf);
     return check_gate(cf, conf);
 }
 
@@ -313,6 +316,7 @@ create_main_conf(ngx_conf_t* cf) noexcept {
     if (conf != nullptr) {
         conf->redis_connect_timeout = NGX_CONF_UNSET_MSEC;
         conf->redis_timeout = NGX_CONF_UNSET_MSEC;
+        conf->zone_size = NGX_CONF_UNSET_SIZE;
     }
     return conf;
 }
@@ -322,6 +326,7 @@ init_main_conf(ngx_conf_t* cf, void* data) noexcept {
     auto* conf = static_cast<MainConf*>(data);
     ngx_conf_init_msec_value(conf->redis_connect_timeout, kRedisConnectTimeout);
     ngx_conf_init_msec_value(conf->redis_timeout, kRedisTimeout);
+    ngx_conf_init_size_value(conf->zone_size, kZoneSize);
     return at_the_edge(cf, [&]() -> char* {
         char* result = conf->redis_address == nullptr
                            ? make_redis_default(cf, conf)
@@ -361,6 +366,9 @@ create_location_conf(ngx_conf_t* cf) noexcept {
         conf->preflight = NGX_CONF_UNSET_UINT;
         conf->session_lifetime = NGX_CONF_UNSET;
         conf->session_recheck = NGX_CONF_UNSET;
+        conf->lease = NGX_CONF_UNSET_MSEC;
+        conf->stale = NGX_CONF_UNSET;
+        conf->redis_down = NGX_CONF_UNSET_UINT;
         conf->problem_json = NGX_CONF_UNSET;
         conf->cache_control = NGX_CONF_UNSET;
     }

@@ -48,6 +48,12 @@ Setter set_jwt, add_jwt_key_file, set_jwt_key_request, add_jwt_issuer,
 // ngx_http_entitle_content_conf.cc
 Setter set_logout, set_redirect;
 
+// ngx_http_entitle_cache_conf.cc
+Setter set_zone;
+void merge_cache(const LocationConf* prev, LocationConf* conf);
+// Of each location that asks for records.
+void note_gate(ngx_conf_t* cf, const LocationConf* conf);
+
 // nginx's slots, with messages that say what is allowed. The alternatives of
 // set_choice are the ngx_conf_enum_t table in the command's `post`.
 Setter set_seconds, set_positive_seconds, set_positive_msec, set_choice;

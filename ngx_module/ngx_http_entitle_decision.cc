@@ -68,16 +68,77 @@ required(ngx_http_request_t* r) {
     return lines;
 }
 
+// The worker's, since it learns: made at its first use.
+PackedAccess&
+access_of(ServerConf* conf) {
+    if (conf->access == nullptr) {
+        conf->access = pool_new<PackedAccess>(ngx_cycle->pool, *conf->grants,
+                                              *conf->policy);
+        if (conf->access == nullptr) {
+            throw std::bad_alloc();
+        }
+    }
+    return *conf->access;
+}
+
+// Who is let in is told from the packed record; the reasons of a refusal need
+// all of it.
+Ruling
+rule_by_record(ngx_http_request_t* r, const Gate* gate) {
+    ServerConf* conf = server_conf(r);
+    const std::vector<Alternatives> lines = required(r);
+    if (gate->packed.empty()) {
+        return decide(gate->standing, lines, *conf->grants, *conf->policy,
+                      now());
+    }
+    if (const auto held = access_of(conf).effective(gate->packed, now())) {
+        if (const auto until = allowed_until(lines, *held)) {
+            Ruling ruling{Decision::allow, Reason::ok, *until, {}, {}};
+            for (const HeldEntitlement& entitlement : *held) {
+                ruling.entitlements.emplace_back(entitlement.name);
+            }
+            return ruling;
+        }
+    }
+    const std::optional<Standing> standing = unpack(gate->packed);
+    return standing
+               ? decide(*standing, lines, *conf->grants, *conf->policy, now())
+               : cannot_tell(Reason::record_unreadable);
+}
+
+// Old knowledge may let in; what somebody has bought since it cannot deny.
+Ruling
+rule_by_stale(Ruling ruling) {
+    if (ruling.decision != Decision::allow) {
+        return cannot_tell(Reason::redis_unreachable);
+    }
+    ruling.decision = Decision::allow_stale;
+    return ruling;
+}
+
+Ruling
+rule_in_trouble(ngx_http_request_t* r, const Gate* gate) {
+    Ruling ruling = cannot_tell(gate->trouble);
+    if (gate->trouble == Reason::redis_unreachable && gate->identity.user &&
+        location_conf(r)->redis_down == 1) {
+        ruling.decision = Decision::allow_unverified;
+    }
+    return ruling;
+}
+
 Ruling
 rule(ngx_http_request_t* r, const Gate* gate) {
     switch (gate->stage) {
-        case Gate::Stage::known:
-            return decide(gate->standing, required(r), *server_conf(r)->grants,
-                          *server_conf(r)->policy, now());
+        case Gate::Stage::known: {
+            Ruling ruling = rule_by_record(r, gate);
+            return gate->cache == CacheUse::stale
+                       ? rule_by_stale(std::move(ruling))
+                       : ruling;
+        }
         case Gate::Stage::guest:
             return not_logged_in(gate->identity.why);
         default:
-            return cannot_tell(gate->trouble);
+            return rule_in_trouble(r, gate);
     }
 }
 

@@ -71,6 +71,7 @@ gate_abandon(void* data) noexcept {
         redis_cancel(&gate->exchange);
         gate->lookup = Gate::Lookup::none;
     }
+    record_leave(gate);
     reauth_leave(gate);
     if (gate->wake.posted) {
         ngx_delete_posted_event(&gate->wake);
@@ -80,48 +81,6 @@ gate_abandon(void* data) noexcept {
 void
 gate_destroy(void* data) noexcept {
     static_cast<Gate*>(data)->~Gate();
-}
-
-// --- the record -------------------------------------------------------------
-
-// What Redis said, into gate->standing. NGX_DECLINED: nothing to go by,
-// gate->trouble says why.
-ngx_int_t
-take_record(ngx_http_request_t* r, Gate* gate) {
-    gate->trouble = Reason::redis_unreachable;
-    if (gate->lookup_status != RedisStatus::ok ||
-        gate->exchange.replies.size() != 1) {
-        return NGX_DECLINED;  // the client has said so, once
-    }
-    const Reply& reply = gate->exchange.replies.front();
-    if (reply.is_error() && !reply.is_error("WRONGTYPE")) {
-        ngx_str_t text = str(reply.text);
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "entitle: Redis answered \"%V\" to a record read", &text);
-        return NGX_DECLINED;
-    }
-    const std::optional<Record> record = Record::decode(reply);
-    if (!record) {
-        ngx_str_t key = str(gate->exchange.commands[0][1]);
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "entitle: record \"%V\" cannot be read", &key);
-        gate->trouble = Reason::record_unreadable;
-        return NGX_DECLINED;
-    }
-    gate->standing = standing_of(*record);
-    gate->exchange.replies.clear();
-    return NGX_OK;
-}
-
-// NGX_OK: gate->standing is identity.user's. NGX_AGAIN: asked.
-// NGX_DECLINED: it cannot be told.
-ngx_int_t
-record_lookup(ngx_http_request_t* r, Gate* gate) {
-    if (gate->lookup == Gate::Lookup::none) {
-        const Keys& keys = *server_conf(r)->keys;
-        gate_ask(r, gate, {{"HGETALL", keys.record(*gate->identity.user)}});
-    }
-    return gate_answered(gate) ? take_record(r, gate) : NGX_AGAIN;
 }
 
 void

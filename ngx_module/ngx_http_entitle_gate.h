@@ -2,7 +2,8 @@
 // and the steps from "who is asking" to the answer.
 //
 //   _identity  who is asking, by what the request carries
-//   _gate      the order of the questions; the record; suspend and resume
+//   _gate      the order of the questions; suspend and resume
+//   _lookup    the record: from the shared zone, else from Redis
 //   _reauth    asking the app, once for all requests alike: _reauth_ask is the
 //              subrequest, _reauth_answer reads what came back
 //   _decision  the answer
@@ -31,6 +32,12 @@ struct ReauthAnswer {
     std::vector<std::string> set_cookies;  // its Set-Cookie headers
     UnixTime asked_at{};
 };
+
+struct Fill;        // one read of a record, and what it
+struct RecordRead;  // gave: ngx_http_entitle_lookup.h
+
+// $entitle_cache: how the record was come by.
+enum class CacheUse { none, hit, miss, stale, bypass };
 
 struct Flight;  // requests alike that wait for one answer: _reauth.cc
 
@@ -70,7 +77,11 @@ struct Gate {
     std::optional<IdentitySettings> settings;
     bool identifying = false;  // a bind variable may ask for $entitle_user
     Identity identity;
+    // As the zone keeps it, in the request's pool; then `standing` has no
+    // projections.
+    std::string_view packed;
     Standing standing;
+    CacheUse cache = CacheUse::none;
     Reason trouble = Reason::redis_unreachable;
     // The version the record had before the app was asked.
     struct Before {
@@ -82,6 +93,9 @@ struct Gate {
     RedisExchange exchange;
     enum class Lookup { none, waiting, done } lookup = Lookup::none;
     RedisStatus lookup_status = RedisStatus::unavailable;
+
+    Fill* fill = nullptr;  // waited for
+    std::shared_ptr<const RecordRead> read;
 
     // Re-authentication: either leading (the subrequest is ours) or waiting.
     Flight* flight = nullptr;
@@ -129,6 +143,15 @@ std::optional<std::vector<std::string>> bind_values(
     ngx_http_request_t* r, const std::vector<std::string>& set_cookies);
 // The session cookie for a user the app has just named.
 void issue_session(ngx_http_request_t* r, Gate* gate);
+
+// --- _lookup.cc -------------------------------------------------------------
+
+// NGX_OK: gate->standing, and gate->packed if it can be packed, are
+// identity.user's. NGX_AGAIN: asked, the gate will be woken. NGX_DECLINED: it
+// cannot be told, gate->trouble says why.
+ngx_int_t record_lookup(ngx_http_request_t* r, Gate* gate);
+// The request goes away.
+void record_leave(Gate* gate) noexcept;
 
 // --- _reauth.cc -------------------------------------------------------------
 

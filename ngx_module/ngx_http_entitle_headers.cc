@@ -166,12 +166,18 @@ set_request_headers(ngx_http_request_t* r, const Gate* gate) {
     if (remove_ours(r) != NGX_OK) {
         return NGX_ERROR;
     }
-    if (gate->stage != Gate::Stage::known) {
+    if (gate->stage != Gate::Stage::known &&
+        gate->ruling.decision != Decision::allow_unverified) {
         return NGX_OK;
     }
     if (push(r, "X-Entitle-User", "x-entitle-user",
-             gate->identity.user->str()) != NGX_OK ||
-        push(r, "X-Entitle-Version", "x-entitle-version",
+             gate->identity.user->str()) != NGX_OK) {
+        return NGX_ERROR;
+    }
+    if (gate->stage != Gate::Stage::known) {
+        return NGX_OK;  // what the record says is not known
+    }
+    if (push(r, "X-Entitle-Version", "x-entitle-version",
              std::to_string(gate->standing.version)) != NGX_OK) {
         return NGX_ERROR;
     }

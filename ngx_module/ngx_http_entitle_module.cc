@@ -2,6 +2,7 @@
 
 #include "ngx_module/ngx_http_entitle_conf.h"
 #include "ngx_module/ngx_http_entitle_identity.h"
+#include "ngx_module/ngx_http_entitle_lookup.h"
 #include "ngx_module/ngx_http_entitle_redis.h"
 
 namespace entitle::ngx {
@@ -26,6 +27,12 @@ ngx_conf_enum_t gate_modes[] = {
 ngx_conf_enum_t revoke_or_keep[] = {
     {ngx_string("revoke"), 1},
     {ngx_string("keep"), 0},
+    {ngx_null_string, 0},
+};
+
+ngx_conf_enum_t deny_or_allow[] = {
+    {ngx_string("deny"), 0},
+    {ngx_string("allow"), 1},
     {ngx_null_string, 0},
 };
 
@@ -98,6 +105,16 @@ ngx_command_t commands[] = {
                  guarded<set_positive_msec>, redis_connect_timeout),
     ENTITLE_MAIN("entitle_redis_timeout", NGX_CONF_TAKE1,
                  guarded<set_positive_msec>, redis_timeout),
+
+    // how it is cached
+
+    ENTITLE_MAIN("entitle_zone", NGX_CONF_TAKE1, guarded<set_zone>, zone_size),
+    ENTITLE_LOCATION("entitle_lease", NGX_CONF_TAKE1,
+                     guarded<set_positive_msec>, lease, nullptr),
+    ENTITLE_LOCATION("entitle_stale", NGX_CONF_TAKE1, guarded<set_seconds>,
+                     stale, nullptr),
+    ENTITLE_LOCATION("entitle_redis_down", NGX_CONF_TAKE1, guarded<set_choice>,
+                     redis_down, deny_or_allow),
 
     // who is let in
 
@@ -218,6 +235,10 @@ init_handlers(ngx_conf_t* cf) noexcept {
     if (!conf->used) {
         return NGX_OK;
     }
+    // Without a gate nobody asks for a record.
+    if (conf->greatest_lease != 0 && zone_add(cf, conf) != NGX_OK) {
+        return NGX_ERROR;
+    }
     if (check_remote_user_trusts(cf, conf) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -237,6 +258,7 @@ exit_process(ngx_cycle_t* cycle) noexcept {
     auto* conf = static_cast<MainConf*>(
         ngx_http_cycle_get_module_main_conf(cycle, ngx_http_entitle_module));
     if (conf != nullptr) {
+        cache_exit(conf);
         redis_exit(conf);
     }
 }

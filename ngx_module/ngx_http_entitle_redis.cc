@@ -104,6 +104,9 @@ Redis::open(RedisConnection& connection) {
 
 void
 Redis::connected(RedisConnection* connection) {
+    if (connection == &shared_) {
+        generation_++;
+    }
     bool was_down = !up();
     breaker_.succeeded(connection->ticket());
     if (was_down && up()) {
@@ -133,6 +136,7 @@ Redis::closed(RedisConnection* connection, std::deque<Pending> unanswered,
         }
     }
     if (connection == &shared_) {
+        generation_++;
         queue_again(std::move(unanswered), status);
     } else {
         for (Pending& pending : unanswered) {
@@ -305,6 +309,11 @@ redis_tell(MainConf* conf, const Command& command) noexcept {
         Redis* redis = redis_of(conf);
         return redis == nullptr ? NGX_ERROR : redis->tell(command);
     });
+}
+
+std::uint64_t
+redis_generation(const MainConf* conf) noexcept {
+    return conf->worker_redis == nullptr ? 0 : conf->worker_redis->generation();
 }
 
 ngx_int_t

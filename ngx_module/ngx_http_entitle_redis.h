@@ -27,6 +27,12 @@ class Redis final : RedisConnection::Owner, RedisPool::Host {
     ngx_int_t acquire(RedisLease* lease);
     ngx_int_t lease_send(RedisLease* lease, RedisExchange* exchange);
     void release(RedisLease* lease, bool watching);
+    // Another number: what is sent on the shared connection since then goes
+    // over another one.
+    std::uint64_t
+    generation() const {
+        return generation_;
+    }
 
     // Closes everything; nobody is called back any more.
     void shut();
@@ -60,6 +66,7 @@ class Redis final : RedisConnection::Owner, RedisPool::Host {
     const MainConf* conf_;
     Breaker breaker_;
     RedisConnection shared_;
+    std::uint64_t generation_ = 0;
     RedisPool pool_;
     std::deque<Pending> finished_;
     ngx_event_t turn_{};  // opens connections and calls back

@@ -225,6 +225,12 @@ RedisConnection::send(Pending pending) {
 }
 
 void
+RedisConnection::say(const Command& command) {
+    append_command(out_, command);
+    ngx_post_event(&flush_, &ngx_posted_events);
+}
+
+void
 RedisConnection::flush() {
     if (state_ == State::ready) {
         for (; written_ < queue_.size(); written_++) {
@@ -309,6 +315,13 @@ RedisConnection::take(Reply reply) {
         take_greeting(reply);
         return;
     }
+    if (listening_) {
+        if (!owner_->pushed(this, reply)) {
+            close(RedisStatus::unavailable, false,
+                  "it pushed what was not asked for");
+        }
+        return;
+    }
     if (written_ == 0) {
         close(RedisStatus::unavailable, true,
               "it sent a reply that was not asked for");
@@ -374,6 +387,7 @@ RedisConnection::update_idle() {
 void
 RedisConnection::shut() {
     state_ = State::closed;
+    listening_ = false;
     if (timer_.timer_set) {
         ngx_del_timer(&timer_);
     }

@@ -60,6 +60,11 @@ class RedisConnection {
         virtual void closed(RedisConnection* connection,
                             std::deque<Pending> unanswered, RedisStatus status,
                             bool failed, std::string_view why) = 0;
+        // While listening. False: it must not say that; close.
+        virtual bool
+        pushed(RedisConnection*, const Reply&) {
+            return false;
+        }
 
       protected:
         ~Owner() = default;
@@ -98,6 +103,16 @@ class RedisConnection {
         return std::exchange(queue_, {});
     }
 
+    // From ready, with nothing outstanding: what comes from now on answers no
+    // command, and each goes to Owner::pushed.
+    void
+    listen() {
+        listening_ = true;
+    }
+    // While listening: queued now, written when this turn ends. What Redis
+    // says to it, if anything, is pushed; whoever waits needs a timer.
+    void say(const Command& command);
+
     // Nobody holds it: with nothing outstanding nginx may close it when the
     // worker quits.
     void set_held(bool held);
@@ -134,6 +149,7 @@ class RedisConnection {
     Breaker::Ticket ticket_ = 0;
     State state_ = State::closed;
     bool held_ = false;
+    bool listening_ = false;
     ngx_msec_t connect_deadline_ = 0;
 
     ngx_log_t log_{};

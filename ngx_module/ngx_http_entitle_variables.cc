@@ -24,8 +24,10 @@ decided(ngx_http_request_t* r) {
 const User*
 user_of(ngx_http_request_t* r) {
     if (const Gate* gate = decided(r)) {
-        return gate->stage == Gate::Stage::known ? &*gate->identity.user
-                                                 : nullptr;
+        return gate->stage == Gate::Stage::known ||
+                       gate->ruling.decision == Decision::allow_unverified
+                   ? &*gate->identity.user
+                   : nullptr;
     }
     if (r != r->main || !gated(r)) {
         return nullptr;
@@ -83,7 +85,9 @@ entitlements_text(ngx_http_request_t* r) {
 Value
 until(ngx_http_request_t* r) {
     const Gate* gate = decided(r);
-    if (gate == nullptr || gate->ruling.decision != Decision::allow ||
+    if (gate == nullptr ||
+        (gate->ruling.decision != Decision::allow &&
+         gate->ruling.decision != Decision::allow_stale) ||
         gate->ruling.until == kForever) {
         return {};
     }
@@ -97,7 +101,19 @@ cache(ngx_http_request_t* r) {
     if (gate == nullptr || gate->stage != Gate::Stage::known) {
         return {};
     }
-    return "BYPASS";
+    switch (gate->cache) {
+        case CacheUse::hit:
+            return "HIT";
+        case CacheUse::miss:
+            return "MISS";
+        case CacheUse::stale:
+            return "STALE";
+        case CacheUse::bypass:
+            return "BYPASS";
+        case CacheUse::none:
+            break;
+    }
+    return {};
 }
 
 Value

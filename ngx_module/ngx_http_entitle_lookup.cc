@@ -1,0 +1,297 @@
+#include "ngx_module/ngx_http_entitle_lookup.h"
+
+#include <algorithm>
+
+#include "core/redis_error.h"
+
+namespace entitle::ngx {
+namespace {
+
+// A record that changes faster than it can be read is given as it was read.
+constexpr int kMostReads = 3;
+
+std::optional<Reason>
+trouble_of(const RedisExchange& exchange, RedisStatus status) {
+    if (status != RedisStatus::ok || exchange.replies.size() != 1) {
+        return Reason::redis_unreachable;  // the client has said so, once
+    }
+    const Reply& reply = exchange.replies.front();
+    if (!reply.is_error() || reply.is_error("WRONGTYPE")) {
+        return std::nullopt;
+    }
+    ngx_str_t text = str(reply.text);
+    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                  "entitle: Redis answered \"%V\" to a record read", &text);
+    return Reason::redis_unreachable;
+}
+
+RecordRead
+read_answer(const RedisExchange& exchange, RedisStatus status) {
+    RecordRead read;
+    read.trouble = trouble_of(exchange, status);
+    if (read.trouble) {
+        return read;
+    }
+    const std::optional<Record> record =
+        Record::decode(exchange.replies.front());
+    if (!record) {
+        ngx_str_t key = str(exchange.commands[0][1]);
+        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                      "entitle: record \"%V\" cannot be read", &key);
+        read.trouble = Reason::record_unreadable;
+        return read;
+    }
+    read.standing = standing_of(*record);
+    read.packed = pack(read.standing);
+    return read;
+}
+
+void
+wake(std::vector<Gate*>& gates, const std::shared_ptr<const RecordRead>& read) {
+    for (Gate* gate : gates) {
+        gate->fill = nullptr;
+        gate->read = read;
+        gate_wake(gate);
+    }
+    gates.clear();
+}
+
+// Of every server: a change in any of them is heard.
+std::vector<RecordSpace>
+spaces_of_all_servers() {
+    auto* core = static_cast<ngx_http_core_main_conf_t*>(
+        ngx_http_cycle_get_module_main_conf(ngx_cycle, ngx_http_core_module));
+    auto** servers =
+        static_cast<ngx_http_core_srv_conf_t**>(core->servers.elts);
+    std::vector<RecordSpace> spaces;
+    for (ngx_uint_t i = 0; i < core->servers.nelts; i++) {
+        auto* conf = static_cast<ServerConf*>(
+            servers[i]->ctx->srv_conf[ngx_http_entitle_module.ctx_index]);
+        RecordSpace space{
+            *conf->audience,
+            tracking_prefix(view(conf->prefix), static_cast<Mode>(conf->mode))};
+        if (std::find(spaces.begin(), spaces.end(), space) == spaces.end()) {
+            spaces.push_back(std::move(space));
+        }
+    }
+    return spaces;
+}
+
+// Made at first use, in the worker. Null: no memory.
+RecordCache*
+cache_of(MainConf* conf) {
+    if (conf->worker_cache == nullptr) {
+        conf->worker_cache = pool_new<RecordCache>(ngx_cycle->pool, conf,
+                                                   spaces_of_all_servers());
+    }
+    return conf->worker_cache;
+}
+
+}  // namespace
+
+RecordCache::RecordCache(MainConf* conf, std::vector<RecordSpace> spaces)
+    : conf_(conf),
+      zone_(conf->zone),
+      tracking_(conf, &zone_, std::move(spaces)) {}
+
+ngx_int_t
+RecordCache::lookup(ngx_http_request_t* r, Gate* gate) {
+    if (gate->fill != nullptr) {
+        return NGX_AGAIN;
+    }
+    const Hash128 user =
+        zone_.hash(*server_conf(r)->audience, gate->identity.user->str());
+    if (gate->read) {
+        const auto read = std::exchange(gate->read, nullptr);
+        return use(r, gate, user, *read);
+    }
+
+    tracking_.wanted();
+    const std::optional<Zone::Found> found = zone_.find(user);
+    if (found &&
+        tracking_.believes(found->stamp, user, location_conf(r)->lease) &&
+        give(r, gate, found->packed)) {
+        gate->cache = CacheUse::hit;
+        return NGX_OK;
+    }
+    if (join(r, gate, user)) {
+        return NGX_AGAIN;
+    }
+    return use(r, gate, user,
+               {.trouble = Reason::redis_unreachable,
+                .standing = {},
+                .packed = {},
+                .may_be_cached = false});
+}
+
+// False: damaged.
+bool
+RecordCache::give(ngx_http_request_t* r, Gate* gate, std::string_view packed) {
+    const PackedReader reader(packed);
+    if (!reader.ok()) {
+        return false;
+    }
+    const ngx_str_t copy = pool_copy(r->pool, packed);
+    if (copy.data == nullptr) {
+        throw std::bad_alloc();
+    }
+    gate->packed = view(copy);
+    gate->standing = {reader.version(), reader.not_before(), {}};
+    return true;
+}
+
+ngx_int_t
+RecordCache::use(ngx_http_request_t* r, Gate* gate, const Hash128& user,
+                 const RecordRead& read) {
+    gate->packed = {};
+    gate->cache = read.may_be_cached ? CacheUse::miss : CacheUse::bypass;
+    if (!read.trouble) {
+        if (read.packed.empty()) {
+            gate->standing = read.standing;
+        } else {
+            give(r, gate, read.packed);
+        }
+        return NGX_OK;
+    }
+    gate->trouble = *read.trouble;
+    if (gate->trouble != Reason::redis_unreachable) {
+        return NGX_DECLINED;
+    }
+    const LocationConf* conf = location_conf(r);
+    const std::optional<Zone::Found> found = zone_.find(user);
+    if (found &&
+        tracking_.believed_lately(found->stamp, user, conf->lease,
+                                  Seconds{conf->stale}) &&
+        give(r, gate, found->packed)) {
+        gate->cache = CacheUse::stale;
+        return NGX_OK;
+    }
+    return NGX_DECLINED;
+}
+
+// --- one read for all who ask at the same time -------------------------------
+
+// False: Redis cannot be asked.
+bool
+RecordCache::join(ngx_http_request_t* r, Gate* gate, const Hash128& user) {
+    std::unique_ptr<Fill>& known = fills_[user];
+    if (known) {
+        const bool sees_all =
+            known->stamp &&
+            tracking_.covers(*known->stamp, user, location_conf(r)->lease);
+        (sees_all ? known->waiting : known->late).push_back(gate);
+        gate->fill = known.get();
+        return true;
+    }
+
+    auto fill = std::make_unique<Fill>(Fill{this, user});
+    const Keys& keys = *server_conf(r)->keys;
+    fill->exchange.commands = {{"HGETALL", keys.record(*gate->identity.user)}};
+    fill->exchange.done = answered;
+    fill->exchange.data = fill.get();
+    fill->waiting.push_back(gate);
+    if (!send(*fill)) {
+        fills_.erase(user);
+        return false;
+    }
+    known = std::move(fill);
+    gate->fill = known.get();
+    return true;
+}
+
+bool
+RecordCache::send(Fill& fill) {
+    fill.waiting.insert(fill.waiting.end(), fill.late.begin(), fill.late.end());
+    fill.late.clear();
+    fill.sent++;
+    fill.stamp = tracking_.begin_fill(fill.user);
+    fill.generation = redis_generation(conf_);
+    fill.exchange.replies.clear();
+    return redis_send(conf_, &fill.exchange) == NGX_OK;
+}
+
+void
+RecordCache::answered(RedisExchange* exchange, RedisStatus status) noexcept {
+    Fill* fill = static_cast<Fill*>(exchange->data);
+    RecordCache* cache = fill->cache;
+    try {
+        cache->take(*fill, status);
+    } catch (const std::exception& error) {
+        ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0,
+                      "entitle: a record was read in vain: %s", error.what());
+    }
+}
+
+void
+RecordCache::take(Fill& fill, RedisStatus status) {
+    const bool whole = fill.stamp && fill.generation == redis_generation(conf_);
+    const bool current =
+        whole && Lease::may_store(*fill.stamp, zone_.numbers(), fill.user.low);
+    if (status == RedisStatus::ok && whole && !current &&
+        fill.sent < kMostReads && send(fill)) {
+        return;
+    }
+
+    auto read =
+        std::make_shared<RecordRead>(read_answer(fill.exchange, status));
+    read->may_be_cached = whole;
+    if (current && !read->trouble && !read->packed.empty()) {
+        zone_.store(fill.user, *fill.stamp, read->packed);
+    }
+    wake(fill.waiting, read);
+    if (!fill.late.empty()) {
+        fill.sent = 0;
+        if (send(fill)) {
+            return;
+        }
+        read = std::make_shared<RecordRead>();
+        read->trouble = Reason::redis_unreachable;
+        wake(fill.waiting, read);
+    }
+    fills_.erase(fill.user);
+}
+
+void
+RecordCache::leave(Gate* gate) noexcept {
+    if (gate->fill != nullptr) {
+        std::erase(gate->fill->waiting, gate);
+        std::erase(gate->fill->late, gate);
+        gate->fill = nullptr;
+    }
+}
+
+void
+RecordCache::shut() {
+    for (auto& [user, fill] : fills_) {
+        redis_cancel(&fill->exchange);
+    }
+    tracking_.shut();
+}
+
+// --- the interface -----------------------------------------------------------
+
+ngx_int_t
+record_lookup(ngx_http_request_t* r, Gate* gate) {
+    RecordCache* cache = cache_of(main_conf(r));
+    if (cache == nullptr) {
+        throw std::bad_alloc();
+    }
+    return cache->lookup(r, gate);
+}
+
+void
+record_leave(Gate* gate) noexcept {
+    RecordCache* cache = main_conf(gate->request)->worker_cache;
+    if (cache != nullptr) {
+        cache->leave(gate);
+    }
+}
+
+void
+cache_exit(MainConf* conf) noexcept {
+    if (conf->worker_cache != nullptr) {
+        conf->worker_cache->shut();
+    }
+}
+
+}  // namespace entitle::ngx

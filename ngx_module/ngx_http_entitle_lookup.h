@@ -1,0 +1,76 @@
+// Users' records for the gate: from the zone where that may be believed, else
+// from Redis, with one read for all requests of a worker that ask for the same
+// user at the same time.
+//
+// A request joins a read that is under way only if that read is known to see
+// all that was acknowledged before the request came; else it waits for the
+// next one. So nobody is answered with what was true before they asked, except
+// inside the lease.
+#pragma once
+
+#include <memory>
+#include <unordered_map>
+
+#include "ngx_module/ngx_http_entitle_gate.h"
+#include "ngx_module/ngx_http_entitle_tracking.h"
+
+namespace entitle::ngx {
+
+// What one read gave.
+struct RecordRead {
+    std::optional<Reason> trouble;  // set: nothing else is
+    Standing standing;              // whole where `packed` is empty
+    std::string packed;
+    bool may_be_cached = false;
+};
+
+// A read under way, and who waits for it.
+struct Fill {
+    RecordCache* cache;
+    Hash128 user;
+    RedisExchange exchange{};
+    std::optional<FillStamp> stamp{};  // null: its answer is not stored
+    std::uint64_t generation = 0;      // redis_generation() when it was sent
+    int sent = 0;
+    std::vector<Gate*> waiting{};
+    std::vector<Gate*> late{};  // for the next read
+};
+
+class RecordCache {
+  public:
+    // NGX_OK: gate->packed or gate->standing is identity.user's. NGX_AGAIN:
+    // asked, the gate will be woken. NGX_DECLINED: it cannot be told,
+    // gate->trouble says why.
+    ngx_int_t lookup(ngx_http_request_t* r, Gate* gate);
+    void leave(Gate* gate) noexcept;
+    void shut();
+
+    RecordCache(MainConf* conf, std::vector<RecordSpace> spaces);
+
+  private:
+    struct ByUser {
+        std::size_t
+        operator()(const Hash128& user) const {
+            return user.high;  // the zone's buckets go by the other half
+        }
+    };
+
+    static void answered(RedisExchange* exchange, RedisStatus status) noexcept;
+
+    bool give(ngx_http_request_t* r, Gate* gate, std::string_view packed);
+    bool join(ngx_http_request_t* r, Gate* gate, const Hash128& user);
+    bool send(Fill& fill);
+    void take(Fill& fill, RedisStatus status);
+    ngx_int_t use(ngx_http_request_t* r, Gate* gate, const Hash128& user,
+                  const RecordRead& read);
+
+    MainConf* conf_;
+    Zone zone_;
+    Tracking tracking_;
+    std::unordered_map<Hash128, std::unique_ptr<Fill>, ByUser> fills_;
+};
+
+// The worker exits.
+void cache_exit(MainConf* conf) noexcept;
+
+}  // namespace entitle::ngx

@@ -1,0 +1,123 @@
+// A worker's ear on Redis: one connection on which Redis says what changes
+// (core/invalidation.h), and the lease under which the zone may be believed
+// (core/lease.h).
+//
+//   down -> connecting -> subscribing -> up -> down ...
+//
+// Connecting greets, asks who answers (ROLE, INFO server), switches tracking
+// on and subscribes. Up, a heartbeat goes out three times a lease while gates
+// ask: PING here, and on the data connection a read as fills make it, ROLE and
+// INFO server. One that is late, or that finds another instance on the data
+// connection than here, closes this one, and it is made anew.
+//
+// Without it every request asks Redis, nothing else. Where Redis refuses
+// (ACL, a version before 6) that is said once, and tried again each minute.
+// Timers are cancelable: no worker lives on for this.
+#pragma once
+
+#include "core/backoff.h"
+#include "core/invalidation.h"
+#include "ngx_module/ngx_http_entitle_redis_connection.h"
+#include "ngx_module/ngx_http_entitle_zone.h"
+
+namespace entitle::ngx {
+
+// Users of one prefix and mode.
+struct RecordSpace {
+    std::string name;             // as Zone::hash takes it
+    std::string tracking_prefix;  // of their keys
+    bool operator==(const RecordSpace&) const = default;
+};
+
+class Tracking final : RedisConnection::Owner {
+  public:
+    // `spaces`: at least one.
+    Tracking(MainConf* conf, const Zone* zone, std::vector<RecordSpace> spaces);
+    ~Tracking() {
+        shut();
+    }
+    Tracking(const Tracking&) = delete;
+    Tracking& operator=(const Tracking&) = delete;
+
+    // A gate asks: whatever is needed to believe the zone is kept up for some
+    // time.
+    void wanted();
+
+    // `lease`: the asking location's entitle_lease.
+    bool believes(const FillStamp& stamp, const Hash128& user,
+                  ngx_msec_t lease) const;
+    // Whether a read that was sent under this stamp has seen all that was
+    // acknowledged, a lease ago at the latest.
+    bool covers(const FillStamp& stamp, const Hash128& user,
+                ngx_msec_t lease) const;
+    // No change is known to have come since, and it was last to be believed
+    // less than `age` ago.
+    bool believed_lately(const FillStamp& stamp, const Hash128& user,
+                         ngx_msec_t lease, Seconds age) const;
+
+    // Null: the answer must not be stored.
+    std::optional<FillStamp> begin_fill(const Hash128& user);
+
+    void shut();
+
+  private:
+    enum class State { down, connecting, subscribing, up };
+    enum class Asked { who, tracking };
+
+    // RedisConnection::Owner
+    void connected(RedisConnection* connection) override;
+    void completed(Pending pending) override;
+    void closed(RedisConnection* connection, std::deque<Pending> unanswered,
+                RedisStatus status, bool failed, std::string_view why) override;
+    bool pushed(RedisConnection* connection, const Reply& reply) override;
+
+    static void on_timer(ngx_event_t* event) noexcept;
+    static void data_answered(RedisExchange* exchange,
+                              RedisStatus status) noexcept;
+
+    void tick();
+    void connect();
+    void take_who(const std::vector<Reply>& replies);
+    void take_tracking(const Reply& reply);
+    void refused(const Reply& reply);
+    void subscribed();
+    void changed(std::span<const Reply> keys);
+    void beat();
+    void take_data(const std::vector<Reply>& replies);
+    void note_trust();
+    void enter(State state);
+    bool late() const;
+    void lost(std::string_view why);
+    void drop(std::string_view why);
+    void look_again_in(ngx_msec_t wait);
+    Milliseconds shorter_by(ngx_msec_t lease) const;
+
+    MainConf* conf_;
+    const Zone* zone_;
+    std::vector<RecordSpace> spaces_;
+    RedisConnection subscription_;
+    ngx_event_t timer_{};
+    Backoff backoff_;
+    ngx_msec_t asked_at_ = 0;  // by a gate
+
+    State state_ = State::down;
+    ngx_msec_t since_ = 0;  // in this state
+    Asked asked_ = Asked::who;
+    bool refused_ = false;  // and said so
+    std::optional<Instance> instance_;
+
+    Lease lease_;
+    RedisExchange data_;         // the heartbeat's other half
+    Lease::Beat data_beat_ = 0;  // 0: none is on its way
+    std::uint64_t data_generation_ = 0;
+    std::uint64_t reads_generation_ = 0;
+
+    // The newest subscription, and until when the lease held under it.
+    struct Trust {
+        std::uint64_t instance = 0;  // 0: there was none yet
+        MonoTime start{};
+        MonoTime end{};
+    } trust_;
+};
+
+}  // namespace entitle::ngx
