@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "core/json.h"
 #include "core/signature.h"
 #include "core/types.h"
 
@@ -30,10 +31,10 @@ struct EventHead {
 
 struct Event {
   EventHead head;
-  Json root;                         // owns everything below
-  const json_t* object = nullptr;    // data.object
-  const json_t* previous = nullptr;  // data.previous_attributes or null
-  bool thin = false;                 // v2.core.event: no data.object
+  json::Document document;               // owns what follows
+  const json::Node* object = nullptr;    // data.object
+  const json::Node* previous = nullptr;  // data.previous_attributes or null
+  bool thin = false;                     // v2.core.event: no data.object
 };
 
 enum class EventError { body_not_json, not_an_event };

@@ -5,14 +5,13 @@
 // its object, made of the parts below.
 #pragma once
 
-#include <jansson.h>
-
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/facts.h"
+#include "core/json.h"
 
 namespace entitle {
 
@@ -21,7 +20,7 @@ struct Reading {
   const Event& event;
   const FactsOptions& options;
 
-  const json_t* object() const { return event.object; }
+  const json::Node* object() const { return event.object; }
   const EventHead& head() const { return event.head; }
   // `acct_.../` before the ids of a Connect account.
   std::string qualified(std::string_view id) const;
@@ -58,10 +57,10 @@ std::string customer_place(const Reading& reading);
 class IdentifierList {
  public:
   explicit IdentifierList(std::string_view account) : account_(account) {}
-  void add_id(std::string_view id);     // price_, prod_, plink_
-  void add_price(const json_t* price);  // id, product, lookup_key
+  void add_id(std::string_view id);         // price_, prod_, plink_
+  void add_price(const json::Node* price);  // id, product, lookup_key
   void add_feature(std::string_view lookup_key);
-  void add_names(const json_t* metadata);  // metadata.entitlements
+  void add_names(const json::Node* metadata);  // metadata.entitlements
   bool truncated() const { return truncated_; }
   std::vector<Identifier> sorted() &&;  // unique
 
@@ -75,7 +74,7 @@ class IdentifierList {
 // Where this event could name a user; what it does not have stays empty.
 struct UserHints {
   std::string_view client_reference;
-  const json_t* metadata = nullptr;
+  const json::Node* metadata = nullptr;
   ClaimKind metadata_kind = ClaimKind::customer_metadata;
   std::string email;  // lower case
 };

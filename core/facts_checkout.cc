@@ -9,20 +9,20 @@ namespace entitle {
 namespace {
 
 std::vector<Identifier> purchased(const Reading& reading) {
-  const json_t* session = reading.object();
+  const json::Node* session = reading.object();
   IdentifierList list(reading.head().account);
   list.add_id(json::id(session, "payment_link"));
   list.add_names(json::member(session, "metadata"));
   // Only where somebody expanded them: Stripe sends none.
-  const json_t* lines = json::list(session, "line_items");
-  for (std::size_t i = 0; i < json_array_size(lines) && !list.truncated();
-       ++i) {
-    list.add_price(json::member(json_array_get(lines, i), "price"));
+  for (const json::Node* line :
+       json::Children(json::list(session, "line_items"))) {
+    if (list.truncated()) break;
+    list.add_price(json::member(line, "price"));
   }
   return std::move(list).sorted();
 }
 
-std::string email_of(const json_t* session) {
+std::string email_of(const json::Node* session) {
   std::string_view email =
       json::string(json::member(session, "customer_details"), "email");
   if (email.empty()) email = json::string(session, "customer_email");
@@ -36,7 +36,7 @@ bool is_paid(std::string_view payment_status) {
 }  // namespace
 
 void checkout_session_facts(const Reading& reading, Facts& facts) {
-  const json_t* session = reading.object();
+  const json::Node* session = reading.object();
   std::string_view id = json::id(session, "id");
   if (id.empty()) {
     add_note(facts, "the session has no id");

@@ -7,7 +7,7 @@ namespace entitle {
 namespace {
 
 std::optional<PlaceFacts> customer(const Reading& reading, Facts& facts) {
-  const json_t* object = reading.object();
+  const json::Node* object = reading.object();
   std::string_view id = json::id(object, "id");
   if (id.empty()) {
     add_note(facts, "the customer has no id");

@@ -7,10 +7,10 @@
 namespace entitle {
 namespace {
 
-IdentifierList features(const Reading& reading, const json_t* data) {
+IdentifierList features(const Reading& reading, const json::Node* data) {
   IdentifierList list(reading.head().account);
-  for (std::size_t i = 0; i < json_array_size(data) && !list.truncated(); ++i) {
-    const json_t* entitlement = json_array_get(data, i);
+  for (const json::Node* entitlement : json::Children(data)) {
+    if (list.truncated()) break;
     std::string_view key = json::string(entitlement, "lookup_key");
     if (key.empty()) {
       key = json::string(json::member(entitlement, "feature"), "lookup_key");
@@ -23,9 +23,9 @@ IdentifierList features(const Reading& reading, const json_t* data) {
 }  // namespace
 
 void entitlement_summary_facts(const Reading& reading, Facts& facts) {
-  const json_t* summary = reading.object();
+  const json::Node* summary = reading.object();
   facts.customer = customer_place(reading);
-  const json_t* data = json::list(summary, "entitlements");
+  const json::Node* data = json::list(summary, "entitlements");
   if (facts.customer.empty() || data == nullptr) {
     add_note(facts, "the summary has no customer or no list");
     return;
@@ -40,8 +40,9 @@ void entitlement_summary_facts(const Reading& reading, Facts& facts) {
       json::boolean(json::member(summary, "entitlements"), "has_more")
           .value_or(false);
   fact.identifiers = std::move(list).sorted();
-  const json_t* before = json::member(reading.event.previous, "entitlements");
-  if (const json_t* previous =
+  const json::Node* before =
+      json::member(reading.event.previous, "entitlements");
+  if (const json::Node* previous =
           json::list(reading.event.previous, "entitlements")) {
     IdentifierList previous_list = features(reading, previous);
     if (!previous_list.truncated() &&

@@ -10,43 +10,43 @@
 namespace entitle {
 namespace {
 
-const json_t* subscription_details(const json_t* invoice) {
+const json::Node* subscription_details(const json::Node* invoice) {
   return json::member(json::member(invoice, "parent"), "subscription_details");
 }
 
-const json_t* item_details(const json_t* line) {
+const json::Node* item_details(const json::Node* line) {
   return json::member(json::member(line, "parent"),
                       "subscription_item_details");
 }
 
-bool is_subscription_line(const json_t* line) {
+bool is_subscription_line(const json::Node* line) {
   std::string_view kind = json::string(json::member(line, "parent"), "type");
   if (!kind.empty()) {
     // Without the details nobody says that it is no proration.
     return kind == "subscription_item_details" &&
-           json_is_object(item_details(line));
+           json::is_object(item_details(line));
   }
   kind = json::string(line, "type");
   if (!kind.empty()) return kind == "subscription";
   return !json::id(line, "subscription").empty() ||
-         json_is_object(item_details(line));
+         json::is_object(item_details(line));
 }
 
-bool is_proration(const json_t* line) {
+bool is_proration(const json::Node* line) {
   return json::boolean(line, "proration").value_or(false) ||
          json::boolean(item_details(line), "proration").value_or(false);
 }
 
 // What is being paid for from here on. A proration is about the past: its
 // price may be the one just left.
-bool pays_ahead(const json_t* line) {
+bool pays_ahead(const json::Node* line) {
   return is_subscription_line(line) && !is_proration(line) &&
          json::integer(line, "amount").value_or(0) >= 0;
 }
 
-void add_line(const json_t* line, IdentifierList& list) {
+void add_line(const json::Node* line, IdentifierList& list) {
   list.add_price(json::member(line, "price"));
-  if (!json_is_object(json::member(line, "price"))) {
+  if (!json::is_object(json::member(line, "price"))) {
     list.add_price(json::member(line, "plan"));
   }
   list.add_price(json::member(
@@ -55,33 +55,30 @@ void add_line(const json_t* line, IdentifierList& list) {
       json::member(json::member(line, "pricing"), "price_details"), "product"));
 }
 
-std::string_view subscription_of(const json_t* invoice) {
+std::string_view subscription_of(const json::Node* invoice) {
   std::string_view id = json::id(invoice, "subscription");
   if (id.empty()) id = json::id(subscription_details(invoice), "subscription");
-  const json_t* lines = json::list(invoice, "lines");
-  for (std::size_t i = 0; i < json_array_size(lines) && id.empty(); ++i) {
-    const json_t* line = json_array_get(lines, i);
+  for (const json::Node* line : json::Children(json::list(invoice, "lines"))) {
+    if (!id.empty()) break;
     id = json::id(line, "subscription");
     if (id.empty()) id = json::id(item_details(line), "subscription");
   }
   return id;
 }
 
-const json_t* subscription_metadata(const json_t* invoice) {
-  const json_t* metadata =
+const json::Node* subscription_metadata(const json::Node* invoice) {
+  const json::Node* metadata =
       json::member(subscription_details(invoice), "metadata");
-  if (json_is_object(metadata)) return metadata;
+  if (json::is_object(metadata)) return metadata;
   return json::member(json::member(invoice, "subscription_details"),
                       "metadata");
 }
 
 std::optional<PaidInvoice> paid_invoice(const Reading& reading) {
-  const json_t* invoice = reading.object();
+  const json::Node* invoice = reading.object();
   IdentifierList list(reading.head().account);
   std::optional<UnixTime> period_end;
-  const json_t* lines = json::list(invoice, "lines");
-  for (std::size_t i = 0; i < json_array_size(lines); ++i) {
-    const json_t* line = json_array_get(lines, i);
+  for (const json::Node* line : json::Children(json::list(invoice, "lines"))) {
     if (!pays_ahead(line)) continue;
     period_end =
         std::max(period_end, json::time(json::member(line, "period"), "end"));
@@ -103,7 +100,7 @@ std::optional<PaidInvoice> paid_invoice(const Reading& reading) {
 }  // namespace
 
 void invoice_paid_facts(const Reading& reading, Facts& facts) {
-  const json_t* invoice = reading.object();
+  const json::Node* invoice = reading.object();
   facts.customer = customer_place(reading);
   facts.email = lower_case(json::string(invoice, "customer_email"));
   std::string_view subscription = subscription_of(invoice);

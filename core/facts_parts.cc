@@ -91,7 +91,7 @@ void IdentifierList::add_id(std::string_view id) {
   if (!id.empty()) add(Identifier::from_stripe_id(account_, id));
 }
 
-void IdentifierList::add_price(const json_t* price) {
+void IdentifierList::add_price(const json::Node* price) {
   add_id(json::id_of(price));
   add_id(json::id(price, "product"));
   std::string_view key = json::string(price, "lookup_key");
@@ -102,7 +102,7 @@ void IdentifierList::add_feature(std::string_view lookup_key) {
   add(Identifier::feature(account_, lookup_key));
 }
 
-void IdentifierList::add_names(const json_t* metadata) {
+void IdentifierList::add_names(const json::Node* metadata) {
   std::string_view names = json::string(metadata, "entitlements");
   while (!names.empty() && !truncated_) {
     std::size_t end = names.find_first_of(", ");

@@ -20,8 +20,8 @@ struct Payment {
 // session names only the former. `charge` is the id of the charge itself.
 Payment payment_of(const Reading& reading, std::string_view charge,
                    Facts& facts) {
-  const json_t* object = reading.object();
-  const json_t* expanded = json::member(object, "charge");
+  const json::Node* object = reading.object();
+  const json::Node* expanded = json::member(object, "charge");
   std::string_view payment = json::id(object, "payment_intent");
   if (payment.empty()) payment = json::id(expanded, "payment_intent");
   if (payment.empty()) payment = charge;
@@ -75,7 +75,7 @@ void charge_refunded_facts(const Reading& reading, Facts& facts) {
 }
 
 void refund_facts(const Reading& reading, Facts& facts) {
-  const json_t* refund = reading.object();
+  const json::Node* refund = reading.object();
   std::string_view id = json::id(refund, "id");
   std::string_view status = json::string(refund, "status");
   if (id.empty() || status.empty()) {
@@ -91,7 +91,7 @@ void refund_facts(const Reading& reading, Facts& facts) {
 }
 
 void dispute_facts(const Reading& reading, Facts& facts) {
-  const json_t* dispute = reading.object();
+  const json::Node* dispute = reading.object();
   std::string_view id = json::id(dispute, "id");
   std::string_view status = json::string(dispute, "status");
   if (id.empty() || status.empty()) {

@@ -12,32 +12,27 @@ namespace {
 constexpr std::size_t kMaxStatusBytes = 64;
 
 // The greatest of the items' period ends and the old top-level one.
-std::optional<UnixTime> period_end_of(const json_t* said) {
+std::optional<UnixTime> period_end_of(const json::Node* said) {
   std::optional<UnixTime> end = json::time(said, "current_period_end");
-  const json_t* items = json::list(said, "items");
-  for (std::size_t i = 0; i < json_array_size(items); ++i) {
-    std::optional<UnixTime> item_end =
-        json::time(json_array_get(items, i), "current_period_end");
-    end = std::max(end, item_end);
+  for (const json::Node* item : json::Children(json::list(said, "items"))) {
+    end = std::max(end, json::time(item, "current_period_end"));
   }
   return end;
 }
 
-void add_items(const json_t* said, IdentifierList& list) {
-  const json_t* items = json::list(said, "items");
-  for (std::size_t i = 0; i < json_array_size(items) && !list.truncated();
-       ++i) {
-    const json_t* item = json_array_get(items, i);
+void add_items(const json::Node* said, IdentifierList& list) {
+  for (const json::Node* item : json::Children(json::list(said, "items"))) {
+    if (list.truncated()) break;
     list.add_price(json::member(item, "price"));
     // Before prices there were plans; where both are sent they agree.
-    if (!json_is_object(json::member(item, "price"))) {
+    if (!json::is_object(json::member(item, "price"))) {
       list.add_price(json::member(item, "plan"));
     }
   }
 }
 
 SubscriptionState state_of(const Reading& reading) {
-  const json_t* said = reading.object();
+  const json::Node* said = reading.object();
   SubscriptionState state;
   state.status = json::string(said, "status").substr(0, kMaxStatusBytes);
   state.period_end = period_end_of(said);
@@ -57,10 +52,10 @@ SubscriptionState state_of(const Reading& reading) {
 }
 
 // Null in previous_attributes means "had none", absence "did not change".
-void read_previous_time(const json_t* previous, const char* key,
+void read_previous_time(const json::Node* previous, const char* key,
                         std::optional<std::optional<UnixTime>>& into) {
-  const json_t* value = json::member(previous, key);
-  if (json_is_null(value)) {
+  const json::Node* value = json::member(previous, key);
+  if (json::is_null(value)) {
     into.emplace(std::nullopt);
   } else if (std::optional<UnixTime> time = json::time(previous, key)) {
     into.emplace(time);
@@ -68,7 +63,7 @@ void read_previous_time(const json_t* previous, const char* key,
 }
 
 PreviousState previous_of(const Reading& reading) {
-  const json_t* said = reading.event.previous;
+  const json::Node* said = reading.event.previous;
   PreviousState previous;
   std::string_view status = json::string(said, "status");
   if (!status.empty()) previous.status = status.substr(0, kMaxStatusBytes);
@@ -79,14 +74,15 @@ PreviousState previous_of(const Reading& reading) {
   read_previous_time(said, "cancel_at", previous.cancel_at);
   read_previous_time(said, "ended_at", previous.ended_at);
   previous.cancel_at_period_end = json::boolean(said, "cancel_at_period_end");
-  if (json_array_size(json::list(said, "items")) > 0) {
+  if (const json::Node* items = json::list(said, "items");
+      items != nullptr && items->size() > 0) {
     IdentifierList list(reading.head().account);
     add_items(said, list);
     if (!list.truncated()) previous.identifiers = std::move(list).sorted();
   }
-  const json_t* names =
+  const json::Node* names =
       json::member(json::member(said, "metadata"), "entitlements");
-  if (json_is_string(names) || json_is_null(names)) {
+  if (json::is_string(names) || json::is_null(names)) {
     IdentifierList list(reading.head().account);
     list.add_names(json::member(said, "metadata"));
     if (!list.truncated()) previous.names = std::move(list).sorted();
@@ -102,7 +98,7 @@ bool turned_past_due(const Snapshot& snapshot) {
 
 void subscription_facts(const Reading& reading, SnapshotType type,
                         Facts& facts) {
-  const json_t* said = reading.object();
+  const json::Node* said = reading.object();
   std::string_view id = json::id(said, "id");
   facts.customer = customer_place(reading);
   if (id.empty() || facts.customer.empty()) {

@@ -4,33 +4,58 @@
 
 namespace entitle::json {
 
-const json_t* member(const json_t* object, const char* key) {
-  return json_object_get(object, key);
+Children::Children(const Node* node) {
+  if (!is_array(node) && !is_object(node)) return;
+  first_ = node + 1;
+  last_ = node + node->span_;
 }
 
-std::string_view string(const json_t* object, const char* key) {
-  const json_t* value = member(object, key);
-  if (!json_is_string(value)) return {};
-  return {json_string_value(value), json_string_length(value)};
+bool is_object(const Node* node) {
+  return node != nullptr && node->type() == Type::object;
 }
 
-std::optional<std::int64_t> integer(const json_t* object, const char* key) {
-  const json_t* value = member(object, key);
-  if (!json_is_integer(value)) return std::nullopt;
-  return json_integer_value(value);
+bool is_array(const Node* node) {
+  return node != nullptr && node->type() == Type::array;
 }
 
-std::optional<bool> boolean(const json_t* object, const char* key) {
-  const json_t* value = member(object, key);
-  if (!json_is_boolean(value)) return std::nullopt;
-  return json_is_true(value);
+bool is_string(const Node* node) {
+  return node != nullptr && node->type() == Type::string;
+}
+
+bool is_null(const Node* node) {
+  return node != nullptr && node->type() == Type::null;
+}
+
+const Node* member(const Node* object, std::string_view key) {
+  if (!is_object(object)) return nullptr;
+  for (const Node* value : Children(object)) {
+    if (value->key() == key) return value;
+  }
+  return nullptr;
+}
+
+std::string_view string(const Node* object, std::string_view key) {
+  const Node* value = member(object, key);
+  return is_string(value) ? value->text() : std::string_view{};
+}
+
+std::optional<std::int64_t> integer(const Node* object, std::string_view key) {
+  const Node* value = member(object, key);
+  if (value == nullptr || value->type() != Type::integer) return std::nullopt;
+  return value->integer();
+}
+
+std::optional<bool> boolean(const Node* object, std::string_view key) {
+  const Node* value = member(object, key);
+  if (value == nullptr || value->type() != Type::boolean) return std::nullopt;
+  return value->boolean();
 }
 
 bool is_time(std::int64_t seconds) {
   return seconds > 0 && seconds < (std::int64_t{1} << 40);
 }
 
-std::optional<UnixTime> time(const json_t* object, const char* key) {
+std::optional<UnixTime> time(const Node* object, std::string_view key) {
   std::optional<std::int64_t> seconds = integer(object, key);
   if (!seconds || !is_time(*seconds)) return std::nullopt;
   return unix_time(*seconds);
@@ -43,20 +68,19 @@ bool is_id(std::string_view text) {
          });
 }
 
-std::string_view id_of(const json_t* value) {
-  if (json_is_object(value)) value = member(value, "id");
-  if (!json_is_string(value)) return {};
-  std::string_view text{json_string_value(value), json_string_length(value)};
-  return is_id(text) ? text : std::string_view{};
+std::string_view id_of(const Node* value) {
+  if (is_object(value)) value = member(value, "id");
+  if (!is_string(value) || !is_id(value->text())) return {};
+  return value->text();
 }
 
-std::string_view id(const json_t* object, const char* key) {
+std::string_view id(const Node* object, std::string_view key) {
   return id_of(member(object, key));
 }
 
-const json_t* list(const json_t* object, const char* key) {
-  const json_t* data = member(member(object, key), "data");
-  return json_is_array(data) ? data : nullptr;
+const Node* list(const Node* object, std::string_view key) {
+  const Node* data = member(member(object, key), "data");
+  return is_array(data) ? data : nullptr;
 }
 
 }  // namespace entitle::json

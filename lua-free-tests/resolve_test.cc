@@ -204,6 +204,15 @@ void a_notice_never_overrides_an_update_of_its_second(void**) {
   h.created(10).said("trial_will_end", 20).updated(20, set_status("active"));
   assert_settles(h, "active", false);
 
+  // Even one that was rendered before, or differs in ways nobody explains.
+  Subscription stale = with_status("past_due");
+  stale.cancel_at = 99;
+  History odd(with_status("trialing"));
+  odd.created(10).updated(20, set_status("active"));
+  odd.bodies().push_back(
+      test::subscription_event({"evt_99", 20}, "trial_will_end", stale));
+  assert_settles(odd, "active", false);
+
   History alone(with_status("trialing"));
   alone.created(10).updated(20, set_status("active"));
   alone.said("pending_update_expired", 30);

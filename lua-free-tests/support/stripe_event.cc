@@ -10,6 +10,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "core/json_text.h"
 #include "core/signature.h"
 
 namespace entitle::test {
@@ -99,6 +100,35 @@ std::string dump(const json_t* json) {
   std::string copy = text;
   std::free(text);
   return copy;
+}
+
+std::string dump(const json::Node* node) {
+  std::string text;
+  switch (node->type()) {
+    case json::Type::null:
+      return "null";
+    case json::Type::boolean:
+      return node->boolean() ? "true" : "false";
+    case json::Type::integer:
+    case json::Type::real:
+      return std::string(node->text());
+    case json::Type::string:
+      append_json_string(text, node->text());
+      return text;
+    case json::Type::array:
+    case json::Type::object:
+      break;
+  }
+  bool object = json::is_object(node);
+  for (const json::Node* child : json::Children(node)) {
+    if (!text.empty()) text += ',';
+    if (object) {
+      append_json_string(text, child->key());
+      text += ':';
+    }
+    text += dump(child);
+  }
+  return object ? '{' + text + '}' : '[' + text + ']';
 }
 
 FactsOptions default_options() { return {default_user_from(), nullptr}; }

@@ -29,6 +29,7 @@ ParsedEvent parse(std::string_view body,
 Event event(std::string_view body);
 
 std::string dump(const json_t* json);
+std::string dump(const json::Node* node);  // compact, members as they came
 
 FactsOptions default_options();
 Facts facts(std::string_view body);  // by default_options()
