@@ -1,12 +1,15 @@
-# The demo is the README's first command: its story must come true.
+# The demo is the README's first command: its story must come true, and the
+# site it leaves running must sell.
 use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::Entitle;
+use Test::Entitle::Http;
 
-my $demo   = "$FindBin::Bin/../examples/demo/demo";
+my $demo = "$FindBin::Bin/../examples/demo/demo";
 local %ENV = (%ENV, Test::Entitle::sanitizer_environment());
+
 my $output = qx($^X $demo 2>&1);
 is $? >> 8, 0, 'the_demo_tells_its_story' or diag $output;
 my @statuses = $output =~ /^  \S.*? {1,}(\d{3})(?: |$)/mg;
@@ -14,5 +17,43 @@ is "@statuses", '200 302 303 402 200 200 200 200 400 200 402',
     'with the answers the story needs';
 
 isnt system("$^X $demo --bogus >/dev/null 2>&1"), 0, 'and refuses what it does not know';
+
+# --- somebody clicks through the site that --keep leaves running ---------------
+
+my $dir     = File::Temp->newdir;
+my $running = Test::Entitle::Process->new(
+    command => [$^X, $demo, '--keep'], output => "$dir/output");
+
+sub said {
+    open my $in, '<', "$dir/output" or return '';
+    local $/;
+    return scalar(<$in>) // '';
+}
+
+ok wait_until(sub { said() =~ /goes on serving/ }, 30), 'keep_goes_on_serving' or diag said();
+my ($port) = said() =~ m{^The site: http://127\.0\.0\.1:(\d+)/}m;
+my $person = Test::Entitle::Http::Browser->new(port => $port);
+
+$person->post('/login', 'user=grace&next=/lessons/2.html');
+is $person->get('/lessons/2.html')->status, 402, 'a newcomer meets the paywall';
+is(Test::Entitle::Http::Browser->new(port => $port)->get('/buy')->header('Location'),
+    "http://localhost:$port/lessons/1.html", 'nobody_can_buy_for_nobody');
+my $buy = $person->get('/buy');
+is $buy->status, 303, 'buying leads to the checkout';
+my ($stripe, $checkout) = $buy->header('Location') =~ m{^http://127\.0\.0\.1:(\d+)(/pay\?.*)};
+my $shop = Test::Entitle::Http::Browser->new(port => $stripe);
+my ($form) = $checkout =~ /\?(.*)/;
+like $form, qr/^client_reference_id=[\w-]{20,200}$/, 'with a signed reference';
+like $shop->get($checkout)->body, qr/15 a month/, 'which says the price';
+is $shop->post('/pay', $form)->status, 303, 'paying leads back';
+is $person->get('/lessons/2.html')->status, 200, 'to the lesson';
+is $shop->post('/cancel', $form)->status, 303, 'cancelling, too';
+is $person->get('/lessons/2.html')->status, 402, 'to the paywall';
+$shop->post('/pay', $form);
+is $person->get('/lessons/2.html')->status, 200, 'and one can buy again';
+
+ok $running->stop('INT'), 'interrupted_it_ends';
+ok !eval { Test::Entitle::Http->new(port => $_) }, "and nothing listens on $_"
+    for $port, $stripe;
 
 done_testing;

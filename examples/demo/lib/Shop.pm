@@ -12,22 +12,27 @@ use HTTP::Tiny;
 use lib "$FindBin::Bin/../../t/lib";
 use Test::Entitle::Stripe qw(event_json signature);
 
-my %customers;    # user => what tells the ids of the newest purchase apart
+my %customers;    # reference => what tells the ids of the newest purchase apart
 
-# Two events: the paid checkout, which names the user, and the subscription.
+# Two events: the paid checkout, which repeats the reference that says whose it
+# is, and the subscription, which only knows Stripe's customer.
 sub purchase {
-    my ($user) = @_;
-    my $customer = $customers{$user} = md5_hex($user . rand);
-    return map { event_json($_, user => $user, customer => $customer) }
-        qw(checkout.session.completed.subscription
-        customer.subscription.created.active);
+    my ($reference) = @_;
+    my $customer = $customers{$reference} = md5_hex($reference . rand);
+    my %said = (customer => $customer, 'data.object.metadata' => {});
+    return (
+        event_json('checkout.session.completed.subscription', %said,
+            'data.object.client_reference_id' => $reference),
+        event_json('customer.subscription.created.active', %said),
+    );
 }
 
 # The subscription ends, now.
 sub cancellation {
-    my ($user) = @_;
-    my %ids = (user => $user, customer => $customers{$user} // return);
-    return event_json('customer.subscription.deleted', %ids,
+    my ($reference) = @_;
+    return event_json('customer.subscription.deleted',
+        customer => $customers{$reference} // return,
+        'data.object.metadata' => {},
         map { $_ => time } qw(created data.object.ended_at data.object.canceled_at));
 }
 
