@@ -180,6 +180,47 @@ void duplicate_amid_a_broken_off_move_is_a_duplicate(void**) {
   assert_true(redis.field(kBob, "source:cs_1").has_value());
 }
 
+// One settles for an owner that is no more while the next has filled a record
+// and a third claims: all who may hold something must stay known.
+void late_finish_forgets_no_holder(void**) {
+  for (int i = 0; i < 16; i++) {
+    for (int j = 0; j < 16; j++) {
+      MemoryRedis redis;
+      Player one(redis, entitle::test::deliver(alice_buys()));
+      for (int n = 0; n < i && !one.done(); n++) one.advance();
+      Player two(redis, entitle::test::deliver(
+                            purchase("evt_2", "cus_1", "cs_2",
+                                     {user_claim("evt_2", 20, "bob")})));
+      for (int n = 0; n < j && !two.done(); n++) two.advance();
+      one.finish();
+      tell(redis, purchase("evt_3", "cus_1", "cs_3",
+                           {user_claim("evt_3", 30, "carol")}));
+      two.finish();
+      for (const char* id : {"source:cs_1", "source:cs_2", "source:cs_3"}) {
+        assert_false(redis.field(kAlice, id).has_value());
+        assert_false(redis.field(kBob, id).has_value());
+        assert_true(redis.field("entitle:live:{u:carol}", id).has_value());
+      }
+    }
+  }
+}
+
+// A place that has something to hand over is not settled before it did.
+void part_with_facts_is_settled_only_when_they_are_passed_on(void**) {
+  MemoryRedis redis;
+  tell(redis, purchase("evt_1", "pi_1", "pi_1"));
+  Delivered session = alice_buys();
+  also_forwards(session, "pi_1", "cus_1");
+  const std::string payment = "entitle:live:{p:pi_1}";
+  Player player(redis, entitle::test::deliver(session));
+  while (!player.done()) {
+    bool waits = redis.field(payment, "source:pi_1").has_value();
+    assert_false(waits && redis.field(payment, "to").has_value());
+    player.advance();
+  }
+  assert_string_equal(field(redis, payment, "to").c_str(), "p:cus_1");
+}
+
 void event_that_leaves_nothing_is_superseded(void**) {
   MemoryRedis redis;
   Delivered newer = alice_buys();
@@ -611,6 +652,8 @@ int main() {
       cmocka_unit_test(duplicate_is_a_write_when_replicas_must_confirm_it),
       cmocka_unit_test(duplicate_of_what_was_parked_belongs_to_its_user_now),
       cmocka_unit_test(duplicate_amid_a_broken_off_move_is_a_duplicate),
+      cmocka_unit_test(late_finish_forgets_no_holder),
+      cmocka_unit_test(part_with_facts_is_settled_only_when_they_are_passed_on),
       cmocka_unit_test(event_that_leaves_nothing_is_superseded),
       cmocka_unit_test(purchase_no_grant_knows_is_unmatched_and_named),
       cmocka_unit_test(newer_explicit_claim_moves_everything),
