@@ -1,0 +1,209 @@
+# A writer raises versions at random while readers run on two workers of each
+# of two nginx. Who asks 50 ms or more after a write was acknowledged sees it.
+# Then the same where changes can no longer be heard: what is old is seen, which
+# shows that the test can see it, and only inside the lease. Last, where nobody
+# may listen: then each request asks.
+#
+# ENTITLE_COHERENCE_WRITES: how many writes (default 1500; 10000 for the whole).
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use IO::Select;
+use IO::Socket::INET;
+use Test::Entitle;
+use Test::Entitle::GateSession;
+use Test::Entitle::Process qw(free_port);
+use Time::HiRes qw(sleep time);
+
+my $USERS  = 20;
+my $WRITES = $ENV{ENTITLE_COHERENCE_WRITES} // 1500;
+my $KEY    = 'entitle:test:{u:u%d}';
+my $SOON   = 0.05;
+my $LEASE  = 1;
+
+sub configuration {
+    my ($redis) = @_;
+    return <<"EOF2";
+entitle_redis redis://127.0.0.1:$redis;
+entitle_mode test;
+entitle_lease ${LEASE}s;
+entitle_grant pro prod_Pro;
+map \$arg_user \$known { default \$arg_user; }
+keepalive_requests 10000000;
+server {
+    listen 127.0.0.1:%%PORT%%;
+    location / {
+        entitle_trusted_user \$known;
+        entitle_require pro;
+        add_header X-Seen "\$entitle_version \$entitle_cache" always;
+        try_files /page.html =404;
+    }
+}
+EOF2
+}
+
+sub start {
+    my ($site, $redis_port) = @_;
+    $site->write_file('html/page.html', 'page');
+    return $site->start(configuration($redis_port));
+}
+
+# Lets everything through until SIGUSR1; then nothing that Redis says on a
+# connection that listens: half-open, as far as nginx can tell.
+sub start_proxy {
+    my ($to) = @_;
+    my $port = free_port();
+    my $listen = IO::Socket::INET->new(LocalAddr => '127.0.0.1',
+        LocalPort => $port, Listen => 64, ReuseAddr => 1) or die "proxy: $!";
+    my $pid = fork // die "fork: $!";
+    return ($port, $pid) if $pid;
+    $SIG{$_} = 'DEFAULT' for qw(TERM INT ALRM);
+    my (%peer, %listens, $swallow);
+    $SIG{USR1} = sub { $swallow = 1 };
+    my $select = IO::Select->new($listen);
+    while (1) {
+        for my $socket ($select->can_read) {
+            if ($socket == $listen) {
+                my $client = $listen->accept or next;
+                my $server = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+                    PeerPort => $to) or next;
+                @peer{$client, $server} = ($server, $client);
+                $select->add($client, $server);
+                $listens{$server} = 0;
+                next;
+            }
+            next if !$peer{$socket};
+            my $other = $peer{$socket};
+            my $read = sysread $socket, my $bytes, 65536;
+            next if !defined $read && $!{EINTR};
+            if (!$read) {
+                $select->remove($socket, $other);
+                delete @peer{$socket, $other};
+                delete @listens{$socket, $other};
+                close $_ for $socket, $other;
+            } else {
+                $listens{$other} = 1 if $bytes =~ /SUBSCRIBE/ && exists $listens{$other};
+                next if $listens{$socket} && $swallow;
+                syswrite $other, $bytes if length $bytes;
+            }
+        }
+    }
+    POSIX::_exit(0);
+}
+
+my @version = (0) x $USERS;
+
+# Writes and reads for a while; what was wrong, and how late.
+sub run {
+    my ($redis, $writes, @sites) = @_;
+    my @history = map { [] } 1 .. $USERS;  # version, when it was acknowledged
+    my @readers = map { my $site = $_; map { { http => $site->connect } } 1 .. 6 } @sites;
+    my %seen = (asked => 0, HIT => 0, MISS => 0, BYPASS => 0, late => 0, latest => 0);
+    my %by_socket = map { $_->{http}{socket} => $_ } @readers;
+    my $select = IO::Select->new(map { $_->{http}{socket} } @readers);
+    my $ask = sub {
+        my ($reader) = @_;
+        $reader->{user} = int rand $USERS;
+        $reader->{at} = time;
+        $reader->{http}->send(uri => "/?user=u$reader->{user}");
+    };
+    my $take = sub {
+        my ($reader) = @_;
+        my ($version, $cache) = split / /,
+            $reader->{http}->receive->header('X-Seen') // '0 NOTHING';
+        $seen{asked}++;
+        $seen{$cache}++;
+        for my $write (@{ $history[ $reader->{user} ] }) {
+            my ($newer, $acknowledged) = @$write;
+            next if $newer <= $version;
+            my $late = $reader->{at} - $acknowledged;
+            $seen{late}++ if $late >= $SOON;
+            $seen{latest} = $late if $late > $seen{latest};
+            last;
+        }
+    };
+    $ask->($_) for @readers;
+    my $written = 0;
+    while ($written < $writes) {
+        for (1 .. 1 + int rand 3) {
+            my $n = int rand $USERS;
+            $redis->command('HINCRBY', sprintf($KEY, $n), version => 1);
+            push @{ $history[$n] }, [++$version[$n], time];
+            shift @{ $history[$n] } if @{ $history[$n] } > 200;
+            $written++;
+        }
+        my $until = time + rand 0.02;
+        while ((my $left = $until - time) > 0) {
+            for my $socket ($select->can_read($left)) {
+                my $reader = $by_socket{$socket};
+                $take->($reader);
+                $ask->($reader);
+            }
+        }
+    }
+    $take->($_) for @readers;
+    $_->{http}->close for @readers;
+    return \%seen;
+}
+
+# Until every worker of the sites listens.
+sub warm {
+    my ($redis, @sites) = @_;
+    wait_until(sub {
+        run($redis, 20, @sites);
+        !grep { 2 > (() = $_->log =~ /Redis says what changes/g) } @sites;
+    }, 20) or die 'nobody listens';
+}
+
+sub told { my ($seen) = @_; return join ', ', map { "$_ $seen->{$_}" } sort keys %$seen }
+
+# --- heard --------------------------------------------------------------------
+
+my $home  = Test::Entitle->new(workers => 2);
+my $redis = $home->redis;
+start($home, $redis->port);
+my $away = start(Test::Entitle->new(workers => 2), $redis->port);
+put_record($redis, "u$_", version => 0, subscription('active')) for 0 .. $USERS - 1;
+warm($redis, $home, $away);
+
+my $seen = run($redis, $WRITES, $home, $away);
+is $seen->{late}, 0, 'no_request_50_ms_after_a_write_sees_what_was_before';
+cmp_ok $seen->{HIT}, '>', $seen->{asked} / 4, 'and most ask Redis nothing';
+cmp_ok $seen->{asked}, '>', $WRITES, 'and there were many';
+diag told($seen);
+
+# --- no longer heard ------------------------------------------------------------
+
+my ($port, $proxy) = start_proxy($redis->port);
+my $deaf = start(Test::Entitle->new(workers => 2), $port);
+warm($redis, $deaf);
+kill USR1 => $proxy;
+$seen = run($redis, 400, $deaf);
+cmp_ok $seen->{late}, '>', 0, 'who_cannot_hear_believes_what_was';
+cmp_ok $seen->{latest}, '<=', $LEASE + 0.2, 'no_longer_than_the_lease';
+cmp_ok $seen->{BYPASS}, '>', 0, 'then asks';
+diag told($seen);
+$deaf->finish;
+kill TERM => $proxy;
+waitpid $proxy, 0;
+
+# --- nobody may listen -----------------------------------------------------------
+
+{
+    my $site = start(Test::Entitle->new(workers => 2), $redis->port);
+    warm($redis, $site);
+    my @clients = split /\n/, $redis->command('CLIENT', 'LIST');
+    $redis->command('ACL', 'SETUSER', 'default', '-subscribe');
+    for (@clients) {
+        my ($id) = /^id=(\d+) .*\bcmd=(?:subscribe|ping)\b/ or next;
+        $redis->command('CLIENT', 'KILL', 'ID', $id);
+    }
+    $seen = run($redis, 200, $site);
+    is $seen->{late}, 0, 'kept_from_listening_each_request_asks';
+    is $seen->{HIT}, 0, 'and nothing is believed';
+    diag told($seen);
+}
+
+$_->finish for $away, $home;
+done_testing;
