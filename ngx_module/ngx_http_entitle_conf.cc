@@ -224,12 +224,18 @@ check_gate(ngx_conf_t* cf, const LocationConf* conf) {
 char*
 merge_gate(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
     bool webhook_here = conf->webhook != 0;
+    bool logout_here = conf->logout != LogoutMode::none;
     bool gate_here =
         conf->gate != NGX_CONF_UNSET_UINT || conf->require != nullptr;
     if (webhook_here && gate_here) {
         return missing(cf, conf->gate_where,
                        "a webhook location cannot be gated: Stripe has no "
                        "session, contradicted by the directive");
+    }
+    if (logout_here && gate_here) {
+        return missing(cf, conf->gate_where,
+                       "a logout location cannot be gated: everybody may go, "
+                       "contradicted by the directive");
     }
     if (conf->require != nullptr && conf->gate == number(GateMode::off)) {
         return missing(cf, conf->gate_where,
@@ -267,7 +273,7 @@ merge_gate(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
     ngx_conf_merge_value(conf->problem_json, prev->problem_json, 1);
     ngx_conf_merge_value(conf->cache_control, prev->cache_control, 1);
 
-    if (conf->gate == number(GateMode::off) || webhook_here) {
+    if (conf->gate == number(GateMode::off) || webhook_here || logout_here) {
         return NGX_CONF_OK;
     }
     note_gate(cf, conf);
@@ -280,7 +286,11 @@ merge_location(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
     if (result == NGX_CONF_OK) {
         result = merge_gate(cf, prev, conf);
     }
-    if (conf->webhook != 0 || conf->gate != number(GateMode::off)) {
+    if (result == NGX_CONF_OK) {
+        result = merge_content(cf, prev, conf);
+    }
+    if (conf->webhook != 0 || conf->gate != number(GateMode::off) ||
+        conf->logout != LogoutMode::none) {
         auto* main = static_cast<MainConf*>(
             ngx_http_conf_get_module_main_conf(cf, ngx_http_entitle_module));
         main->used = 1;

@@ -47,6 +47,8 @@ Setter set_jwt, add_jwt_key_file, set_jwt_key_request, add_jwt_issuer,
 
 // ngx_http_entitle_content_conf.cc
 Setter set_logout, set_redirect;
+// What neither is inherited by nor answers for `if` and `limit_except` alone.
+char* merge_content(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf);
 
 // ngx_http_entitle_cache_conf.cc
 Setter set_zone;
@@ -100,6 +102,11 @@ bool is_token(std::string_view text);
 // The variables of a text as nginx reads them: $name, ${name}, $1.
 std::vector<std::string_view> variables_in(std::string_view text);
 bool is_one_variable(std::string_view text);
+
+// Where a browser may be sent, variables included.
+bool is_url(std::string_view text);
+inline constexpr std::string_view kUrlAllowed =
+    "it must begin with /, https://, http:// or a variable";
 
 // cookie=NAME or one $variable; null: neither.
 std::optional<Carrier> parse_carrier(ngx_conf_t* cf, std::string_view text);

@@ -64,6 +64,13 @@ compiled(ngx_conf_t* cf, std::string_view text) {
     return *value;
 }
 
+bool
+is_url(std::string_view text) {
+    bool local = text.starts_with('/') && !text.starts_with("//");
+    return local || text.starts_with("https://") ||
+           text.starts_with("http://") || text.starts_with('$');
+}
+
 std::optional<Carrier>
 parse_carrier(ngx_conf_t* cf, std::string_view text) {
     constexpr std::string_view prefix = "cookie=";

@@ -6,6 +6,8 @@
 //   not entitled        402 through error_page        402 and problem JSON
 //   cannot be told      503 through error_page        503 and problem JSON
 
+#include <algorithm>
+
 #include "core/accept.h"
 #include "core/ascii.h"
 #include "core/problem.h"
@@ -168,31 +170,14 @@ redirect_to_login(ngx_http_request_t* r) {
     if (ngx_http_complex_value(r, url, &location) != NGX_OK) {
         return NGX_ERROR;
     }
-    for (char c : view(location)) {
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-            location.len = 0;
-        }
-    }
-    if (location.len == 0) {
+    if (!is_location(view(location))) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "entitle: entitle_login_url is empty or has control "
                       "bytes for this request");
         return NGX_DECLINED;
     }
-
-    ngx_http_clear_location(r);
-    auto* header =
-        static_cast<ngx_table_elt_t*>(ngx_list_push(&r->headers_out.headers));
-    if (header == nullptr) {
-        return NGX_ERROR;
-    }
-    header->hash = 1;
-    ngx_str_set(&header->key, "Location");
-    header->value = location;
-    header->lowcase_key = nullptr;
-    compat::unlink_header(header);
-    r->headers_out.location = header;
-    return NGX_HTTP_MOVED_TEMPORARILY;
+    return set_location(r, location) == NGX_OK ? NGX_HTTP_MOVED_TEMPORARILY
+                                               : NGX_ERROR;
 }
 
 ngx_int_t
@@ -222,6 +207,30 @@ refuse(ngx_http_request_t* r, Gate* gate) {
 }
 
 }  // namespace
+
+bool
+is_location(std::string_view url) {
+    return !url.empty() && std::none_of(url.begin(), url.end(), [](char c) {
+        return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+    });
+}
+
+ngx_int_t
+set_location(ngx_http_request_t* r, const ngx_str_t& url) {
+    ngx_http_clear_location(r);
+    auto* header =
+        static_cast<ngx_table_elt_t*>(ngx_list_push(&r->headers_out.headers));
+    if (header == nullptr) {
+        return NGX_ERROR;
+    }
+    header->hash = 1;
+    ngx_str_set(&header->key, "Location");
+    header->value = url;
+    header->lowcase_key = nullptr;
+    compat::unlink_header(header);
+    r->headers_out.location = header;
+    return NGX_OK;
+}
 
 ngx_int_t
 gate_answer(ngx_http_request_t* r, Gate* gate) {

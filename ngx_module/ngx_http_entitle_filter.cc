@@ -10,7 +10,7 @@
 
 #include "core/cache_control.h"
 #include "core/set_cookie.h"
-#include "ngx_module/ngx_http_entitle_gate.h"
+#include "ngx_module/ngx_http_entitle_identity.h"
 
 namespace entitle::ngx {
 
@@ -93,12 +93,23 @@ keep_private(ngx_http_request_t* r) {
 
 // --- the header filter ------------------------------------------------------
 
+// RFC 6750 section 3: who showed no token is told of no error.
+std::string_view
+challenge(ngx_http_request_t* r, const Gate* gate) {
+    if (identity_kind(location_conf(r)) != IdentitySource::Kind::jwt) {
+        return "Cookie realm=\"entitle\"";
+    }
+    return gate->ruling.reason == Reason::no_session
+               ? "Bearer realm=\"entitle\""
+               : "Bearer error=\"invalid_token\"";
+}
+
 ngx_int_t
 add_refusal_headers(ngx_http_request_t* r, const Gate* gate) {
     const Decision decision = gate->ruling.decision;
     const ngx_uint_t status = r->headers_out.status;
     if (decision == Decision::login && status == NGX_HTTP_UNAUTHORIZED) {
-        return add_header(r, "WWW-Authenticate", "Cookie realm=\"entitle\"");
+        return add_header(r, "WWW-Authenticate", challenge(r, gate));
     }
     if (decision == Decision::error && status == NGX_HTTP_SERVICE_UNAVAILABLE) {
         return add_header(r, "Retry-After", "5");
@@ -134,16 +145,24 @@ filter_reauth(ngx_http_request_t* sr) {
 
 ngx_int_t
 header_filter(ngx_http_request_t* r) noexcept {
-    const Gate* gate = gate_of(r);
-    if (gate == nullptr) {
-        return next_header_filter(r);
-    }
     try {
+        Gate* gate = gate_of(r);
+        if (r == r->main && location_conf(r)->logout == LogoutMode::here) {
+            gate = gate_make(r);  // also where `return` answered
+            if (gate == nullptr) {
+                return NGX_ERROR;
+            }
+            end_session(r, gate);
+        }
+        if (gate == nullptr) {
+            return next_header_filter(r);
+        }
         if (r != r->main) {
             if (r == gate->subrequest) {
                 filter_reauth(r);
             }
-        } else if (gate->decided && filter_answer(r, gate) != NGX_OK) {
+        } else if ((gate->decided || gate->logged_out) &&
+                   filter_answer(r, gate) != NGX_OK) {
             return NGX_ERROR;
         }
     } catch (const std::exception& error) {

@@ -22,21 +22,6 @@ void redis_answered(RedisExchange* exchange, RedisStatus status) noexcept;
 
 // --- waiting ----------------------------------------------------------------
 
-// As auth_delay and limit_req do: a client that goes away while it waits is
-// noticed, and the cleanup runs at once.
-ngx_int_t
-suspend(ngx_http_request_t* r) {
-    ngx_event_t* read = r->connection->read;
-    if (read->ready) {
-        ngx_post_event(read, &ngx_posted_events);
-    } else if (ngx_handle_read_event(read, 0) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-    r->read_event_handler = ngx_http_test_reading;
-    r->write_event_handler = gate_idle;
-    return NGX_AGAIN;
-}
-
 void
 gate_idle(ngx_http_request_t* r) noexcept {
     if (ngx_handle_write_event(r->connection->write, 0) != NGX_OK) {
@@ -73,6 +58,7 @@ gate_abandon(void* data) noexcept {
     }
     record_leave(gate);
     reauth_leave(gate);
+    gate->logout.reset();
     if (gate->wake.posted) {
         ngx_delete_posted_event(&gate->wake);
     }
@@ -140,69 +126,16 @@ after_reauth(Gate* gate) {
     return Stage::trouble;
 }
 
-// Goes on until the identity is settled: NGX_OK, or NGX_AGAIN, or an error.
-ngx_int_t
-settle(ngx_http_request_t* r, Gate* gate) {
-    for (;;) {
-        switch (gate->stage) {
-            case Stage::identify:
-                identify(r, gate);
-                gate->stage = after_identify(r, gate);
-                break;
-
-            case Stage::read_app_session:
-                switch (app_session_lookup(r, gate)) {
-                    case NGX_AGAIN:
-                        return suspend(r);
-                    case NGX_OK:
-                        gate->stage = identified(gate);
-                        break;
-                    default:
-                        gate->stage = Stage::trouble;
-                }
-                break;
-
-            case Stage::read_record:
-                switch (record_lookup(r, gate)) {
-                    case NGX_AGAIN:
-                        return suspend(r);
-                    case NGX_OK:
-                        gate->stage = after_record(gate);
-                        if (gate->stage == Stage::known && gate->answer) {
-                            issue_session(r, gate);
-                        }
-                        break;
-                    default:
-                        gate->stage = Stage::trouble;
-                }
-                break;
-
-            case Stage::reauthenticate: {
-                if (gate->identity.user && !gate->before) {
-                    gate->identity.why = Reason::session_stale;
-                    gate->before = {*gate->identity.user,
-                                    gate->standing.version};
-                }
-                const ngx_int_t rc = reauthenticate(r, gate);
-                if (rc == NGX_DECLINED) {
-                    gate->stage = Stage::guest;
-                } else if (rc == NGX_OK) {
-                    gate->stage = after_reauth(gate);
-                } else {
-                    // A subrequest of our own wakes its parent by itself.
-                    return rc == NGX_AGAIN && gate->subrequest == nullptr
-                               ? suspend(r)
-                               : rc;
-                }
-                break;
-            }
-
-            case Stage::known:
-            case Stage::guest:
-            case Stage::trouble:
-                return NGX_OK;
-        }
-    }
+// A browser asks without credentials whether it may send them (Fetch standard,
+// section 4.8): only the app knows.
+bool
+is_preflight(ngx_http_request_t* r) {
+    bool origin = false, method = false;
+    each_header(r->headers_in.headers, [&](const ngx_table_elt_t& header) {
+        origin |= is_named(header, "Origin");
+        method |= is_named(header, "Access-Control-Request-Method");
+    });
+    return r->method == NGX_HTTP_OPTIONS && origin && method;
 }
 
 ngx_int_t
@@ -210,18 +143,14 @@ gate_run(ngx_http_request_t* r) {
     if (!gated(r)) {
         return NGX_DECLINED;
     }
+    if (location_conf(r)->preflight != 0 && is_preflight(r)) {
+        return NGX_OK;
+    }
     Gate* gate = gate_make(r);
     if (gate == nullptr) {
         return NGX_ERROR;
     }
-    // Only a request that does not wait can come from another location.
-    if (gate->settings && *gate->settings != identity_settings(r)) {
-        gate->stage = Stage::identify;
-        gate->answer.reset();
-        gate->before.reset();
-    }
-
-    const ngx_int_t rc = settle(r, gate);
+    const ngx_int_t rc = gate_settle(r, gate);
     return rc == NGX_OK ? gate_answer(r, gate) : rc;
 }
 
@@ -301,10 +230,95 @@ gate_answered(Gate* gate) {
     return true;
 }
 
+// As auth_delay and limit_req do: a client that goes away while it waits is
+// noticed, and the cleanup runs at once.
+ngx_int_t
+gate_suspend(ngx_http_request_t* r) {
+    ngx_event_t* read = r->connection->read;
+    if (read->ready) {
+        ngx_post_event(read, &ngx_posted_events);
+    } else if (ngx_handle_read_event(read, 0) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+    r->read_event_handler = ngx_http_test_reading;
+    r->write_event_handler = gate_idle;
+    return NGX_AGAIN;
+}
+
+ngx_int_t
+gate_settle(ngx_http_request_t* r, Gate* gate) {
+    // Only a request that does not wait can come from another location.
+    if (gate->settings && *gate->settings != identity_settings(r)) {
+        gate->stage = Stage::identify;
+        gate->answer.reset();
+        gate->before.reset();
+    }
+    for (;;) {
+        switch (gate->stage) {
+            case Stage::identify:
+                identify(r, gate);
+                gate->stage = after_identify(r, gate);
+                break;
+
+            case Stage::read_app_session:
+                switch (app_session_lookup(r, gate)) {
+                    case NGX_AGAIN:
+                        return gate_suspend(r);
+                    case NGX_OK:
+                        gate->stage = identified(gate);
+                        break;
+                    default:
+                        gate->stage = Stage::trouble;
+                }
+                break;
+
+            case Stage::read_record:
+                switch (record_lookup(r, gate)) {
+                    case NGX_AGAIN:
+                        return gate_suspend(r);
+                    case NGX_OK:
+                        gate->stage = after_record(gate);
+                        if (gate->stage == Stage::known && gate->answer) {
+                            issue_session(r, gate);
+                        }
+                        break;
+                    default:
+                        gate->stage = Stage::trouble;
+                }
+                break;
+
+            case Stage::reauthenticate: {
+                if (gate->identity.user && !gate->before) {
+                    gate->identity.why = Reason::session_stale;
+                    gate->before = {*gate->identity.user,
+                                    gate->standing.version};
+                }
+                const ngx_int_t rc = reauthenticate(r, gate);
+                if (rc == NGX_DECLINED) {
+                    gate->stage = Stage::guest;
+                } else if (rc == NGX_OK) {
+                    gate->stage = after_reauth(gate);
+                } else {
+                    // A subrequest of our own wakes its parent by itself.
+                    return rc == NGX_AGAIN && gate->subrequest == nullptr
+                               ? gate_suspend(r)
+                               : rc;
+                }
+                break;
+            }
+
+            case Stage::known:
+            case Stage::guest:
+            case Stage::trouble:
+                return NGX_OK;
+        }
+    }
+}
+
 bool
 gated(ngx_http_request_t* r) {
     const LocationConf* conf = location_conf(r);
-    return conf->webhook == 0 &&
+    return conf->webhook == 0 && conf->logout == LogoutMode::none &&
            (conf->gate == static_cast<ngx_uint_t>(GateMode::on) ||
             conf->gate == static_cast<ngx_uint_t>(GateMode::optional));
 }

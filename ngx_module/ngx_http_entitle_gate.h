@@ -7,6 +7,8 @@
 //   _reauth    asking the app, once for all requests alike: _reauth_ask is the
 //              subrequest, _reauth_answer reads what came back
 //   _decision  the answer
+//   _redirect  entitle_redirect, which answers behind the gate
+//   _logout    entitle_logout
 //   _headers   X-Entitle-* of the request
 //   _filter    Set-Cookie and Cache-Control of the answer
 //   _variables $entitle_*
@@ -39,6 +41,7 @@ struct RecordRead;  // gave: ngx_http_entitle_lookup.h
 // $entitle_cache: how the record was come by.
 enum class CacheUse { none, hit, miss, stale, bypass };
 
+class Logout;   // entitle_logout all: _logout.cc
 struct Flight;  // requests alike that wait for one answer: _reauth.cc
 
 // The configuration an identity was found under. After an internal redirect
@@ -106,6 +109,9 @@ struct Gate {
     std::string body;  // of the app's answer, when the user is in it
     std::shared_ptr<const ReauthAnswer> answer;
 
+    std::shared_ptr<Logout> logout;
+    bool logged_out = false;  // whatever the answer, our cookie goes
+
     // The answer to the client.
     bool decided = false;
     bool refused = false;  // once refused, error pages are refusals too
@@ -126,6 +132,11 @@ void gate_ask(ngx_http_request_t* r, Gate* gate, std::vector<Command> commands);
 // True once: gate->lookup_status says how it went.
 bool gate_answered(Gate* gate);
 bool gated(ngx_http_request_t* r);  // entitle on or optional here
+// Goes on until gate->stage is known, guest or trouble: NGX_OK. Anything else
+// is what an access handler returns.
+ngx_int_t gate_settle(ngx_http_request_t* r, Gate* gate);
+// Waits for gate_wake; what an access handler returns.
+ngx_int_t gate_suspend(ngx_http_request_t* r);
 inline UnixTime
 now() {
     return unix_time(ngx_time());
@@ -175,6 +186,16 @@ std::shared_ptr<const ReauthAnswer> read_app_answer(ngx_http_request_t* r,
 
 // Decides for this location and answers; what the access handler returns.
 ngx_int_t gate_answer(ngx_http_request_t* r, Gate* gate);
+
+// Whether it may stand in a Location header.
+bool is_location(std::string_view url);
+// The answer's Location. NGX_ERROR: no memory. Copies nothing.
+ngx_int_t set_location(ngx_http_request_t* r, const ngx_str_t& url);
+
+// --- _logout.cc -------------------------------------------------------------
+
+// Our cookie is cleared on the answer.
+void end_session(ngx_http_request_t* r, Gate* gate);
 
 // --- _headers.cc ------------------------------------------------------------
 

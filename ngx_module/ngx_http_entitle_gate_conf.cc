@@ -173,12 +173,8 @@ set_login_url(ngx_conf_t* cf, ngx_command_t*, void* data) {
         return duplicate();
     }
     std::string_view url = view(arguments(cf)[1]);
-    bool local = url.starts_with('/') && !url.starts_with("//");
-    if (!local && !url.starts_with("https://") && !url.starts_with("http://") &&
-        !url.starts_with('$')) {
-        return invalid_value(cf, url,
-                             "it must begin with /, https://, http:// or a "
-                             "variable");
+    if (!is_url(url)) {
+        return invalid_value(cf, url, kUrlAllowed);
     }
     conf->login_url = &compiled(cf, url);
     return NGX_CONF_OK;

@@ -194,7 +194,7 @@ void
 issue_session(ngx_http_request_t* r, Gate* gate) {
     const ServerConf* server = server_conf(r);
     const LocationConf* location = location_conf(r);
-    if (server->session_keys == nullptr ||
+    if (server->session_keys == nullptr || gate->logged_out ||
         identity_kind(location) != Kind::edge_session) {
         return;
     }

@@ -24,6 +24,12 @@ ngx_conf_enum_t gate_modes[] = {
     {ngx_null_string, 0},
 };
 
+ngx_conf_enum_t preflights[] = {
+    {ngx_string("allow"), 1},
+    {ngx_string("gate"), 0},
+    {ngx_null_string, 0},
+};
+
 ngx_conf_enum_t revoke_or_keep[] = {
     {ngx_string("revoke"), 1},
     {ngx_string("keep"), 0},
@@ -165,10 +171,20 @@ ngx_command_t commands[] = {
 
     ENTITLE_LOCATION("entitle_login_url", NGX_CONF_TAKE1,
                      guarded<set_login_url>, login_url, nullptr),
+    ENTITLE_LOCATION("entitle_preflight", NGX_CONF_TAKE1, guarded<set_choice>,
+                     preflight, preflights),
     ENTITLE_LOCATION("entitle_problem_json", NGX_CONF_FLAG,
                      ngx_conf_set_flag_slot, problem_json, nullptr),
     ENTITLE_LOCATION("entitle_cache_control", NGX_CONF_FLAG,
                      ngx_conf_set_flag_slot, cache_control, nullptr),
+
+    // what else stands beside a gate
+
+    ENTITLE_DIRECTIVE("entitle_redirect", NGX_HTTP_LOC_CONF | NGX_CONF_TAKE12,
+                      guarded<set_redirect>, LOC, 0, nullptr),
+    ENTITLE_DIRECTIVE("entitle_logout",
+                      NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS | NGX_CONF_TAKE1,
+                      guarded<set_logout>, LOC, 0, nullptr),
 
     ngx_null_command};
 
@@ -204,13 +220,15 @@ ngx_module_t ngx_http_entitle_module = {
 namespace entitle::ngx {
 namespace {
 
-// A webhook location never inherits the gate.
+// Neither a webhook location nor one for logging out inherits the gate.
 ngx_int_t
 access_handler(ngx_http_request_t* r) noexcept {
-    if (location_conf(r)->webhook != 0) {
+    const LocationConf* conf = location_conf(r);
+    if (conf->webhook != 0) {
         return NGX_DECLINED;
     }
-    return gate_handler(r);
+    return conf->logout == LogoutMode::none ? gate_handler(r)
+                                            : logout_access(r);
 }
 
 ngx_int_t

@@ -133,6 +133,7 @@ my %bad = (
     'of another kid'   => $hmac->token(claims(), header => { kid => 'ec' }),
     'of 9000 bytes'    => $rsa->token(claims(x => 'x' x 9000)),
     'of nothing'       => '..',
+    'of one letter'    => 'X',
 );
 for my $name (sort keys %bad) {
     my $answer = with($bad{$name});
@@ -144,7 +145,7 @@ for my $name (sort keys %bad) {
 is with($rsa->token(claims(exp => time - 1)))->header('X-Why'), 'session_expired',
     'an_expired_token_is_refused_as_such';
 
-for my $authorization ('X', 'Basic YWRhOng=', 'Bearer', '') {
+for my $authorization ('Basic YWRhOng=', 'Digest a="b"', 'Bearer', '') {
     my $answer = $site->get('/known/', Authorization => $authorization);
     is $answer->status, 401, "no token in \"$authorization\"";
     is $answer->header('WWW-Authenticate'), 'Bearer realm="entitle"',
