@@ -214,9 +214,9 @@ sub request {
     my $answer = Test::Entitle::Http->new(port => $self->{port})
         ->request(%r, headers => \@headers, close => 1);
     for ($answer->header_all('Set-Cookie')) {
-        /^([^=]+)=([^;]*)/ or next;
-        if (/;\s*Max-Age=0/i || $2 eq '') { delete $self->{cookies}{$1} }
-        else                              { $self->{cookies}{$1} = $2 }
+        my ($name, $value) = /^([^=]+)=([^;]*)/ or next;
+        if (/;\s*Max-Age=0/i || $value eq '') { delete $self->{cookies}{$name} }
+        else                                  { $self->{cookies}{$name} = $value }
     }
     return $answer;
 }

@@ -1,0 +1,60 @@
+# A browser's question whether it may ask: it carries no credentials, so a gate
+# would always refuse it.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Entitle;
+
+my $app = Test::Entitle->new;
+$app->start(<<'EOF');
+server {
+    listen 127.0.0.1:%%PORT%%;
+    location / {
+        add_header Access-Control-Allow-Origin https://shop.example;
+        return 204;
+    }
+}
+EOF
+
+my $site = Test::Entitle->new;
+$site->{ports}{2} = $app->port;
+$site->redis;
+$site->start(<<'EOF');
+entitle_redis redis://127.0.0.1:%%REDIS%%;
+entitle_session_key_file %%KEY%%;
+server {
+    listen 127.0.0.1:%%PORT%%;
+    location /gate/  { entitle_require pro; proxy_pass http://127.0.0.1:%%PORT2%%; }
+    location /allow/ {
+        entitle_require pro;
+        entitle_preflight allow;
+        proxy_pass http://127.0.0.1:%%PORT2%%;
+        location /allow/not/ { entitle_preflight gate; proxy_pass http://127.0.0.1:%%PORT2%%; }
+        location /allow/denied/ { deny all; proxy_pass http://127.0.0.1:%%PORT2%%; }
+    }
+}
+EOF
+
+my @preflight = (Origin => 'https://shop.example', 'Access-Control-Request-Method' => 'PUT');
+sub ask {
+    my ($uri, $method, @headers) = @_;
+    return $site->request(uri => $uri, method => $method, headers => \@headers);
+}
+is ask('/gate/', 'OPTIONS', @preflight)->status, 401, 'a_preflight_is_gated_by_default';
+my $answer = ask('/allow/', 'OPTIONS', @preflight);
+is $answer->status, 204, 'and passes where it is allowed';
+is $answer->header('Access-Control-Allow-Origin'), 'https://shop.example', '  to the app';
+is ask('/allow/', 'OPTIONS')->status, 401, 'any_other_options_does_not';
+is ask('/allow/', 'OPTIONS', @preflight[0, 1])->status, 401, 'nor one without a method';
+is ask('/allow/', 'OPTIONS', @preflight[2, 3])->status, 401, 'nor one without an origin';
+is ask('/allow/', 'GET', @preflight)->status, 401, 'nor what it asks about';
+is ask('/allow/not/', 'OPTIONS', @preflight)->status, 401, 'an inner location may say otherwise';
+is ask('/allow/denied/', 'OPTIONS', @preflight)->status, 403, 'and other rules hold';
+$site->expect_log(qr/access forbidden by rule/);
+
+my ($accepted, $said) = Test::Entitle->new->config_test('entitle_preflight maybe;');
+ok !$accepted, 'another word is refused';
+like $said, qr/"maybe".*allow.*gate/, '  with what is allowed';
+
+done_testing;
