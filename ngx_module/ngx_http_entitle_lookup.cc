@@ -219,7 +219,21 @@ RecordCache::answered(RedisExchange* exchange, RedisStatus status) noexcept {
     } catch (const std::exception& error) {
         ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0,
                       "entitle: a record was read in vain: %s", error.what());
+        cache->give_up(*fill);
     }
+}
+
+// Who waits asks again.
+void
+RecordCache::give_up(Fill& fill) noexcept {
+    redis_cancel(&fill.exchange);
+    for (const std::vector<Gate*>* gates : {&fill.waiting, &fill.late}) {
+        for (Gate* gate : *gates) {
+            gate->fill = nullptr;
+            gate_wake(gate);
+        }
+    }
+    fills_.erase(Hash128(fill.user));  // which goes with it
 }
 
 void
@@ -248,7 +262,7 @@ RecordCache::take(Fill& fill, RedisStatus status) {
         read->trouble = Reason::redis_unreachable;
         wake(fill.waiting, read);
     }
-    fills_.erase(fill.user);
+    fills_.erase(Hash128(fill.user));  // which goes with it
 }
 
 void
@@ -262,7 +276,7 @@ RecordCache::leave(Gate* gate) noexcept {
 
 void
 RecordCache::shut() {
-    for (auto& [user, fill] : fills_) {
+    for (const auto& [user, fill] : fills_) {
         redis_cancel(&fill->exchange);
     }
     tracking_.shut();

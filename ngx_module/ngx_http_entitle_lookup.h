@@ -46,6 +46,11 @@ class RecordCache {
     void shut();
 
     RecordCache(MainConf* conf, std::vector<RecordSpace> spaces);
+    ~RecordCache() {
+        shut();
+    }
+    RecordCache(const RecordCache&) = delete;
+    RecordCache& operator=(const RecordCache&) = delete;
 
   private:
     struct ByUser {
@@ -61,6 +66,7 @@ class RecordCache {
     bool join(ngx_http_request_t* r, Gate* gate, const Hash128& user);
     bool send(Fill& fill);
     void take(Fill& fill, RedisStatus status);
+    void give_up(Fill& fill) noexcept;
     ngx_int_t use(ngx_http_request_t* r, Gate* gate, const Hash128& user,
                   const RecordRead& read);
 
