@@ -14,9 +14,9 @@
 
 namespace entitle {
 
-// Who says whose a place is, least trusted first (design: explicit before
-// customer metadata before e-mail). `forward` names another place and counts
-// only where no claim names a user.
+// Who says whose a place is, least trusted first (docs/redis.md: explicit
+// before customer metadata before e-mail). `forward` says that the place is
+// part of another one: what it is told about users is told to that one.
 enum class ClaimKind {
   forward,
   email,

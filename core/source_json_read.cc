@@ -144,6 +144,7 @@ void read(JsonReader& in, PaidInvoice& into) {
     }
   });
   into.issued = issued.value_or(into.created);
+  if (into.period_end == UnixTime{}) in.fail();
 }
 
 void read_mode(JsonReader& in, bool& subscription) {

@@ -207,6 +207,14 @@ void what_json_is_not(void**) {
   }
 }
 
+void a_nul_byte_is_no_json_wherever_it_stands(void**) {
+  const std::string text = "{\"a\": [1, true, \"x\"]}";
+  for (std::size_t at = 0; at <= text.size(); ++at) {
+    std::string with = text;
+    assert_false(parsed(with.insert(at, 1, '\0')).has_value());
+  }
+}
+
 void every_fixture_means_what_jansson_reads(void**) {
   for (const std::string& name : test::fixture_names()) {
     assert_true(agree(test::fixture(name)));
@@ -358,6 +366,7 @@ int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(what_json_is),
       cmocka_unit_test(what_json_is_not),
+      cmocka_unit_test(a_nul_byte_is_no_json_wherever_it_stands),
       cmocka_unit_test(every_fixture_means_what_jansson_reads),
       cmocka_unit_test(damaged_texts_are_refused_alike),
       cmocka_unit_test(members_are_found_twice_in_any_number),

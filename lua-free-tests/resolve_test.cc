@@ -360,6 +360,22 @@ void a_cut_list_loses_no_item_known_before(void**) {
                       "lookup_key=pro_key price_pro prod_pro");
 }
 
+void a_whole_list_in_between_ends_what_was_before_it(void**) {
+  Subscription sub = with_status("active");
+  sub.items.push_back(item("gone", 5000));
+  History h(sub);
+  h.created(10).updated(20, [](Subscription& now) { now.items.pop_back(); });
+  h.updated(30, [](Subscription& now) {
+    now.has_more = true;
+    for (int n = 0; n < 10; ++n) {
+      now.items.insert(now.items.begin(), item("i" + std::to_string(n), 5000));
+    }
+  });
+  std::string all = test::joined(settled(h).state.identifiers);
+  assert_int_not_equal(all.find("price_pro"), std::string::npos);
+  assert_int_equal(all.find("price_gone"), std::string::npos);
+}
+
 // --- features ----------------------------------------------------------------
 
 std::string summary(std::string event, test::Time at,
@@ -442,6 +458,7 @@ int main() {
           past_due_whose_beginning_was_lost_counts_from_the_first_seen),
       cmocka_unit_test(created_past_due_counts_from_there),
       cmocka_unit_test(a_cut_list_loses_no_item_known_before),
+      cmocka_unit_test(a_whole_list_in_between_ends_what_was_before_it),
       cmocka_unit_test(summaries_of_one_second_are_put_in_order),
       cmocka_unit_test(of_summaries_without_order_the_least_is_taken),
       cmocka_unit_test(incomplete_summaries_add_and_complete_ones_replace),

@@ -3,7 +3,7 @@
 //
 //   _identity_conf  the directives; _jwt_conf those of a JWT's rules
 //   _identity       the edge session and the trusted variable
-//   _jwt            the app's JWT; _jwt_keys gets keys by subrequest
+//   _jwt            the app's JWT
 //   _app_session    the app's own session in Redis
 #pragma once
 
@@ -37,7 +37,6 @@ struct IdentitySource {
 // them in JwtScope.
 struct JwtSettings {
     JwtKeys* keys = nullptr;  // entitle_jwt_key_file
-    ngx_str_t key_request{};  // entitle_jwt_key_request; one of the two
     std::vector<std::string> issuers;
     std::vector<std::string> audiences;
     std::optional<Seconds> leeway;

@@ -25,10 +25,7 @@ inherit(T& child, const T& parent, bool unset) {
 
 void
 inherit_settings(const JwtSettings& prev, JwtSettings& conf) {
-    if (conf.keys == nullptr && conf.key_request.len == 0) {
-        conf.keys = prev.keys;
-        conf.key_request = prev.key_request;
-    }
+    inherit(conf.keys, prev.keys, conf.keys == nullptr);
     inherit(conf.issuers, prev.issuers, conf.issuers.empty());
     inherit(conf.audiences, prev.audiences, conf.audiences.empty());
     inherit(conf.leeway, prev.leeway, !conf.leeway);
@@ -53,13 +50,6 @@ set_claim(ngx_conf_t* cf, std::optional<std::string>& claim) {
     return NGX_CONF_OK;
 }
 
-char*
-two_key_sources() {
-    return const_cast<char*>(
-        "is not for a level that has the other of \"entitle_jwt_key_file\" and "
-        "\"entitle_jwt_key_request\"");
-}
-
 }  // namespace
 
 // --- setters ----------------------------------------------------------------
@@ -67,9 +57,6 @@ two_key_sources() {
 char*
 add_jwt_key_file(ngx_conf_t* cf, ngx_command_t*, void* data) {
     JwtSettings& jwt = own(cf, static_cast<LocationConf*>(data)->jwt);
-    if (jwt.key_request.len != 0) {
-        return two_key_sources();
-    }
     const ngx_str_t& file = arguments(cf)[1];
     std::optional<std::string> content = read_conf_file(cf, file);
     if (!content) {
@@ -87,26 +74,6 @@ add_jwt_key_file(ngx_conf_t* cf, ngx_command_t*, void* data) {
     if (!own(cf, jwt.keys).merge(std::move(reading.keys), why)) {
         return invalid_value(cf, view(file), why);
     }
-    return NGX_CONF_OK;
-}
-
-char*
-set_jwt_key_request(ngx_conf_t* cf, ngx_command_t*, void* data) {
-    JwtSettings& jwt = own(cf, static_cast<LocationConf*>(data)->jwt);
-    const ngx_str_t& uri = arguments(cf)[1];
-    if (jwt.key_request.len != 0) {
-        return duplicate();
-    }
-    if (jwt.keys != nullptr) {
-        return two_key_sources();
-    }
-    if (!view(uri).starts_with('/') ||
-        view(uri).find('$') != std::string_view::npos) {
-        return invalid_value(cf, view(uri),
-                             "it must be a URI of this server that begins with "
-                             "\"/\", without variables");
-    }
-    jwt.key_request = uri;
     return NGX_CONF_OK;
 }
 
@@ -181,11 +148,10 @@ merge_jwt(ngx_conf_t* cf, const LocationConf* prev, LocationConf* conf) {
 char*
 check_jwt(ngx_conf_t* cf, const LocationConf* conf) {
     const JwtSettings* jwt = conf->jwt;
-    if (jwt == nullptr || (jwt->keys == nullptr && jwt->key_request.len == 0)) {
+    if (jwt == nullptr || jwt->keys == nullptr) {
         return missing(cf, conf->identity->where,
-                       "\"entitle_jwt\" needs \"entitle_jwt_key_file\" or "
-                       "\"entitle_jwt_key_request\": nothing is believed "
-                       "without a signature,");
+                       "\"entitle_jwt\" needs \"entitle_jwt_key_file\": "
+                       "nothing is believed without a signature,");
     }
     return NGX_CONF_OK;
 }

@@ -23,6 +23,13 @@ error_text(ngx_err_t error) {
     return std::string(text, end);
 }
 
+// nginx's time is as old as this turn of the event loop.
+ngx_msec_t
+from_now(ngx_msec_t time) {
+    ngx_time_update();
+    return ngx_current_msec + time;
+}
+
 }  // namespace
 
 Pending
@@ -132,7 +139,7 @@ RedisConnection::open(Breaker::Ticket ticket, bool quiet) {
     log_.log_level = quiet ? NGX_LOG_ALERT : ngx_cycle->log->log_level;
     reader_.emplace();
     greeted_ = 0;
-    connect_deadline_ = ngx_current_msec + conf_->redis_connect_timeout;
+    deadline_ = from_now(conf_->redis_connect_timeout);
 
     peer_ = {};
     peer_.sockaddr = conf_->redis_addr.sockaddr;
@@ -154,7 +161,7 @@ RedisConnection::open(Breaker::Ticket ticket, bool quiet) {
     c_->data = this;
     c_->read->handler = on_read;
     c_->write->handler = on_write;
-    arm_timer(connect_deadline_);
+    arm_timer(deadline_);
     update_idle();
     if (rc == NGX_OK) {
         greet();
@@ -182,6 +189,7 @@ RedisConnection::greet() {
     greeting_.push_back({"PING"});
 
     state_ = State::greeting;
+    restart_timer(from_now(conf_->redis_timeout));
     for (const Command& command : greeting_) {
         append_command(out_, command);
     }
@@ -207,7 +215,7 @@ void
 RedisConnection::become_ready() {
     state_ = State::ready;
     if (timer_.timer_set) {
-        ngx_del_timer(&timer_);
+        ngx_del_timer(&timer_);  // the next may be due earlier
     }
     log_.log_level = ngx_cycle->log->log_level;
     owner_->connected(this);
@@ -232,15 +240,13 @@ RedisConnection::say(const Command& command) {
 
 void
 RedisConnection::flush() {
-    if (state_ == State::ready) {
+    if (state_ == State::ready && written_ < queue_.size()) {
+        ngx_msec_t deadline = from_now(conf_->redis_timeout);
         for (; written_ < queue_.size(); written_++) {
-            PendingExchange& pending = *queue_[written_];
-            out_ += pending.bytes;
-            pending.deadline = ngx_current_msec + conf_->redis_timeout;
-            if (written_ == 0) {
-                arm_timer(pending.deadline);
-            }
+            queue_[written_]->deadline = deadline;
+            out_ += queue_[written_]->bytes;
         }
+        arm_timer(queue_.front()->deadline);
     }
     while (state_ != State::closed && sent_ < out_.size()) {
         ssize_t n = c_->send(c_, reinterpret_cast<u_char*>(out_.data()) + sent_,
@@ -339,6 +345,15 @@ RedisConnection::take(Reply reply) {
     update_idle();
 }
 
+void
+RedisConnection::restart_timer(ngx_msec_t deadline) {
+    if (timer_.timer_set) {
+        ngx_del_timer(&timer_);
+    }
+    deadline_ = deadline;
+    arm_timer(deadline);
+}
+
 // The timer is left running when its exchange is answered and looks again when
 // it fires: most exchanges never touch the timer tree.
 void
@@ -354,14 +369,22 @@ void
 RedisConnection::expire() {
     ngx_msec_t deadline;
     if (state_ == State::connecting || state_ == State::greeting) {
-        deadline = connect_deadline_;
+        deadline = deadline_;
     } else if (state_ == State::ready && written_ > 0) {
         deadline = queue_.front()->deadline;
     } else {
         return;
     }
     if (static_cast<ngx_msec_int_t>(deadline - ngx_current_msec) > 0) {
+        last_look_ = false;
         arm_timer(deadline);
+        return;
+    }
+    // A worker that was held up may come here before it has looked at its
+    // sockets: the answer may be there already.
+    last_look_ = !last_look_;
+    if (last_look_) {
+        ngx_add_timer(&timer_, 1);
         return;
     }
     close(RedisStatus::timed_out, true,

@@ -3,12 +3,13 @@
 //
 //   closed -> connecting -> greeting -> ready -> closed ...
 //
-// Nothing waits without a timer: connecting and greeting together have
-// entitle_redis_connect_timeout, a command has entitle_redis_timeout from the
-// moment it is written. The first command that is late closes the connection:
-// whatever follows it would be late too, and its answers could no longer be
-// told apart. The timer keeps a worker that was told to quit alive only while
-// somebody waits.
+// Nothing waits without a timer: connecting has entitle_redis_connect_timeout,
+// the greeting and each command have entitle_redis_timeout from the moment they
+// are written, by the real clock: a worker that was held up itself must not
+// take that for a slow Redis. The first command that is late closes the
+// connection: whatever follows it would be late too, and its answers could no
+// longer be told apart. The timer keeps a worker that was told to quit alive
+// only while somebody waits.
 //
 // The object outlives its sockets and is used again after each close. It calls
 // its owner from inside its own functions; the owner must only take notes, and
@@ -140,6 +141,7 @@ class RedisConnection {
     void take_replies();
     void take(Reply reply);
     void arm_timer(ngx_msec_t deadline);
+    void restart_timer(ngx_msec_t deadline);
     void expire();
     void update_idle();
     void close(RedisStatus status, bool failed, std::string_view why);
@@ -150,7 +152,8 @@ class RedisConnection {
     State state_ = State::closed;
     bool held_ = false;
     bool listening_ = false;
-    ngx_msec_t connect_deadline_ = 0;
+    bool last_look_ = false;
+    ngx_msec_t deadline_ = 0;  // of connecting, then of the greeting
 
     ngx_log_t log_{};
     ngx_event_t timer_{};
