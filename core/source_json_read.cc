@@ -187,6 +187,7 @@ void read(JsonReader& in, RefundFact& into) {
       in.fail();
     }
   });
+  if (into.id.empty()) in.fail();
 }
 
 void read(JsonReader& in, DisputeFact& into) {
@@ -200,6 +201,7 @@ void read(JsonReader& in, DisputeFact& into) {
       in.fail();
     }
   });
+  if (into.id.empty()) in.fail();
 }
 
 void read(JsonReader& in, SummaryFact& into) {

@@ -1,18 +1,18 @@
 // What logging out everywhere writes, and when it writes nothing.
+#include "core/logout.h"
+
 #include <csetjmp>
 #include <cstdarg>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <string>
+
+#include "lua-free-tests/support/memory_redis.h"
 
 extern "C" {
 #include <cmocka.h>
 }
-
-#include <functional>
-#include <string>
-
-#include "core/logout.h"
-#include "lua-free-tests/support/memory_redis.h"
 
 using namespace entitle;
 using entitle::test::MemoryRedis;

@@ -306,6 +306,9 @@ void what_is_damaged_is_not_read(void**) {
         "{\"deleted\":{}}",
         "{\"invoice\":{\"event\":\"e\"}}",
         "{\"sessions\":[{\"event\":\"e\",\"created\":1,\"mode\":\"x\"}]}",
+        "{\"invoice\":{\"event\":\"e\",\"created\":1}}",
+        "{\"refunds\":[{\"event\":\"e\",\"created\":1,\"charge\":\"\"}]}",
+        "{\"disputes\":[{\"event\":\"e\",\"created\":1,\"status\":\"x\"}]}",
         "{\"granted\":{\"until\":-1}}",
         "{\"granted\":[[[[[[[[[[[]]]]]]]]]]]}"}) {
     if (Source::decode(text)) fail_msg("read %s", text);
