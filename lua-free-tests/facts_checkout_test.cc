@@ -21,7 +21,7 @@ using test::Shape;
 
 namespace {
 
-constexpr test::Envelope kCompleted{"evt_1", 1000};
+const test::Envelope kCompleted{"evt_1", 1000};
 
 Facts completed(const Session& session) {
   return test::facts(test::session_event(kCompleted, "completed", session));

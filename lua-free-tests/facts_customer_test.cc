@@ -18,7 +18,7 @@ using namespace entitle;
 
 namespace {
 
-constexpr test::Envelope kEnvelope{"evt_1", 1000};
+const test::Envelope kEnvelope{"evt_1", 1000};
 
 void customer_metadata_claims_the_customer(void**) {
   for (const char* type : {"created", "updated"}) {

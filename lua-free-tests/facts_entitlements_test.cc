@@ -18,7 +18,7 @@ using namespace entitle;
 
 namespace {
 
-constexpr test::Envelope kEnvelope{"evt_1", 1000};
+const test::Envelope kEnvelope{"evt_1", 1000};
 
 const SummaryFact& summary(const Facts& facts) {
   return facts.places.back().sources.at("cus_1").summaries.at(0);

@@ -20,7 +20,7 @@ using test::Shape;
 
 namespace {
 
-constexpr test::Envelope kEnvelope{"evt_1", 1000};
+const test::Envelope kEnvelope{"evt_1", 1000};
 
 void a_refunded_charge_is_a_fact_of_its_payment_intent(void**) {
   Facts facts = test::facts(
