@@ -22,6 +22,11 @@ my %apps = map { $_ => Test::Entitle::GateApp->new($site, sub { {
 } }, protocol => $_) } qw(http fastcgi scgi uwsgi);
 my %at = map { $_ => $apps{$_}->port } keys %apps;
 
+# gRPC is HTTP/2: an nginx that knows nothing of us takes it for an app.
+$apps{grpc} = Test::Entitle::GateApp->new($site, sub { { body => 'app' } });
+$at{grpc} = $site->port('GRPC');
+my $h2 = Test::Entitle::GateApp::behind_http2($site, $at{grpc}, $apps{grpc});
+
 $site->start(<<"EOT");
 entitle_redis redis://127.0.0.1:%%REDIS%%;
 entitle_mode test;
@@ -47,6 +52,7 @@ server {
     location /fastcgi { fastcgi_pass 127.0.0.1:$at{fastcgi}; }
     location /scgi    { scgi_pass 127.0.0.1:$at{scgi}; }
     location /uwsgi   { uwsgi_pass 127.0.0.1:$at{uwsgi}; }
+    location /grpc    { grpc_pass grpc://127.0.0.1:$at{grpc}; }
     location /optional/ { entitle optional; proxy_pass http://127.0.0.1:$at{http}; }
     location /known/  { entitle optional; fastcgi_pass 127.0.0.1:$at{fastcgi}; }
     location /off/ {
@@ -55,6 +61,7 @@ server {
         location /off/fastcgi { fastcgi_pass 127.0.0.1:$at{fastcgi}; }
         location /off/scgi    { scgi_pass 127.0.0.1:$at{scgi}; }
         location /off/uwsgi   { uwsgi_pass 127.0.0.1:$at{uwsgi}; }
+        location /off/grpc    { grpc_pass grpc://127.0.0.1:$at{grpc}; }
     }
     location = /any/allowed { satisfy any; allow all; proxy_pass http://127.0.0.1:$at{http}; }
     location = /any/gated   { satisfy any; deny all; proxy_pass http://127.0.0.1:$at{http}; }
@@ -135,7 +142,7 @@ my @spoofed = map { ($_ => 'eve') } @spellings, @spellings;
 sub arrived {
     my ($protocol) = @_;
     my ($r) = reverse $apps{$protocol}->seen;
-    my @all = $protocol eq 'http' ? @{ $r->{headers} }
+    my @all = $protocol =~ /^(?:http|grpc)$/ ? @{ $r->{headers} }
         : map { [$_->[0] =~ s/^HTTP_//r, $_->[1]] }
           grep { $_->[0] =~ /^HTTP_/ } @{ $r->{params} };
     my @ours = map { [uc($_->[0] =~ s/[^A-Za-z0-9]/_/gr), $_->[1]] }

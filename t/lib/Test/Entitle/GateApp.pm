@@ -91,6 +91,44 @@ sub header {
     return map { $_->[1] } grep { lc $_->[0] eq lc $name } @{ $request->{headers} };
 }
 
+# A bare nginx on that port that takes HTTP/2 without TLS for the app.
+sub behind_http2 {
+    my ($site, $port, $app) = @_;
+    my $dir = $site->dir . '/h2';
+    mkdir $dir or croak "$dir: $!";
+    my $temp = join '', map { "${_}_temp_path $dir/$_;\n" }
+        qw(client_body proxy fastcgi uwsgi scgi);
+    my $user = $> == 0 ? 'user root;' : '';
+    open my $conf, '>', "$dir/nginx.conf" or croak "$dir: $!";
+    print $conf <<"EOF";
+daemon off;
+master_process off;
+$user
+pid $dir/nginx.pid;
+error_log $dir/error.log;
+events { }
+http {
+$temp
+access_log off;
+underscores_in_headers on;
+ignore_invalid_headers off;
+server {
+    listen 127.0.0.1:$port http2;
+    location / { proxy_pass http://127.0.0.1:$app->{port}; }
+}
+}
+EOF
+    close $conf;
+    my $nginx = Test::Entitle::Process->new(
+        command => [$ENV{ENTITLE_TEST_NGINX} // q(/usr/sbin/nginx), q(-e),
+            "$dir/error.log", q(-c), "$dir/nginx.conf"],
+        output => "$dir/output");
+    wait_until(sub {
+        IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port);
+    }) or croak 'no nginx in front of the app';
+    return $nginx;
+}
+
 # --- the server --------------------------------------------------------------
 
 sub _serve {
