@@ -27,6 +27,7 @@ extern "C" {
 #include "core/session.h"
 #include "core/types.h"
 #include "ngx_module/ngx_http_entitle_compat.h"
+#include "ngx_module/ngx_http_entitle_endpoint.h"
 
 extern "C" {
 extern ngx_module_t ngx_http_entitle_module;         // the gate and everything
@@ -82,10 +83,12 @@ struct MainConf {
     ngx_flag_t used;  // some location is gated or takes webhooks
     ngx_str_t redis;  // as written; for messages
     RedisAddress* redis_address;
-    ngx_addr_t redis_addr;  // of the one server or socket
+    std::vector<Endpoint>* redis_endpoints;  // never empty
     ngx_str_t redis_user;
     Where redis_user_where;       // or of the address that names one
     std::string* redis_password;  // from entitle_redis_password_file, or null
+    std::string* sentinel_password;  // likewise
+    Where sentinel_password_where;
     ngx_msec_t redis_connect_timeout;
     ngx_msec_t redis_timeout;
     time_t webhook_noted[2][3];  // by mode and WebhookNote: last written

@@ -38,39 +38,6 @@ inherit(T*& child, T* parent) {
     }
 }
 
-char*
-make_redis_default(ngx_conf_t* cf, MainConf* conf) {
-    own(cf, conf->redis_address) =
-        *parse_redis_address("redis://127.0.0.1:6379").address;
-    conf->redis = ngx_string("redis://127.0.0.1:6379");
-    ngx_str_t host = ngx_string("127.0.0.1");
-    if (ngx_parse_addr_port(cf->pool, &conf->redis_addr, host.data, host.len) !=
-        NGX_OK) {
-        return static_cast<char*>(NGX_CONF_ERROR);
-    }
-    ngx_inet_set_port(conf->redis_addr.sockaddr, 6379);
-    ngx_str_set(&conf->redis_addr.name, "127.0.0.1:6379");
-    return NGX_CONF_OK;
-}
-
-char*
-check_redis_user(ngx_conf_t* cf, const MainConf* conf) {
-    bool named = conf->redis_user.len != 0;
-    bool in_address = !conf->redis_address->user.empty();
-    if ((named || in_address) && conf->redis_password == nullptr) {
-        return missing(cf, conf->redis_user_where,
-                       "a Redis user needs \"entitle_redis_password_file\", "
-                       "required by the directive");
-    }
-    if (named && in_address &&
-        view(conf->redis_user) != conf->redis_address->user) {
-        return missing(cf, conf->redis_user_where,
-                       "\"entitle_redis_user\" contradicts the user in the "
-                       "address of \"entitle_redis\"");
-    }
-    return NGX_CONF_OK;
-}
-
 // Signed references need the keys they are signed with.
 char*
 check_user_from(ngx_conf_t* cf, const ServerConf* conf) {
@@ -337,12 +304,7 @@ init_main_conf(ngx_conf_t* cf, void* data) noexcept {
     ngx_conf_init_msec_value(conf->redis_connect_timeout, kRedisConnectTimeout);
     ngx_conf_init_msec_value(conf->redis_timeout, kRedisTimeout);
     ngx_conf_init_size_value(conf->zone_size, kZoneSize);
-    return at_the_edge(cf, [&]() -> char* {
-        char* result = conf->redis_address == nullptr
-                           ? make_redis_default(cf, conf)
-                           : NGX_CONF_OK;
-        return result == NGX_CONF_OK ? check_redis_user(cf, conf) : result;
-    });
+    return at_the_edge(cf, [&] { return init_redis(cf, conf); });
 }
 
 void*

@@ -105,6 +105,8 @@ ngx_command_t commands[] = {
                  redis_user),
     ENTITLE_MAIN("entitle_redis_password_file", NGX_CONF_TAKE1,
                  guarded<set_redis_password_file>, redis_password),
+    ENTITLE_MAIN("entitle_redis_sentinel_password_file", NGX_CONF_TAKE1,
+                 guarded<set_sentinel_password_file>, sentinel_password),
     ENTITLE_SERVER("entitle_redis_prefix", NGX_CONF_TAKE1,
                    guarded<set_redis_prefix>, prefix, nullptr),
     ENTITLE_MAIN("entitle_redis_connect_timeout", NGX_CONF_TAKE1,

@@ -1,7 +1,5 @@
 // Directives about Redis, and what all setters share.
 
-#include <sys/un.h>
-
 #include "ngx_module/ngx_http_entitle_conf.h"
 
 namespace entitle::ngx {
@@ -15,40 +13,60 @@ slot(ngx_command_t* command, void* conf) {
     return *reinterpret_cast<T*>(static_cast<char*>(conf) + command->offset);
 }
 
-// Only what needs no lookup: `nginx -t` must not need DNS, and a name that is
-// looked up once would not follow a changed address.
+// The one line of a file, without what ends it.
 char*
-resolve_literal(ngx_conf_t* cf, MainConf* conf, const RedisHost& host) {
-    std::string text = host.host == "localhost" ? "127.0.0.1" : host.host;
-    ngx_str_t literal = str(text);
-    if (ngx_parse_addr(cf->pool, &conf->redis_addr, literal.data,
-                       literal.len) != NGX_OK) {
-        return invalid_value(cf, view(conf->redis),
-                             "host \"" + host.host +
-                                 "\" needs resolver support, which this "
-                                 "version does not have yet: write an address, "
-                                 "localhost or unix:/path");
+read_password(ngx_conf_t* cf, std::string*& password) {
+    if (password != nullptr) {
+        return duplicate();
     }
-    ngx_inet_set_port(conf->redis_addr.sockaddr, host.port);
+    const ngx_str_t& file = arguments(cf)[1];
+    std::optional<std::string> content = read_conf_file(cf, file);
+    if (!content) {
+        return static_cast<char*>(NGX_CONF_ERROR);
+    }
+    while (content->ends_with('\n') || content->ends_with('\r')) {
+        content->pop_back();
+    }
+    if (content->empty() || content->find('\n') != std::string::npos) {
+        return invalid_value(cf, view(file),
+                             "the file must hold one line, the password");
+    }
+    own(cf, password) = std::move(*content);
     return NGX_CONF_OK;
 }
 
 char*
-use_unix_socket(ngx_conf_t* cf, MainConf* conf, const std::string& path) {
-    auto* address =
-        static_cast<sockaddr_un*>(ngx_pcalloc(cf->pool, sizeof(sockaddr_un)));
-    if (address == nullptr) {
-        return static_cast<char*>(NGX_CONF_ERROR);
+check_user(ngx_conf_t* cf, const MainConf* conf) {
+    bool named = conf->redis_user.len != 0;
+    bool in_address = !conf->redis_address->user.empty();
+    if ((named || in_address) && conf->redis_password == nullptr) {
+        return missing(cf, conf->redis_user_where,
+                       "a Redis user needs \"entitle_redis_password_file\", "
+                       "required by the directive");
     }
-    if (path.size() >= sizeof(address->sun_path)) {
-        return invalid_value(cf, view(conf->redis),
-                             "the path of a socket has at most 107 bytes");
+    if (named && in_address &&
+        view(conf->redis_user) != conf->redis_address->user) {
+        return missing(cf, conf->redis_user_where,
+                       "\"entitle_redis_user\" contradicts the user in the "
+                       "address of \"entitle_redis\"");
     }
-    address->sun_family = AF_UNIX;
-    ngx_memcpy(address->sun_path, path.data(), path.size());
-    conf->redis_addr.sockaddr = reinterpret_cast<sockaddr*>(address);
-    conf->redis_addr.socklen = sizeof(sockaddr_un);
+    if (conf->sentinel_password != nullptr &&
+        conf->redis_address->kind != RedisAddress::Kind::sentinel) {
+        return missing(cf, conf->sentinel_password_where,
+                       "\"entitle_redis_sentinel_password_file\" needs "
+                       "\"entitle_redis sentinel://...\"");
+    }
     return NGX_CONF_OK;
+}
+
+// Looked up once, at configuration time, a name would need DNS for `nginx -t`
+// and not follow a changed address.
+bool
+is_literal(const std::string& host) {
+    Endpoint endpoint;
+    endpoint.host.host = host;
+    ngx_sockaddr_t address;
+    return socket_address(endpoint, address) != 0;
 }
 
 // Somebody may have written a password there, and messages are kept.
@@ -80,7 +98,7 @@ set_redis(ngx_conf_t* cf, ngx_command_t*, void* data) {
         conf->redis_user_where = where(cf);
     }
     using Kind = RedisAddress::Kind;
-    const RedisAddress& address = own(cf, conf->redis_address) =
+    RedisAddress& address = own(cf, conf->redis_address) =
         std::move(*parsed.address);
     if (address.tls || address.kind == Kind::sentinel ||
         address.kind == Kind::cluster) {
@@ -89,10 +107,33 @@ set_redis(ngx_conf_t* cf, ngx_command_t*, void* data) {
                              "built in this version yet: it must be redis:// "
                              "or unix:/path");
     }
-    conf->redis_addr.name = conf->redis;
-    return address.kind == Kind::unix_socket
-               ? use_unix_socket(cf, conf, address.path)
-               : resolve_literal(cf, conf, address.hosts.front());
+    if (address.path.size() >= sizeof(sockaddr_un::sun_path)) {
+        return invalid_value(cf, view(conf->redis),
+                             "the path of a socket has at most 107 bytes");
+    }
+    for (RedisHost& host : address.hosts) {
+        if (host.host == "localhost") {
+            host.host = "127.0.0.1";
+        } else if (!is_literal(host.host)) {
+            return invalid_value(cf, view(conf->redis),
+                                 "host \"" + host.host +
+                                     "\" needs resolver support, which this "
+                                     "version does not have yet: write an "
+                                     "address, localhost or unix:/path");
+        }
+    }
+    return NGX_CONF_OK;
+}
+
+char*
+init_redis(ngx_conf_t* cf, MainConf* conf) {
+    if (conf->redis_address == nullptr) {
+        ngx_str_set(&conf->redis, "redis://127.0.0.1:6379");
+        own(cf, conf->redis_address) =
+            *parse_redis_address(view(conf->redis)).address;
+    }
+    own(cf, conf->redis_endpoints) = endpoints_of(*conf);
+    return check_user(cf, conf);
 }
 
 char*
@@ -103,24 +144,14 @@ set_redis_user(ngx_conf_t* cf, ngx_command_t* command, void* data) {
 
 char*
 set_redis_password_file(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    return read_password(cf, static_cast<MainConf*>(data)->redis_password);
+}
+
+char*
+set_sentinel_password_file(ngx_conf_t* cf, ngx_command_t*, void* data) {
     auto* conf = static_cast<MainConf*>(data);
-    if (conf->redis_password != nullptr) {
-        return duplicate();
-    }
-    const ngx_str_t& file = arguments(cf)[1];
-    std::optional<std::string> content = read_conf_file(cf, file);
-    if (!content) {
-        return static_cast<char*>(NGX_CONF_ERROR);
-    }
-    while (content->ends_with('\n') || content->ends_with('\r')) {
-        content->pop_back();
-    }
-    if (content->empty() || content->find('\n') != std::string::npos) {
-        return invalid_value(cf, view(file),
-                             "the file must hold one line, the password");
-    }
-    own(cf, conf->redis_password) = std::move(*content);
-    return NGX_CONF_OK;
+    conf->sentinel_password_where = where(cf);
+    return read_password(cf, conf->sentinel_password);
 }
 
 char*

@@ -60,12 +60,21 @@ RedisConnection::RedisConnection(const MainConf* conf, Owner* owner)
     flush_.handler = on_flush;
     flush_.data = this;
     flush_.log = &log_;
+
+    set_endpoint(conf->redis_endpoints->front());
+}
+
+void
+RedisConnection::set_endpoint(Endpoint endpoint) {
+    endpoint_ = std::move(endpoint);
+    endpoint_text_ = endpoint_.text();
+    address_text_ = str(endpoint_text_);
 }
 
 u_char*
 RedisConnection::log_context(ngx_log_t* log, u_char* buffer, std::size_t size) {
     auto* self = static_cast<RedisConnection*>(log->data);
-    return ngx_snprintf(buffer, size, ", redis: \"%V\"", &self->conf_->redis);
+    return ngx_snprintf(buffer, size, ", redis: \"%V\"", &self->address_text_);
 }
 
 // Where nginx calls in: what throws (no memory) costs the connection.
@@ -142,15 +151,19 @@ RedisConnection::open(Breaker::Ticket ticket, bool quiet) {
     deadline_ = from_now(conf_->redis_connect_timeout);
 
     peer_ = {};
-    peer_.sockaddr = conf_->redis_addr.sockaddr;
-    peer_.socklen = conf_->redis_addr.socklen;
-    peer_.name = const_cast<ngx_str_t*>(&conf_->redis_addr.name);
+    peer_.sockaddr = &address_.sockaddr;
+    peer_.socklen = socket_address(endpoint_, address_);
+    peer_.name = &address_text_;
     peer_.get = ngx_event_get_peer;
     peer_.log = &log_;
     peer_.log_error = NGX_ERROR_INFO;
 
-    ngx_int_t rc = ngx_event_connect_peer(&peer_);
     state_ = State::connecting;
+    if (peer_.socklen == 0) {
+        close(RedisStatus::unavailable, true, "it has no address");
+        return;
+    }
+    ngx_int_t rc = ngx_event_connect_peer(&peer_);
     if (rc != NGX_OK && rc != NGX_AGAIN) {
         ngx_err_t error = ngx_socket_errno;
         close(RedisStatus::unavailable, true,
@@ -168,24 +181,37 @@ RedisConnection::open(Breaker::Ticket ticket, bool quiet) {
     }
 }
 
-void
-RedisConnection::greet() {
-    const RedisAddress& address = *conf_->redis_address;
+Command
+RedisConnection::login() const {
+    if (endpoint_.login == Endpoint::Login::sentinel &&
+        conf_->sentinel_password != nullptr) {
+        return {"AUTH", *conf_->sentinel_password};
+    }
+    if (endpoint_.login != Endpoint::Login::redis ||
+        conf_->redis_password == nullptr) {
+        return {};
+    }
     std::string user = conf_->redis_user.len != 0
                            ? std::string(view(conf_->redis_user))
-                           : address.user;
-    greeting_.clear();
-    if (conf_->redis_password != nullptr) {
-        greeting_.push_back({"AUTH"});
-        if (!user.empty()) {
-            greeting_.back().push_back(user);
-        }
-        greeting_.back().push_back(*conf_->redis_password);
+                           : conf_->redis_address->user;
+    if (user.empty()) {
+        return {"AUTH", *conf_->redis_password};
     }
-    if (address.db != 0) {
-        greeting_.push_back({"SELECT", std::to_string(address.db)});
+    return {"AUTH", std::move(user), *conf_->redis_password};
+}
+
+void
+RedisConnection::greet() {
+    greeting_.clear();
+    if (Command command = login(); !command.empty()) {
+        greeting_.push_back(std::move(command));
+    }
+    if (endpoint_.db != 0) {
+        greeting_.push_back({"SELECT", std::to_string(endpoint_.db)});
     }
     greeting_.push_back({"CLIENT", "SETNAME", "entitle"});
+    greeting_.insert(greeting_.end(), extra_greeting_.begin(),
+                     extra_greeting_.end());
     greeting_.push_back({"PING"});
 
     state_ = State::greeting;
@@ -200,8 +226,9 @@ void
 RedisConnection::take_greeting(const Reply& reply) {
     const std::string& command = greeting_[greeted_++].front();
     // A name is a courtesy, and an ACL without PING is still a live server.
-    bool may_fail = command == "CLIENT" || reply.is_error("NOPERM");
-    if (reply.is_error() && !(may_fail && command != "AUTH")) {
+    bool may_fail =
+        command == "CLIENT" || (command == "PING" && reply.is_error("NOPERM"));
+    if (reply.is_error() && !may_fail) {
         close(RedisStatus::unavailable, true,
               command + " was answered with \"" + reply.text + "\"");
         return;

@@ -1,5 +1,6 @@
-// One connection to Redis on nginx's own event loop: connect, greet (AUTH,
-// SELECT, CLIENT SETNAME, PING), then commands out and replies in, pipelined.
+// One connection to Redis on nginx's own event loop: connect to an endpoint,
+// greet (AUTH, SELECT, CLIENT SETNAME, what the owner adds, PING), then
+// commands out and replies in, pipelined.
 //
 //   closed -> connecting -> greeting -> ready -> closed ...
 //
@@ -71,6 +72,7 @@ class RedisConnection {
         ~Owner() = default;
     };
 
+    // Goes to the first of MainConf::redis_endpoints until told otherwise.
     RedisConnection(const MainConf* conf, Owner* owner);
     RedisConnection(const RedisConnection&) = delete;
     RedisConnection& operator=(const RedisConnection&) = delete;
@@ -86,6 +88,19 @@ class RedisConnection {
     std::size_t
     outstanding() const {
         return queue_.size();
+    }
+
+    // Only while closed.
+    void set_endpoint(Endpoint endpoint);
+    const Endpoint&
+    endpoint() const {
+        return endpoint_;
+    }
+    // Sent with each greeting from the next one on, like READONLY. An error in
+    // answer to any of them closes the connection as failed.
+    void
+    set_greeting(std::vector<Command> commands) {
+        extra_greeting_ = std::move(commands);
     }
 
     // From closed. A failure is reported to the owner, like any other.
@@ -134,6 +149,7 @@ class RedisConnection {
     static void guard(RedisConnection* self, F f) noexcept;
 
     void greet();
+    Command login() const;
     void take_greeting(const Reply& reply);
     void become_ready();
     void flush();
@@ -148,6 +164,8 @@ class RedisConnection {
 
     const MainConf* conf_;
     Owner* owner_;
+    Endpoint endpoint_;
+    std::string endpoint_text_;
     Breaker::Ticket ticket_ = 0;
     State state_ = State::closed;
     bool held_ = false;
@@ -158,9 +176,12 @@ class RedisConnection {
     ngx_log_t log_{};
     ngx_event_t timer_{};
     ngx_event_t flush_{};
+    ngx_sockaddr_t address_{};
+    ngx_str_t address_text_{};  // of endpoint_text_
     ngx_peer_connection_t peer_{};
     ngx_connection_t* c_ = nullptr;
 
+    std::vector<Command> extra_greeting_;
     std::vector<Command> greeting_;
     std::size_t greeted_ = 0;    // replies to the greeting
     std::deque<Pending> queue_;  // unanswered, oldest first

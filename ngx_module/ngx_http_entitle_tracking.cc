@@ -32,7 +32,7 @@ instance_of(const MainConf* conf, const Reply& role, const Reply& info) {
     const std::string_view rest =
         std::string_view(info.text).substr(at + field.size());
     Instance instance;
-    instance.address = view(conf->redis_addr.name);
+    instance.address = conf->redis_endpoints->front().text();
     instance.run_id = rest.substr(0, rest.find('\r'));
     instance.primary = role.elements.front().text == "master";
     return instance;
