@@ -93,7 +93,7 @@ sub wrk {
     my ($script, @arguments) = @{ $o{script} // [] };
     my @command = (
         'taskset', '-c', $OTHERS, 'wrk', '-t1', "-c$o{connections}",
-        "-d$o{seconds}s", '--latency',
+        "-d$o{seconds}s",
         (map { ('-H', $_) } @{ $o{headers} // [] }),
         $script ? ('-s', "$ROOT/bench/$script") : (),
         "http://127.0.0.1:$o{port}$o{uri}", @arguments ? ('--', @arguments) : ());
@@ -104,10 +104,7 @@ sub wrk {
         if $? || $text =~ /Non-2xx|Socket errors/;
     my ($requests, $time) = $text =~ /(\d+) requests in ([\d.]+)s/
         or croak "wrk said:\n$text";
-    my %unit = (us => 1e-3, ms => 1, s => 1e3);
-    my %latency = map { $_->[0] => $_->[1] * $unit{ $_->[2] } }
-        map { [/(\d+)%\s+([\d.]+)(us|ms|s)/] } $text =~ /^\s+\d+%\s+[\d.]+\w+$/mg;
-    return { requests => $requests, rate => $requests / $time, latency => \%latency };
+    return { requests => $requests, rate => $requests / $time };
 }
 
 # --- numbers -----------------------------------------------------------------
