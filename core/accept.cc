@@ -23,12 +23,10 @@ bool zero_weight(std::string_view qvalue) {
          qvalue.find_first_not_of("0.") == std::string_view::npos;
 }
 
-}  // namespace
-
-bool accepts_html(std::string_view accept) {
+bool accepts(std::string_view accept, std::string_view type) {
   while (!accept.empty()) {
     std::string_view range = cut(accept, ',');
-    if (!equal_ignoring_case(cut(range, ';'), "text/html")) continue;
+    if (!equal_ignoring_case(cut(range, ';'), type)) continue;
 
     bool refused = false;
     while (!range.empty()) {
@@ -40,6 +38,16 @@ bool accepts_html(std::string_view accept) {
     if (!refused) return true;
   }
   return false;
+}
+
+}  // namespace
+
+bool accepts_html(std::string_view accept) {
+  return accepts(accept, "text/html");
+}
+
+bool accepts_event_stream(std::string_view accept) {
+  return accepts(accept, "text/event-stream");
 }
 
 bool is_navigation(const RequestSigns& signs) {

@@ -27,5 +27,7 @@ bool is_navigation(const RequestSigns& signs);
 
 // Whether this Accept line names text/html with a weight above zero.
 bool accepts_html(std::string_view accept);
+// Likewise text/event-stream, which EventSource sends (HTML, section 9.2).
+bool accepts_event_stream(std::string_view accept);
 
 }  // namespace entitle

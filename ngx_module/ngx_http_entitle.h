@@ -67,6 +67,7 @@ pool_new(ngx_pool_t* pool, Args&&... args) {
 
 class Redis;        // the worker's Redis client: ngx_http_entitle_redis.h
 class RecordCache;  // the worker's: ngx_http_entitle_lookup.h
+class WaitRoom;     // the worker's: ngx_http_entitle_wait.h
 
 struct IdentitySource;  // these four: ngx_http_entitle_identity.h
 struct JwtSettings;
@@ -99,7 +100,9 @@ struct MainConf {
     ngx_msec_t greatest_lease;  // of all gates
     ngx_msec_t smallest_lease;
     RecordCache* worker_cache;  // made at the worker's first use of it
-    JwtWorker* jwt_worker;      // likewise
+    ngx_uint_t wait_limit;
+    WaitRoom* worker_waits;  // likewise
+    JwtWorker* jwt_worker;   // likewise
     std::vector<RemoteUserTrust>* remote_user_trusts;
 };
 
@@ -161,6 +164,12 @@ struct Redirect {  // entitle_redirect
     bool names_buyer;  // `url` has $entitle_client_reference_id
 };
 
+struct Wait {                           // entitle_wait
+    ngx_msec_t time;                    // 0: off
+    ngx_http_complex_value_t* only_if;  // null: always
+    Where where;
+};
+
 struct LocationConf {
     // webhook
     ngx_uint_t webhook;  // 0 none, 1 test, 2 live; never inherited
@@ -188,13 +197,15 @@ struct LocationConf {
     JwtSettings* jwt;          // null: no entitle_jwt_... here or above
     ngx_uint_t preflight;      // 1: CORS preflights pass
     ngx_http_complex_value_t* login_url;
+    Wait wait;
     ngx_flag_t problem_json;
     ngx_flag_t cache_control;
 
-    // neither is inherited
+    // none of these is inherited
     LogoutMode logout;
     Where logout_where;
     Redirect* redirect;
+    ngx_msec_t poll;  // entitle_poll; 0: none
 };
 
 inline MainConf*
@@ -265,6 +276,7 @@ void redis_release(RedisLease* lease, bool watching) noexcept;
 
 ngx_int_t webhook_handler(ngx_http_request_t* r) noexcept;   // content
 ngx_int_t redirect_handler(ngx_http_request_t* r) noexcept;  // content
+ngx_int_t poll_handler(ngx_http_request_t* r) noexcept;      // content
 ngx_int_t logout_handler(ngx_http_request_t* r) noexcept;    // content
 ngx_int_t gate_handler(ngx_http_request_t* r) noexcept;      // access phase
 ngx_int_t logout_access(ngx_http_request_t* r) noexcept;     // likewise

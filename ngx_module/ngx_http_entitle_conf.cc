@@ -13,6 +13,7 @@ constexpr time_t kGrace = 72 * 3600;
 constexpr time_t kPastDueGrace = 7 * 24 * 3600;
 constexpr time_t kSessionLifetime = 12 * 3600;
 constexpr time_t kSessionRecheck = 5 * 60;
+constexpr ngx_uint_t kWaitLimit = 512;
 
 constexpr ngx_uint_t
 number(Mode mode) {
@@ -192,8 +193,8 @@ char*
 merge_gate(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
     bool webhook_here = conf->webhook != 0;
     bool logout_here = conf->logout != LogoutMode::none;
-    bool gate_here =
-        conf->gate != NGX_CONF_UNSET_UINT || conf->require != nullptr;
+    bool gate_here = conf->gate != NGX_CONF_UNSET_UINT ||
+                     conf->require != nullptr || conf->poll != 0;
     if (webhook_here && gate_here) {
         return missing(cf, conf->gate_where,
                        "a webhook location cannot be gated: Stripe has no "
@@ -204,10 +205,14 @@ merge_gate(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
                        "a logout location cannot be gated: everybody may go, "
                        "contradicted by the directive");
     }
-    if (conf->require != nullptr && conf->gate == number(GateMode::off)) {
-        return missing(cf, conf->gate_where,
-                       "\"entitle off\" contradicts the \"entitle_require\" "
-                       "beside it");
+    if (conf->poll != 0) {
+        if (conf->gate != NGX_CONF_UNSET_UINT &&
+            conf->gate != number(GateMode::on)) {
+            return missing(cf, conf->gate_where,
+                           "\"entitle_poll\" has to know who is waiting, "
+                           "contradicted by the directive");
+        }
+        conf->gate = number(GateMode::on);
     }
 
     // Naming requirements implies `entitle on`, but not over a nearer word;
@@ -227,6 +232,7 @@ merge_gate(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
     inherit(conf->login_url, prev->login_url);
     merge_identity(cf, prev, conf);
     merge_cache(prev, conf);
+    merge_wait(cf, prev, conf);
     ngx_conf_merge_uint_value(conf->preflight, prev->preflight, 0);
     if (conf->reauth.data == nullptr) {
         conf->reauth = prev->reauth;
@@ -294,6 +300,7 @@ create_main_conf(ngx_conf_t* cf) noexcept {
         conf->redis_connect_timeout = NGX_CONF_UNSET_MSEC;
         conf->redis_timeout = NGX_CONF_UNSET_MSEC;
         conf->zone_size = NGX_CONF_UNSET_SIZE;
+        conf->wait_limit = NGX_CONF_UNSET_UINT;
     }
     return conf;
 }
@@ -304,6 +311,7 @@ init_main_conf(ngx_conf_t* cf, void* data) noexcept {
     ngx_conf_init_msec_value(conf->redis_connect_timeout, kRedisConnectTimeout);
     ngx_conf_init_msec_value(conf->redis_timeout, kRedisTimeout);
     ngx_conf_init_size_value(conf->zone_size, kZoneSize);
+    ngx_conf_init_uint_value(conf->wait_limit, kWaitLimit);
     return at_the_edge(cf, [&] { return init_redis(cf, conf); });
 }
 
@@ -341,6 +349,7 @@ create_location_conf(ngx_conf_t* cf) noexcept {
         conf->lease = NGX_CONF_UNSET_MSEC;
         conf->stale = NGX_CONF_UNSET;
         conf->redis_down = NGX_CONF_UNSET_UINT;
+        conf->wait.time = NGX_CONF_UNSET_MSEC;
         conf->problem_json = NGX_CONF_UNSET;
         conf->cache_control = NGX_CONF_UNSET;
     }

@@ -53,6 +53,10 @@ Setter set_logout, set_redirect;
 // What neither is inherited by nor answers for `if` and `limit_except` alone.
 char* merge_content(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf);
 
+// ngx_http_entitle_wait_conf.cc
+Setter set_wait, set_wait_limit, set_poll;
+void merge_wait(ngx_conf_t* cf, const LocationConf* prev, LocationConf* conf);
+
 // ngx_http_entitle_cache_conf.cc
 Setter set_zone;
 void merge_cache(const LocationConf* prev, LocationConf* conf);

@@ -114,14 +114,20 @@ merge_content(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
         conf->redirect = prev->redirect;
         core->handler = redirect_handler;
     }
+    if (core->noname && core->handler == nullptr && prev->poll != 0) {
+        conf->poll = prev->poll;
+        core->handler = poll_handler;
+    }
     if (core->noname && conf->logout == LogoutMode::none) {
         conf->logout = prev->logout;
         conf->logout_where = prev->logout_where;
     }
-    if (conf->redirect != nullptr && core->handler != redirect_handler) {
+    if ((conf->redirect != nullptr && core->handler != redirect_handler) ||
+        (conf->poll != 0 && core->handler != poll_handler)) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"entitle_redirect\" in location \"%V\" stands beside "
-                      "another directive that answers there",
+                      "\"%s\" in location \"%V\" stands beside another "
+                      "directive that answers there",
+                      conf->poll != 0 ? "entitle_poll" : "entitle_redirect",
                       &core->name);
         return static_cast<char*>(NGX_CONF_ERROR);
     }

@@ -129,7 +129,7 @@ rule_in_trouble(ngx_http_request_t* r, const Gate* gate) {
 }
 
 Ruling
-rule(ngx_http_request_t* r, const Gate* gate) {
+rule_here(ngx_http_request_t* r, const Gate* gate) {
     switch (gate->stage) {
         case Gate::Stage::known: {
             Ruling ruling = rule_by_record(r, gate);
@@ -186,7 +186,7 @@ refuse(ngx_http_request_t* r, Gate* gate) {
     gate->refused = true;
     const Ruling& ruling = gate->ruling;
     const ngx_int_t status = status_of(ruling.decision);
-    const bool navigation = from_a_navigation(r);
+    const bool navigation = !polled(r) && from_a_navigation(r);
 
     if (ruling.decision == Decision::login && navigation) {
         const ngx_int_t rc = redirect_to_login(r);
@@ -232,9 +232,14 @@ set_location(ngx_http_request_t* r, const ngx_str_t& url) {
     return NGX_OK;
 }
 
+Ruling
+gate_ruling(ngx_http_request_t* r, const Gate* gate) {
+    Ruling ruling = rule_here(r, gate);
+    return polled(r) ? poll_ruling(r, std::move(ruling)) : ruling;
+}
+
 ngx_int_t
 gate_answer(ngx_http_request_t* r, Gate* gate) {
-    gate->ruling = rule(r, gate);
     gate->decided = true;
     if (set_request_headers(r, gate) != NGX_OK) {
         return NGX_ERROR;
@@ -247,8 +252,12 @@ gate_answer(ngx_http_request_t* r, Gate* gate) {
         case Decision::allow_stale:
         case Decision::allow_unverified:
             return NGX_OK;
-        case Decision::login:
         case Decision::pay:
+            if (polled(r)) {
+                return NGX_OK;  // waits there
+            }
+            break;
+        case Decision::login:
         case Decision::error:
             break;
     }

@@ -129,7 +129,7 @@ filter_answer(ngx_http_request_t* r, const Gate* gate) {
         }
         return set_cache_control(r, "private, no-store");
     }
-    if (cookies == NGX_OK) {
+    if (cookies == NGX_OK || polled(r)) {
         return set_cache_control(r, "private, no-store");
     }
     return location_conf(r)->cache_control == 0 ? NGX_OK : keep_private(r);

@@ -56,6 +56,7 @@ gate_abandon(void* data) noexcept {
         redis_cancel(&gate->exchange);
         gate->lookup = Gate::Lookup::none;
     }
+    wait_leave(gate);
     record_leave(gate);
     reauth_leave(gate);
     gate->logout.reset();
@@ -150,7 +151,7 @@ gate_run(ngx_http_request_t* r) {
     if (gate == nullptr) {
         return NGX_ERROR;
     }
-    const ngx_int_t rc = gate_settle(r, gate);
+    const ngx_int_t rc = polled(r) ? poll_settle(r, gate) : gate_rule(r, gate);
     return rc == NGX_OK ? gate_answer(r, gate) : rc;
 }
 
@@ -293,7 +294,8 @@ gate_settle(ngx_http_request_t* r, Gate* gate) {
                     gate->before = {*gate->identity.user,
                                     gate->standing.version};
                 }
-                const ngx_int_t rc = reauthenticate(r, gate);
+                const ngx_int_t rc =
+                    gate->streaming ? NGX_DECLINED : reauthenticate(r, gate);
                 if (rc == NGX_DECLINED) {
                     gate->stage = Stage::guest;
                 } else if (rc == NGX_OK) {
@@ -311,6 +313,25 @@ gate_settle(ngx_http_request_t* r, Gate* gate) {
             case Stage::guest:
             case Stage::trouble:
                 return NGX_OK;
+        }
+    }
+}
+
+ngx_int_t
+gate_rule(ngx_http_request_t* r, Gate* gate) {
+    for (;;) {
+        const ngx_int_t rc = gate_settle(r, gate);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+        gate->ruling = gate_ruling(r, gate);
+        switch (wait_step(r, gate)) {
+            case WaitStep::answer:
+                return NGX_OK;
+            case WaitStep::look:
+                break;
+            case WaitStep::hold:
+                return gate_suspend(r);
         }
     }
 }

@@ -6,7 +6,9 @@
 //   _lookup    the record: from the shared zone, else from Redis
 //   _reauth    asking the app, once for all requests alike: _reauth_ask is the
 //              subrequest, _reauth_answer reads what came back
+//   _wait      until the record changes: entitle_wait, entitle_poll
 //   _decision  the answer
+//   _poll      entitle_poll, which answers behind the gate
 //   _redirect  entitle_redirect, which answers behind the gate
 //   _logout    entitle_logout
 //   _headers   X-Entitle-* of the request
@@ -24,6 +26,7 @@
 #include "core/ascii.h"
 #include "core/decision.h"
 #include "ngx_module/ngx_http_entitle.h"
+#include "ngx_module/ngx_http_entitle_wait.h"
 
 namespace entitle::ngx {
 
@@ -83,6 +86,7 @@ struct Gate {
     // As the zone keeps it, in the request's pool; then `standing` has no
     // projections.
     std::string_view packed;
+    ngx_str_t packed_room{};  // which it is in
     Standing standing;
     CacheUse cache = CacheUse::none;
     Reason trouble = Reason::redis_unreachable;
@@ -108,6 +112,12 @@ struct Gate {
     bool body_complete = false;
     std::string body;  // of the app's answer, when the user is in it
     std::shared_ptr<const ReauthAnswer> answer;
+
+    Waiting waiting;
+    // The answer has begun (entitle_poll): its headers can carry no cookie any
+    // more, so the app is not asked again.
+    bool streaming = false;
+    ngx_buf_t* stream_buf = nullptr;
 
     std::shared_ptr<Logout> logout;
     bool logged_out = false;  // whatever the answer, our cookie goes
@@ -135,6 +145,9 @@ bool gated(ngx_http_request_t* r);  // entitle on or optional here
 // Goes on until gate->stage is known, guest or trouble: NGX_OK. Anything else
 // is what an access handler returns.
 ngx_int_t gate_settle(ngx_http_request_t* r, Gate* gate);
+// As gate_settle, and waits where the location says so: gate->ruling is what to
+// answer.
+ngx_int_t gate_rule(ngx_http_request_t* r, Gate* gate);
 // Waits for gate_wake; what an access handler returns.
 ngx_int_t gate_suspend(ngx_http_request_t* r);
 inline UnixTime
@@ -161,6 +174,10 @@ void issue_session(ngx_http_request_t* r, Gate* gate);
 // identity.user's. NGX_AGAIN: asked, the gate will be woken. NGX_DECLINED: it
 // cannot be told, gate->trouble says why.
 ngx_int_t record_lookup(ngx_http_request_t* r, Gate* gate);
+// Stands for identity.user, once there was a lookup.
+Hash128 record_user(ngx_http_request_t* r, const Gate* gate);
+// Which subscription hears of every change from now on; 0: none does.
+std::uint64_t changes_heard(ngx_http_request_t* r) noexcept;
 // The request goes away.
 void record_leave(Gate* gate) noexcept;
 
@@ -184,13 +201,27 @@ std::shared_ptr<const ReauthAnswer> read_app_answer(ngx_http_request_t* r,
 
 // --- _decision.cc -----------------------------------------------------------
 
-// Decides for this location and answers; what the access handler returns.
+// What this location decides, once the gate has settled.
+Ruling gate_ruling(ngx_http_request_t* r, const Gate* gate);
+// Answers by gate->ruling; what the access handler returns.
 ngx_int_t gate_answer(ngx_http_request_t* r, Gate* gate);
 
 // Whether it may stand in a Location header.
 bool is_location(std::string_view url);
 // The answer's Location. NGX_ERROR: no memory. Copies nothing.
 ngx_int_t set_location(ngx_http_request_t* r, const ngx_str_t& url);
+
+// --- _poll.cc ---------------------------------------------------------------
+
+inline bool
+polled(ngx_http_request_t* r) {
+    return location_conf(r)->poll != 0;
+}
+// As gate_settle; gate->ruling is what the access phase answers: who has not
+// paid goes on to poll_handler, and waits there.
+ngx_int_t poll_settle(ngx_http_request_t* r, Gate* gate);
+// A ruling as entitle_poll takes it.
+Ruling poll_ruling(ngx_http_request_t* r, Ruling ruling);
 
 // --- _logout.cc -------------------------------------------------------------
 

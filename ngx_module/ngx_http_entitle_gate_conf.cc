@@ -18,6 +18,18 @@ has_control_bytes_or_comma(std::string_view text) {
     return false;
 }
 
+// As soon as the second of them is read: what stands in http{} itself is merged
+// into nothing.
+char*
+check_require(const LocationConf* conf) {
+    return conf->require != nullptr &&
+                   conf->gate == static_cast<ngx_uint_t>(GateMode::off)
+               ? const_cast<char*>(
+                     "contradicts the other: \"entitle off\" "
+                     "beside \"entitle_require\"")
+               : NGX_CONF_OK;
+}
+
 // Where in the app's answer the user is. False: it is none of the forms.
 bool
 parse_reauth_user(ngx_conf_t* cf, std::string_view text, ReauthUser& user,
@@ -49,8 +61,10 @@ parse_reauth_user(ngx_conf_t* cf, std::string_view text, ReauthUser& user,
 
 char*
 set_gate(ngx_conf_t* cf, ngx_command_t* command, void* data) {
-    static_cast<LocationConf*>(data)->gate_where = where(cf);
-    return set_choice(cf, command, data);
+    auto* conf = static_cast<LocationConf*>(data);
+    conf->gate_where = where(cf);
+    char* result = set_choice(cf, command, data);
+    return result == NGX_CONF_OK ? check_require(conf) : result;
 }
 
 char*
@@ -74,7 +88,7 @@ add_require(ngx_conf_t* cf, ngx_command_t*, void* data) {
         line.push_back(std::move(name));
     }
     own(cf, conf->require).push_back(std::move(line));
-    return NGX_CONF_OK;
+    return check_require(conf);
 }
 
 char*

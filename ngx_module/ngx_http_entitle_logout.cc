@@ -191,6 +191,7 @@ everywhere(ngx_http_request_t* r, Gate* gate) {
         gate->stage = Gate::Stage::trouble;
         gate->trouble = Reason::redis_unreachable;
     }
+    gate->ruling = gate_ruling(r, gate);
     return gate_answer(r, gate);
 }
 

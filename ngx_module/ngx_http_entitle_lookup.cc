@@ -99,8 +99,7 @@ RecordCache::lookup(ngx_http_request_t* r, Gate* gate) {
     if (gate->fill != nullptr) {
         return NGX_AGAIN;
     }
-    const Hash128 user =
-        zone_.hash(*server_conf(r)->audience, gate->identity.user->str());
+    const Hash128 user = user_of(r, gate);
     if (gate->read) {
         const auto read = std::exchange(gate->read, nullptr);
         return use(r, gate, user, *read);
@@ -131,11 +130,16 @@ RecordCache::give(ngx_http_request_t* r, Gate* gate, std::string_view packed) {
     if (!reader.ok()) {
         return false;
     }
-    const ngx_str_t copy = pool_copy(r->pool, packed);
-    if (copy.data == nullptr) {
-        throw std::bad_alloc();
+    // Who waits looks many times.
+    if (gate->packed_room.len < packed.size()) {
+        gate->packed_room = pool_copy(r->pool, packed);
+        if (gate->packed_room.data == nullptr) {
+            throw std::bad_alloc();
+        }
+    } else {
+        ngx_memcpy(gate->packed_room.data, packed.data(), packed.size());
     }
-    gate->packed = view(copy);
+    gate->packed = view(gate->packed_room).substr(0, packed.size());
     gate->standing = {reader.version(), reader.not_before(), {}};
     return true;
 }
@@ -291,6 +295,16 @@ record_lookup(ngx_http_request_t* r, Gate* gate) {
         throw std::bad_alloc();
     }
     return cache->lookup(r, gate);
+}
+
+Hash128
+record_user(ngx_http_request_t* r, const Gate* gate) {
+    return main_conf(r)->worker_cache->user_of(r, gate);
+}
+
+std::uint64_t
+changes_heard(ngx_http_request_t* r) noexcept {
+    return main_conf(r)->worker_cache->changes_heard();
 }
 
 void

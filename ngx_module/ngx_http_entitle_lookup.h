@@ -45,6 +45,16 @@ class RecordCache {
     void leave(Gate* gate) noexcept;
     void shut();
 
+    Hash128
+    user_of(ngx_http_request_t* r, const Gate* gate) const {
+        return zone_.hash(*server_conf(r)->audience,
+                          gate->identity.user->str());
+    }
+    std::uint64_t
+    changes_heard() const {
+        return tracking_.hears();
+    }
+
     RecordCache(MainConf* conf, std::vector<RecordSpace> spaces);
     ~RecordCache() {
         shut();

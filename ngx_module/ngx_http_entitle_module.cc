@@ -131,6 +131,12 @@ ngx_command_t commands[] = {
     ENTITLE_LOCATION("entitle_require", NGX_CONF_1MORE, guarded<add_require>,
                      require, nullptr),
 
+    ENTITLE_DIRECTIVE("entitle_wait",
+                      NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_TAKE12,
+                      guarded<set_wait>, LOC, 0, nullptr),
+    ENTITLE_MAIN("entitle_wait_limit", NGX_CONF_TAKE1, guarded<set_wait_limit>,
+                 wait_limit),
+
     // how they are recognised
 
     ENTITLE_SERVER("entitle_session_key_file", NGX_CONF_TAKE1,
@@ -184,6 +190,8 @@ ngx_command_t commands[] = {
 
     ENTITLE_DIRECTIVE("entitle_redirect", NGX_HTTP_LOC_CONF | NGX_CONF_TAKE12,
                       guarded<set_redirect>, LOC, 0, nullptr),
+    ENTITLE_DIRECTIVE("entitle_poll", NGX_HTTP_LOC_CONF | NGX_CONF_TAKE1,
+                      guarded<set_poll>, LOC, 0, nullptr),
     ENTITLE_DIRECTIVE("entitle_logout",
                       NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS | NGX_CONF_TAKE1,
                       guarded<set_logout>, LOC, 0, nullptr),

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "ngx_module/ngx_http_entitle_wait.h"
+
 namespace entitle::ngx {
 namespace {
 
@@ -104,6 +106,11 @@ Tracking::believed_lately(const FillStamp& stamp, const Hash128& user,
     return mono_now() < believed + age;
 }
 
+std::uint64_t
+Tracking::hears() const {
+    return state_ == State::up && lease_.holds(mono_now()) ? subscriptions_ : 0;
+}
+
 std::optional<FillStamp>
 Tracking::begin_fill(const Hash128& user) {
     if (redis_generation(conf_) != reads_generation_) {
@@ -140,7 +147,8 @@ Tracking::on_timer(ngx_event_t* event) noexcept {
 
 void
 Tracking::tick() {
-    if (ngx_current_msec - asked_at_ > 2 * conf_->greatest_lease) {
+    if (ngx_current_msec - asked_at_ > 2 * conf_->greatest_lease &&
+        !anybody_waits(conf_)) {
         return;  // the next gate that asks comes here
     }
     if (state_ == State::down) {
@@ -328,6 +336,7 @@ Tracking::subscribed() {
     ngx_time_update();
     lease_.subscribed(*instance_, mono_now() + kClockTick);
     trust_ = {instance_->tag(), mono_now() + kClockTick, MonoTime{}};
+    subscriptions_++;
     enter(State::up);
     backoff_.reset();
     refused_ = false;
@@ -351,6 +360,7 @@ Tracking::pushed(RedisConnection*, const Reply& reply) {
             return true;
         case PushMessage::Kind::everything:
             zone_->numbers().everything_changed();
+            wait_everything_changed(conf_);
             return true;
         case PushMessage::Kind::pong:
             lease_.answered(beat_of(message.pong), Lease::subscription);
@@ -370,7 +380,9 @@ Tracking::changed(std::span<const Reply> keys) {
     for (const Reply& key : keys) {
         for (const RecordSpace& space : spaces_) {
             if (auto user = user_of_key(key.text, space.tracking_prefix)) {
-                zone_->numbers().changed(zone_->hash(space.name, *user).low);
+                const Hash128 hash = zone_->hash(space.name, *user);
+                zone_->numbers().changed(hash.low);
+                wait_changed(conf_, hash);
             }
         }
     }

@@ -55,6 +55,10 @@ class Tracking final : RedisConnection::Owner {
     bool believed_lately(const FillStamp& stamp, const Hash128& user,
                          ngx_msec_t lease, Seconds age) const;
 
+    // Every change that is acknowledged from now on will be heard: over which
+    // subscription. 0: it may not be.
+    std::uint64_t hears() const;
+
     // Null: the answer must not be stored.
     std::optional<FillStamp> begin_fill(const Hash128& user);
 
@@ -111,6 +115,7 @@ class Tracking final : RedisConnection::Owner {
     Lease::Beat data_beat_ = 0;  // 0: none is on its way
     std::uint64_t data_generation_ = 0;
     std::uint64_t reads_generation_ = 0;
+    std::uint64_t subscriptions_ = 0;  // so far
 
     // The newest subscription, and until when the lease held under it.
     struct Trust {

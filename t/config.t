@@ -72,6 +72,34 @@ my @refused = (
     ['a_gate_without_a_key', location('entitle_require pro;'), qr/entitle_session_key_file/],
     ['a_gate_that_is_half_open', gate('entitle maybe;'), qr/"maybe"/],
     ['off_and_a_requirement', gate('entitle off; entitle_require pro;'), qr/contradict/],
+    ['off_and_a_requirement_in_a_server', key('two_keys')
+            . 'server { listen 127.0.0.1:%%PORT%%; entitle_require pro; entitle off; }',
+        qr/contradict/],
+    (map { ["off_and_a_requirement_in_http: $_", key('two_keys') . $_ . location(''),
+        qr/contradict/, qr/nginx\.conf:\d+/] }
+        'entitle off; entitle_require pro;', 'entitle_require pro; entitle off;'),
+
+    (map { ["a_wait_that_is_none: $_", gate("entitle on; entitle_wait $_;"),
+        qr/"entitle_wait"/, qr/like 10s/] } '0', '-1s', '0s', 'soon', 'if=$arg_x'),
+    (map { ["a_condition_that_is_none: $_", gate("entitle on; entitle_wait 1s $_;"),
+        qr/if=\$variable/] } '$arg_x', 'if=', 'if=x', 'if=$arg_x$arg_y', 'when=$arg_x'),
+    ['a_condition_for_not_waiting', gate('entitle on; entitle_wait off if=$arg_x;'), qr/after the time/],
+    ['a_wait_twice', gate('entitle on; entitle_wait 1s; entitle_wait 2s;'), qr/duplicate/],
+    (map { ["a_limit_that_is_none: $_", "entitle_wait_limit $_;", qr/above 0/] } '0', '-1', 'many'),
+    ['a_wait_for_all_of_http', 'entitle_wait 1s;', qr/not allowed here/],
+    (map { ["a_poll_that_is_none: $_", gate("entitle_poll $_;"), qr/"entitle_poll"/,
+        qr/like 30s/] } '0', '-1s', 'off'),
+    ['a_poll_beside_a_proxy', gate('entitle_poll 1s; proxy_pass http://127.0.0.1:1;'),
+        qr/"entitle_poll".*answers there/],
+    ['a_proxy_beside_a_poll', gate('proxy_pass http://127.0.0.1:1; entitle_poll 1s;'),
+        qr/"entitle_poll" directive stands beside another/],
+    ['a_poll_beside_a_redirect', gate('entitle_poll 1s; entitle_redirect /x;'),
+        qr/stands beside another/],
+    ['a_poll_beside_a_logout', gate('entitle_poll 1s; entitle_logout;'), qr/cannot be gated/],
+    (map { ["a_poll_of_nobody: $_", gate("entitle_poll 1s; entitle $_;"),
+        qr/has to know who is waiting/] } 'off', 'optional'),
+    ['a_poll_twice', gate('entitle_poll 1s; entitle_poll 1s;'), qr/duplicate/],
+    ['a_poll_without_a_key', location('entitle_poll 1s;'), qr/entitle_session_key_file/],
     ['asking_the_app_for_nothing', gate('entitle on; entitle_reauth /who;'),
         qr/entitle_reauth_user/],
     ['a_cookie_browsers_would_drop', q(entitle_session_cookie __Host-x secure=off;), qr/__Host-/],
@@ -99,6 +127,15 @@ my @accepted = (
     ['a socket that is not there', 'entitle_redis unix:/nowhere/redis.sock;' . secret('padded')],
     ['every kind of identifier', 'entitle_grant pro price_1 prod_1 plink_1 lookup_key=pro'
             . ' feature=pro metadata=pro acct_1/price_1; entitle_grant team price_1;'],
+    ['off, and a requirement below it', key('two_keys') . 'entitle off;'
+            . location('entitle_require pro;')],
+    ['waiting', gate('entitle_require pro; entitle_wait 10s if=$arg_session_id;')],
+    ['waiting in a server of gates and others', key('two_keys')
+            . 'entitle_wait_limit 1; server { listen 127.0.0.1:%%PORT%%; entitle_wait 10s if=${arg_x};'
+            . ' location /a { entitle_require pro; } location /b { entitle_wait off; } }'],
+    ['polling', gate('entitle_poll 30s;')],
+    ['polling under a requirement, inside an if', key('two_keys')
+            . 'entitle_require pro;' . location('entitle_poll 30s; if ($arg_x) { add_header X 1; }')],
     ['requirements with variables', gate('entitle_require course-$arg_id pro;'
             . ' entitle_require member;')],
 );
@@ -107,6 +144,15 @@ for (@accepted) {
     my ($accepted, $said) = $site->config_test($http);
     ok $accepted, "$name is accepted" or diag $said;
     unlike $said, qr/\[(?:warn|error|crit)\]/, '  without a complaint' ;
+}
+
+# Accepted, with a word about it.
+for (['waiting_where_nobody_is_refused', 'entitle_wait 1s;', qr/waits for nobody, in .*:\d+/],
+    ['waiting_where_all_pass', 'entitle optional; entitle_wait 1s;', qr/waits for nobody/]) {
+    my ($name, $directives, $pattern) = @$_;
+    my ($accepted, $said) = $site->config_test(gate($directives));
+    ok $accepted, $name;
+    like $said, qr/\[warn\].*$pattern/, '  is warned about';
 }
 
 # Trimmed, as documented: it does verify.
