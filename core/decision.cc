@@ -126,6 +126,8 @@ std::string_view name(Reason reason) {
       return "disputed";
     case Reason::reauth_failed:
       return "reauth_failed";
+    case Reason::jwt_keys_unreachable:
+      return "jwt_keys_unreachable";
     case Reason::redis_unreachable:
       return "redis_unreachable";
     case Reason::record_unreadable:

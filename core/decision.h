@@ -38,6 +38,7 @@ enum class Reason {
   refunded,
   disputed,
   reauth_failed,
+  jwt_keys_unreachable,
   redis_unreachable,
   record_unreadable,
 };

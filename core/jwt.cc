@@ -60,7 +60,8 @@ std::optional<JwtError> read_header(const json_t* json, Header& header) {
 std::optional<JwtError> check_signature(const JwtKeys& keys,
                                         const Header& header,
                                         const Parts& parts,
-                                        std::string_view signature) {
+                                        std::string_view signature,
+                                        bool& key_missing) {
   auto alg = jwt_alg(header.alg);
   if (!alg) return JwtError::alg_not_allowed;
 
@@ -73,7 +74,7 @@ std::optional<JwtError> check_signature(const JwtKeys& keys,
   for (const JwtKey& key : keys.all()) {
     keys_have_kids |= key.kid().has_value();
     if (header.kid && key.kid() != header.kid) continue;
-    kid_known = true;
+    kid_known = header.kid.has_value();
     if (verified_by(key)) return std::nullopt;
   }
   if (header.kid) {
@@ -81,6 +82,7 @@ std::optional<JwtError> check_signature(const JwtKeys& keys,
       if (!key.kid() && verified_by(key)) return std::nullopt;
     }
   }
+  key_missing = !kid_known;
   if (keys.empty() || (header.kid && !kid_known && keys_have_kids)) {
     return JwtError::unknown_key;
   }
@@ -229,8 +231,10 @@ JwtVerdict verify_jwt(const JwtKeys& keys, const JwtRules& rules,
 
   Header header;
   if (auto error = read_header(header_json.get(), header)) return {{}, *error};
-  if (auto error = check_signature(keys, header, *parts, *signature)) {
-    return {{}, *error};
+  bool key_missing = false;
+  if (auto error =
+          check_signature(keys, header, *parts, *signature, key_missing)) {
+    return {{}, *error, key_missing};
   }
   JsonDocument claims = decoded_object(parts->payload);
   if (!claims) return {{}, JwtError::claims_malformed};

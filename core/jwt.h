@@ -61,6 +61,9 @@ std::string_view name(JwtError error);
 struct JwtVerdict {
   std::optional<JwtClaims> claims;
   JwtError error = JwtError::malformed;  // when null
+  // No key is known for it: of its kid, or good for a token that names none.
+  // Newer keys may be.
+  bool key_missing = false;
 };
 
 // `token` as it came. Throws std::runtime_error or std::bad_alloc (no memory).

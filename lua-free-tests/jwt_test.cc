@@ -460,6 +460,28 @@ void no_keys_know_no_token(void**) {
   expect(JwtKeys(), hs256(kClaims), "unknown_key");
 }
 
+void newer_keys_may_help_where_none_is_of_the_kid(void**) {
+  JwtKeys keys = keys_of({rsa_jwk(R"(,"kid":"a")")});
+  auto missing = [&](const std::string& token, const JwtKeys& among) {
+    return verify_jwt(among, {}, token, entitle::unix_time(kNow)).key_missing;
+  };
+  auto with_kid = [](const char* kid) {
+    return signed_by(other_rsa_key.get(), "RS256",
+                     R"(,"kid":")" + std::string(kid) + '"');
+  };
+  std::string nameless = signed_by(other_rsa_key.get(), "RS256");
+  assert_true(missing(with_kid("b"), keys));
+  assert_true(missing(nameless, keys));
+  assert_true(missing(signed_by(p256_key.get(), "ES256"), keys));
+  assert_true(missing(with_kid("b"), keys_of({rsa_jwk()})));
+  assert_true(missing(nameless, JwtKeys()));
+
+  assert_false(missing(with_kid("a"), keys));  // forged
+  assert_false(missing(signed_by(rsa_key.get(), "RS256"), keys));
+  assert_false(missing("x.y.z", keys));
+  assert_false(missing(signed_by(rsa_key.get(), "none"), JwtKeys()));
+}
+
 void an_expiry_ends_at_its_second_plus_leeway(void**) {
   JwtRules lenient;
   lenient.leeway = Seconds(30);
@@ -654,6 +676,7 @@ int main() {
       cmocka_unit_test(without_a_kid_every_key_of_the_type_is_tried),
       cmocka_unit_test(keys_without_a_kid_come_second),
       cmocka_unit_test(no_keys_know_no_token),
+      cmocka_unit_test(newer_keys_may_help_where_none_is_of_the_kid),
       cmocka_unit_test(an_expiry_ends_at_its_second_plus_leeway),
       cmocka_unit_test(nothing_from_the_future_is_valid_yet),
       cmocka_unit_test(fractions_of_a_second_go_to_the_safe_side),

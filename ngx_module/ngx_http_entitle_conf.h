@@ -44,8 +44,8 @@ Setter set_gate, add_require, add_session_key_file, set_session_cookie,
     add_session_bind, set_reauth, set_reauth_user, set_login_url;
 
 // ngx_http_entitle_identity_conf.cc
-Setter set_jwt, add_jwt_key_file, add_jwt_issuer, add_jwt_audience,
-    set_jwt_leeway, set_jwt_user_claim, set_jwt_version_claim,
+Setter set_jwt, add_jwt_key_file, set_jwt_key_request, add_jwt_issuer,
+    add_jwt_audience, set_jwt_leeway, set_jwt_user_claim, set_jwt_version_claim,
     set_session_redis, set_trusted_user;
 
 // ngx_http_entitle_content_conf.cc

@@ -3,8 +3,8 @@
 //
 // On the answer to the client: our Set-Cookie, the app's from
 // re-authentication, Cache-Control, and what a refusal's status asks for. On
-// the answer of a re-authentication: its body is kept from the client, and
-// collected if the user is in it.
+// the answer of a re-authentication, or of a fetch of keys: its body is kept
+// from the client, and collected if it is wanted.
 
 #include <algorithm>
 
@@ -136,10 +136,10 @@ filter_answer(ngx_http_request_t* r, const Gate* gate) {
 }
 
 void
-filter_reauth(ngx_http_request_t* sr) {
+filter_question(ngx_http_request_t* sr) {
     if (!sr->header_only &&
-        sr->headers_out.content_length_n > static_cast<off_t>(kMaxReauthBody)) {
-        sr->header_only = 1;  // not worth reading: see named_by_json
+        sr->headers_out.content_length_n > static_cast<off_t>(kMaxAnswerBody)) {
+        sr->header_only = 1;  // not worth reading: too long to be believed
     }
 }
 
@@ -159,7 +159,7 @@ header_filter(ngx_http_request_t* r) noexcept {
         }
         if (r != r->main) {
             if (r == gate->subrequest) {
-                filter_reauth(r);
+                filter_question(r);
             }
         } else if ((gate->decided || gate->logged_out) &&
                    filter_answer(r, gate) != NGX_OK) {
@@ -173,16 +173,16 @@ header_filter(ngx_http_request_t* r) noexcept {
     return next_header_filter(r);
 }
 
-// --- the body of a re-authentication ----------------------------------------
+// --- the body of our own subrequests ----------------------------------------
 
 void
 collect(Gate* gate, const ngx_buf_t* buffer) {
-    if (!ngx_buf_in_memory(buffer) || gate->body.size() > kMaxReauthBody) {
+    if (!ngx_buf_in_memory(buffer) || gate->body.size() > kMaxAnswerBody) {
         return;
     }
     const auto size = static_cast<std::size_t>(buffer->last - buffer->pos);
     gate->body.append(reinterpret_cast<const char*>(buffer->pos),
-                      std::min(size, kMaxReauthBody + 1 - gate->body.size()));
+                      std::min(size, kMaxAnswerBody + 1 - gate->body.size()));
 }
 
 // An answer that is too long (or never ends) is let go of, by what tells
@@ -216,7 +216,7 @@ swallow(ngx_http_request_t* r, Gate* gate, ngx_chain_t* in) {
         buffer->pos = buffer->last;
         buffer->file_pos = buffer->file_last;
     }
-    if (gate->body.size() > kMaxReauthBody) {
+    if (gate->body.size() > kMaxAnswerBody) {
         stop_reading(gate->subrequest);
     }
 }
@@ -227,7 +227,7 @@ body_filter(ngx_http_request_t* r, ngx_chain_t* in) noexcept {
         return next_body_filter(r, in);
     }
     Gate* gate = gate_of(r);
-    if (gate == nullptr || !is_reauth(gate, r)) {
+    if (gate == nullptr || !is_question(gate, r)) {
         return next_body_filter(r, in);
     }
     try {

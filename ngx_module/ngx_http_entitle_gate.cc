@@ -59,6 +59,7 @@ gate_abandon(void* data) noexcept {
     wait_leave(gate);
     record_leave(gate);
     reauth_leave(gate);
+    jwt_keys_leave(gate);
     gate->logout.reset();
     if (gate->wake.posted) {
         ngx_delete_posted_event(&gate->wake);
@@ -96,6 +97,10 @@ after_identify(ngx_http_request_t* r, const Gate* gate) {
             // Whoever sets the variable has already asked.
             return gate->identity.user ? Stage::read_record : Stage::guest;
         case IdentitySource::Kind::jwt:
+            if (gate->key_need != KeyNeed::none && !gate->keys_asked) {
+                return Stage::fetch_keys;
+            }
+            break;
         case IdentitySource::Kind::edge_session:
             break;
     }
@@ -137,6 +142,13 @@ is_preflight(ngx_http_request_t* r) {
         method |= is_named(header, "Access-Control-Request-Method");
     });
     return r->method == NGX_HTTP_OPTIONS && origin && method;
+}
+
+// A subrequest of our own wakes its parent by itself.
+ngx_int_t
+suspended(ngx_http_request_t* r, const Gate* gate, ngx_int_t rc) {
+    return rc == NGX_AGAIN && gate->subrequest == nullptr ? gate_suspend(r)
+                                                          : rc;
 }
 
 ngx_int_t
@@ -253,6 +265,7 @@ gate_settle(ngx_http_request_t* r, Gate* gate) {
         gate->stage = Stage::identify;
         gate->answer.reset();
         gate->before.reset();
+        gate->keys_asked = false;
     }
     for (;;) {
         switch (gate->stage) {
@@ -260,6 +273,19 @@ gate_settle(ngx_http_request_t* r, Gate* gate) {
                 identify(r, gate);
                 gate->stage = after_identify(r, gate);
                 break;
+
+            case Stage::fetch_keys: {
+                const ngx_int_t rc = jwt_keys_fetch(r, gate);
+                if (rc == NGX_OK) {
+                    gate->stage = Stage::identify;
+                } else if (rc == NGX_DECLINED) {
+                    gate->trouble = Reason::jwt_keys_unreachable;
+                    gate->stage = Stage::trouble;
+                } else {
+                    return suspended(r, gate, rc);
+                }
+                break;
+            }
 
             case Stage::read_app_session:
                 switch (app_session_lookup(r, gate)) {
@@ -301,10 +327,7 @@ gate_settle(ngx_http_request_t* r, Gate* gate) {
                 } else if (rc == NGX_OK) {
                     gate->stage = after_reauth(gate);
                 } else {
-                    // A subrequest of our own wakes its parent by itself.
-                    return rc == NGX_AGAIN && gate->subrequest == nullptr
-                               ? gate_suspend(r)
-                               : rc;
+                    return suspended(r, gate, rc);
                 }
                 break;
             }

@@ -25,6 +25,7 @@
 
 #include "core/ascii.h"
 #include "core/decision.h"
+#include "core/key_refresh.h"
 #include "ngx_module/ngx_http_entitle.h"
 #include "ngx_module/ngx_http_entitle_wait.h"
 
@@ -44,8 +45,9 @@ struct RecordRead;  // gave: ngx_http_entitle_lookup.h
 // $entitle_cache: how the record was come by.
 enum class CacheUse { none, hit, miss, stale, bypass };
 
-class Logout;   // entitle_logout all: _logout.cc
-struct Flight;  // requests alike that wait for one answer: _reauth.cc
+class Logout;       // entitle_logout all: _logout.cc
+struct Flight;      // requests alike that wait for one answer: _reauth.cc
+class FetchedKeys;  // of JWTs: ngx_http_entitle_jwt.h
 
 // The configuration an identity was found under. After an internal redirect
 // into a location with the same settings the identity still stands.
@@ -73,6 +75,7 @@ struct Gate {
     // Who, and what the record gives. `stage` is the next question.
     enum class Stage {
         identify,
+        fetch_keys,
         read_app_session,
         read_record,
         reauthenticate,
@@ -104,13 +107,22 @@ struct Gate {
     Fill* fill = nullptr;  // waited for
     std::shared_ptr<const RecordRead> read;
 
-    // Re-authentication: either leading (the subrequest is ours) or waiting.
-    Flight* flight = nullptr;
-    UnixTime asked_at{};
+    // Keys of JWTs: what the identity was found with, and the flight we are
+    // on, leading or waiting.
+    KeyNeed key_need = KeyNeed::none;
+    std::uint64_t keys_seen = 0;
+    bool keys_asked = false;
+    FetchedKeys* key_flight = nullptr;
+
+    // The subrequest that asks the app, or for keys; ours while we lead.
     ngx_http_request_t* subrequest = nullptr;
     bool subrequest_broken = false;
     bool body_complete = false;
-    std::string body;  // of the app's answer, when the user is in it
+    std::string body;  // of the answer, when it is wanted
+
+    // Re-authentication: either leading (the subrequest is ours) or waiting.
+    Flight* flight = nullptr;
+    UnixTime asked_at{};
     std::shared_ptr<const ReauthAnswer> answer;
 
     Waiting waiting;
@@ -188,13 +200,19 @@ void record_leave(Gate* gate) noexcept;
 ngx_int_t reauthenticate(ngx_http_request_t* r, Gate* gate);
 // The request goes away: others take over its flight.
 void reauth_leave(Gate* gate) noexcept;
-// Whether `r` is (part of) the subrequest that asks the app.
-bool is_reauth(const Gate* gate, ngx_http_request_t* r);
-inline constexpr std::size_t kMaxReauthBody = 65536;
+// Whether `r` is (part of) the gate's subrequest.
+bool is_question(const Gate* gate, ngx_http_request_t* r);
+inline constexpr std::size_t kMaxAnswerBody = 65536;
 
+struct Question {
+    ngx_str_t uri;
+    bool wants_body;  // else the headers say it all
+    // Not about the client: nothing of its request goes along.
+    bool anonymous;
+};
 // The subrequest. NGX_AGAIN: under way, gate->subrequest. NGX_ERROR: no memory,
 // or too many subrequests.
-ngx_int_t ask_app(ngx_http_request_t* r, Gate* gate);
+ngx_int_t ask(ngx_http_request_t* r, Gate* gate, const Question& question);
 // Once that is done.
 std::shared_ptr<const ReauthAnswer> read_app_answer(ngx_http_request_t* r,
                                                     const Gate* gate);

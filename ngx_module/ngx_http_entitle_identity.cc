@@ -80,12 +80,12 @@ trusted_user(ngx_http_request_t* r) {
 }
 
 Identity
-identity_here(ngx_http_request_t* r) {
+identity_here(ngx_http_request_t* r, Gate* gate) {
     switch (identity_kind(location_conf(r))) {
         case Kind::trusted_user:
             return trusted_user(r);
         case Kind::jwt:
-            return jwt_identity(r);
+            return jwt_identity(r, gate);
         case Kind::app_session:
             return {};  // the gate has to ask Redis first
         case Kind::edge_session:
@@ -140,7 +140,8 @@ identify(ngx_http_request_t* r, Gate* gate) {
     }
     gate->identifying = true;
     gate->identity = {};
-    gate->identity = identity_here(r);
+    gate->key_need = KeyNeed::none;
+    gate->identity = identity_here(r, gate);
     gate->identifying = false;
     gate->settings = settings;
 

@@ -3,7 +3,7 @@
 //
 //   _identity_conf  the directives; _jwt_conf those of a JWT's rules
 //   _identity       the edge session and the trusted variable
-//   _jwt            the app's JWT
+//   _jwt            the app's JWT; _jwt_keys fetches the keys it is verified by
 //   _app_session    the app's own session in Redis
 #pragma once
 
@@ -37,6 +37,7 @@ struct IdentitySource {
 // them in JwtScope.
 struct JwtSettings {
     JwtKeys* keys = nullptr;  // entitle_jwt_key_file
+    ngx_str_t key_request{};  // a URI of this server; len 0: none
     std::vector<std::string> issuers;
     std::vector<std::string> audiences;
     std::optional<Seconds> leeway;
@@ -81,7 +82,16 @@ std::vector<std::string_view> carried(ngx_http_request_t* r,
 
 // --- _jwt.cc ----------------------------------------------------------------
 
-Identity jwt_identity(ngx_http_request_t* r);
+// gate->key_need says whether other keys might have said something else.
+Identity jwt_identity(ngx_http_request_t* r, Gate* gate);
+
+// --- _jwt_keys.cc -----------------------------------------------------------
+
+// NGX_OK: the keys are as new as they get; identify again. NGX_AGAIN: asked,
+// the gate will be woken. NGX_DECLINED: there are none. NGX_ERROR: no memory.
+ngx_int_t jwt_keys_fetch(ngx_http_request_t* r, Gate* gate);
+// The request goes away: others take over.
+void jwt_keys_leave(Gate* gate) noexcept;
 
 // --- _app_session.cc --------------------------------------------------------
 

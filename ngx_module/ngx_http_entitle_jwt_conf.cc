@@ -25,7 +25,11 @@ inherit(T& child, const T& parent, bool unset) {
 
 void
 inherit_settings(const JwtSettings& prev, JwtSettings& conf) {
-    inherit(conf.keys, prev.keys, conf.keys == nullptr);
+    // One list of sources: a level that names any replaces the outer ones.
+    if (conf.keys == nullptr && conf.key_request.len == 0) {
+        conf.keys = prev.keys;
+        conf.key_request = prev.key_request;
+    }
     inherit(conf.issuers, prev.issuers, conf.issuers.empty());
     inherit(conf.audiences, prev.audiences, conf.audiences.empty());
     inherit(conf.leeway, prev.leeway, !conf.leeway);
@@ -74,6 +78,22 @@ add_jwt_key_file(ngx_conf_t* cf, ngx_command_t*, void* data) {
     if (!own(cf, jwt.keys).merge(std::move(reading.keys), why)) {
         return invalid_value(cf, view(file), why);
     }
+    return NGX_CONF_OK;
+}
+
+char*
+set_jwt_key_request(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    JwtSettings& jwt = own(cf, static_cast<LocationConf*>(data)->jwt);
+    const ngx_str_t& uri = arguments(cf)[1];
+    if (jwt.key_request.len != 0) {
+        return duplicate();
+    }
+    if (!view(uri).starts_with('/') || view(uri).find('$') != view(uri).npos) {
+        return invalid_value(cf, view(uri),
+                             "it must be a URI of this server that begins with "
+                             "\"/\", without variables");
+    }
+    jwt.key_request = uri;
     return NGX_CONF_OK;
 }
 
@@ -148,10 +168,11 @@ merge_jwt(ngx_conf_t* cf, const LocationConf* prev, LocationConf* conf) {
 char*
 check_jwt(ngx_conf_t* cf, const LocationConf* conf) {
     const JwtSettings* jwt = conf->jwt;
-    if (jwt == nullptr || jwt->keys == nullptr) {
+    if (jwt == nullptr || (jwt->keys == nullptr && jwt->key_request.len == 0)) {
         return missing(cf, conf->identity->where,
-                       "\"entitle_jwt\" needs \"entitle_jwt_key_file\": "
-                       "nothing is believed without a signature,");
+                       "\"entitle_jwt\" needs \"entitle_jwt_key_file\" or "
+                       "\"entitle_jwt_key_request\": nothing is believed "
+                       "without a signature,");
     }
     return NGX_CONF_OK;
 }

@@ -160,6 +160,8 @@ ngx_command_t commands[] = {
                      nullptr),
     ENTITLE_LOCATION("entitle_jwt_key_file", NGX_CONF_TAKE1,
                      guarded<add_jwt_key_file>, jwt, nullptr),
+    ENTITLE_LOCATION("entitle_jwt_key_request", NGX_CONF_TAKE1,
+                     guarded<set_jwt_key_request>, jwt, nullptr),
     ENTITLE_LOCATION("entitle_jwt_issuer", NGX_CONF_1MORE,
                      guarded<add_jwt_issuer>, jwt, nullptr),
     ENTITLE_LOCATION("entitle_jwt_audience", NGX_CONF_1MORE,

@@ -163,7 +163,11 @@ reauthenticate(ngx_http_request_t* r, Gate* gate) {
         return NGX_AGAIN;
     }
     if (gate->subrequest == nullptr) {
-        return ask_app(r, gate);
+        gate->asked_at = now();
+        const LocationConf* conf = location_conf(r);
+        return ask(r, gate,
+                   {conf->reauth,
+                    conf->reauth_user->kind == ReauthUser::Kind::json, false});
     }
     if (!gate->subrequest->done) {
         return NGX_AGAIN;
@@ -175,7 +179,7 @@ reauthenticate(ngx_http_request_t* r, Gate* gate) {
 }
 
 bool
-is_reauth(const Gate* gate, ngx_http_request_t* r) {
+is_question(const Gate* gate, ngx_http_request_t* r) {
     for (; gate->subrequest != nullptr && r != r->main; r = r->parent) {
         if (r == gate->subrequest) {
             return true;

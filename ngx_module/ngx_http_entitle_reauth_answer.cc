@@ -70,7 +70,7 @@ named_by_variable(ngx_http_request_t* sr, const ReauthUser& from) {
 
 Named
 named_by_json(const Gate* gate, const ReauthUser& from) {
-    if (gate->body.size() > kMaxReauthBody) {
+    if (gate->body.size() > kMaxAnswerBody) {
         return {Kind::failure, {}, "more JSON than 64k"};
     }
     if (!gate->body_complete) {

@@ -1,5 +1,5 @@
-// The subrequest that asks the app: GET, without a body and without what
-// belongs to the client's own request.
+// The subrequest that asks the app, or for keys: GET, without a body and
+// without what belongs to the client's own request.
 
 #include <algorithm>
 
@@ -84,6 +84,56 @@ strip_headers(ngx_http_request_t* sr) {
     return full ? NGX_ERROR : NGX_OK;
 }
 
+ngx_int_t
+push_header(ngx_list_t& list, std::string_view name, std::string_view lower,
+            std::string_view value) {
+    auto* header = static_cast<ngx_table_elt_t*>(ngx_list_push(&list));
+    if (header == nullptr) {
+        return NGX_ERROR;
+    }
+    *header = {};
+    header->hash = 1;
+    header->key = str(name);
+    header->lowcase_key = str(lower).data;
+    header->value = str(value);
+    return NGX_OK;
+}
+
+// Of the client's headers only Host stays: which server this is.
+ngx_int_t
+forget_client(ngx_http_request_t* sr) {
+    const ngx_http_headers_in_t& theirs = sr->headers_in;
+    ngx_http_headers_in_t ours{};
+    ours.server = theirs.server;
+    ours.content_length_n = -1;
+    ours.keep_alive_n = -1;
+    if (ngx_list_init(&ours.headers, sr->pool, 4, sizeof(ngx_table_elt_t)) !=
+        NGX_OK) {
+        return NGX_ERROR;
+    }
+    if (theirs.host != nullptr) {
+        ours.host = static_cast<ngx_table_elt_t*>(ngx_list_push(&ours.headers));
+        if (ours.host == nullptr) {
+            return NGX_ERROR;
+        }
+        *ours.host = *theirs.host;
+    }
+    // Some providers turn away who names no User-Agent.
+    if (push_header(ours.headers, "User-Agent", "user-agent",
+                    "nginx-entitle") != NGX_OK ||
+        push_header(ours.headers, "Accept", "accept",
+                    "application/json, application/jwk-set+json") != NGX_OK) {
+        return NGX_ERROR;
+    }
+    sr->headers_in = ours;
+
+    const auto* core = static_cast<ngx_http_core_main_conf_t*>(
+        ngx_http_get_module_main_conf(sr, ngx_http_core_module));
+    sr->variables = static_cast<ngx_http_variable_value_t*>(ngx_pcalloc(
+        sr->pool, core->variables.nelts * sizeof(ngx_http_variable_value_t)));
+    return sr->variables == nullptr ? NGX_ERROR : NGX_OK;
+}
+
 // Values of variables are shared with the parent, both ways: `$http_upgrade`
 // looked at in the auth location would be empty for ever after, and the
 // parent's value would be sent to the app. So the subrequest gets its own,
@@ -136,8 +186,7 @@ subrequest_over(ngx_http_request_t* sr, void* data, ngx_int_t rc) noexcept {
 }  // namespace
 
 ngx_int_t
-ask_app(ngx_http_request_t* r, Gate* gate) {
-    const LocationConf* conf = location_conf(r);
+ask(ngx_http_request_t* r, Gate* gate, const Question& question) {
     auto* over = static_cast<ngx_http_post_subrequest_t*>(
         ngx_palloc(r->pool, sizeof(ngx_http_post_subrequest_t)));
     if (over == nullptr) {
@@ -146,11 +195,10 @@ ask_app(ngx_http_request_t* r, Gate* gate) {
     over->handler = subrequest_over;
     over->data = gate;
 
-    ngx_str_t uri = conf->reauth;
+    ngx_str_t uri = question.uri;
     ngx_str_t args = ngx_null_string;
     ngx_http_split_args(r, &uri, &args);
 
-    gate->asked_at = now();
     gate->subrequest_broken = false;
     gate->body_complete = false;
     gate->body.clear();
@@ -165,13 +213,16 @@ ask_app(ngx_http_request_t* r, Gate* gate) {
     // read, sent or closed.
     sr->request_body = static_cast<ngx_http_request_body_t*>(
         ngx_pcalloc(r->pool, sizeof(ngx_http_request_body_t)));
-    if (sr->request_body == nullptr || strip_headers(sr) != NGX_OK ||
-        separate_variables(sr) != NGX_OK) {
+    const bool separate =
+        question.anonymous
+            ? forget_client(sr) == NGX_OK
+            : strip_headers(sr) == NGX_OK && separate_variables(sr) == NGX_OK;
+    if (sr->request_body == nullptr || !separate) {
         return NGX_ERROR;
     }
     // An error_page meant for visitors must not turn the app's 401 into a 200.
     sr->error_page = 1;
-    if (conf->reauth_user->kind == ReauthUser::Kind::json) {
+    if (question.wants_body) {
         sr->filter_need_in_memory = 1;  // our body filter collects it
     } else {
         sr->header_only = 1;
