@@ -225,9 +225,11 @@ RedisConnection::greet() {
 void
 RedisConnection::take_greeting(const Reply& reply) {
     const std::string& command = greeting_[greeted_++].front();
-    // A name is a courtesy, and an ACL without PING is still a live server.
-    bool may_fail =
-        command == "CLIENT" || (command == "PING" && reply.is_error("NOPERM"));
+    // A name is a courtesy, and an ACL without PING is still a live server. One
+    // that is full says so before it has read anything.
+    bool may_fail = (command == "CLIENT" ||
+                     (command == "PING" && reply.is_error("NOPERM"))) &&
+                    !reply.text.starts_with("ERR max number of clients");
     if (reply.is_error() && !may_fail) {
         close(RedisStatus::unavailable, true,
               command + " was answered with \"" + reply.text + "\"");

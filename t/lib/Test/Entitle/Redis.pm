@@ -32,8 +32,9 @@ sub port   { $_[0]{port} }
 sub socket { "$_[0]{dir}/redis.sock" }
 sub pid    { $_[0]{process}->pid }
 
+# start(loading => 1): also goes on with a server that answers -LOADING.
 sub start {
-    my ($self) = @_;
+    my ($self, %how) = @_;
     my $dir = $self->{dir};
     mkdir $dir;
     $self->{process} = Test::Entitle::Process->new(
@@ -52,7 +53,8 @@ sub start {
     my $ready = wait_until(sub {
         $self->{client} = undef;
         !$self->{process}->running
-            || eval { $self->command('PING') eq 'PONG' };
+            || eval { $self->command('PING') eq 'PONG' }
+            || $how{loading} && $@ =~ /LOADING/;
     });
     croak "redis-server did not start; see $dir/redis.log"
         if !$ready || !$self->{process}->running;
