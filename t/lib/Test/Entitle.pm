@@ -183,7 +183,7 @@ sub sanitizer_environment {
     return (
         ASAN_OPTIONS  => 'detect_leaks=0',
         UBSAN_OPTIONS => 'print_stacktrace=1',
-        %ENV, LD_PRELOAD => $runtime,
+        %ENV, LD_PRELOAD => join(' ', $runtime, $ENV{LD_PRELOAD} // ()),
     );
 }
 
