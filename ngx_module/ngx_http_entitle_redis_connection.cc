@@ -102,6 +102,10 @@ RedisConnection::on_read(ngx_event_t* event) noexcept {
     guard(self, [=] {
         if (c->close && c->idle) {
             self->close(RedisStatus::unavailable, false, "the worker quits");
+        } else if (c->close) {
+            // worker_shutdown_timeout: whoever waits is about to be ended, too.
+            self->close(RedisStatus::unavailable, true,
+                        "the worker must quit now");
         } else if (self->state_ == State::connecting) {
             on_write(c->write);
         } else {
