@@ -80,6 +80,17 @@ struct Where {
     ngx_uint_t line;
 };
 
+struct RedisTls {  // ngx_http_entitle_redis_tls.h
+    ngx_flag_t on;
+    ngx_flag_t verify;
+    ngx_str_t name;
+    ngx_str_t trusted_certificate;
+    ngx_str_t certificate;
+    ngx_str_t certificate_key;
+    Where where;     // of the last of these
+    ngx_ssl_t* ssl;  // null: no TLS
+};
+
 struct MainConf {
     ngx_flag_t used;  // some location is gated or takes webhooks
     ngx_str_t redis;  // as written; for messages
@@ -90,6 +101,7 @@ struct MainConf {
     std::string* redis_password;  // from entitle_redis_password_file, or null
     std::string* sentinel_password;  // likewise
     Where sentinel_password_where;
+    RedisTls redis_tls;
     ngx_msec_t redis_connect_timeout;
     ngx_msec_t redis_timeout;
     time_t webhook_noted[2][3];  // by mode and WebhookNote: last written

@@ -4,6 +4,7 @@
 #include "ngx_module/ngx_http_entitle_identity.h"
 #include "ngx_module/ngx_http_entitle_lookup.h"
 #include "ngx_module/ngx_http_entitle_redis.h"
+#include "ngx_module/ngx_http_entitle_redis_tls.h"
 
 namespace entitle::ngx {
 namespace {
@@ -107,6 +108,18 @@ ngx_command_t commands[] = {
                  guarded<set_redis_password_file>, redis_password),
     ENTITLE_MAIN("entitle_redis_sentinel_password_file", NGX_CONF_TAKE1,
                  guarded<set_sentinel_password_file>, sentinel_password),
+    ENTITLE_MAIN("entitle_redis_ssl", NGX_CONF_FLAG,
+                 guarded<set_redis_tls_flag>, redis_tls.on),
+    ENTITLE_MAIN("entitle_redis_ssl_verify", NGX_CONF_FLAG,
+                 guarded<set_redis_tls_flag>, redis_tls.verify),
+    ENTITLE_MAIN("entitle_redis_ssl_name", NGX_CONF_TAKE1,
+                 guarded<set_redis_tls_text>, redis_tls.name),
+    ENTITLE_MAIN("entitle_redis_ssl_trusted_certificate", NGX_CONF_TAKE1,
+                 guarded<set_redis_tls_file>, redis_tls.trusted_certificate),
+    ENTITLE_MAIN("entitle_redis_ssl_certificate", NGX_CONF_TAKE1,
+                 guarded<set_redis_tls_file>, redis_tls.certificate),
+    ENTITLE_MAIN("entitle_redis_ssl_certificate_key", NGX_CONF_TAKE1,
+                 guarded<set_redis_tls_file>, redis_tls.certificate_key),
     ENTITLE_SERVER("entitle_redis_prefix", NGX_CONF_TAKE1,
                    guarded<set_redis_prefix>, prefix, nullptr),
     ENTITLE_MAIN("entitle_redis_connect_timeout", NGX_CONF_TAKE1,

@@ -1,6 +1,6 @@
 // Directives about Redis, and what all setters share.
 
-#include "ngx_module/ngx_http_entitle_conf.h"
+#include "ngx_module/ngx_http_entitle_redis_tls.h"
 
 namespace entitle::ngx {
 namespace {
@@ -100,12 +100,11 @@ set_redis(ngx_conf_t* cf, ngx_command_t*, void* data) {
     using Kind = RedisAddress::Kind;
     RedisAddress& address = own(cf, conf->redis_address) =
         std::move(*parsed.address);
-    if (address.tls || address.kind == Kind::sentinel ||
-        address.kind == Kind::cluster) {
+    if (address.kind == Kind::sentinel || address.kind == Kind::cluster) {
         return invalid_value(cf, view(conf->redis),
-                             "rediss://, sentinel:// and cluster:// are not "
-                             "built in this version yet: it must be redis:// "
-                             "or unix:/path");
+                             "sentinel:// and cluster:// are not built in this "
+                             "version yet: it must be redis://, rediss:// or "
+                             "unix:/path");
     }
     if (address.path.size() >= sizeof(sockaddr_un::sun_path)) {
         return invalid_value(cf, view(conf->redis),
@@ -131,6 +130,10 @@ init_redis(ngx_conf_t* cf, MainConf* conf) {
         ngx_str_set(&conf->redis, "redis://127.0.0.1:6379");
         own(cf, conf->redis_address) =
             *parse_redis_address(view(conf->redis)).address;
+    }
+    char* result = init_redis_tls(cf, conf);
+    if (result != NGX_CONF_OK) {
+        return result;
     }
     own(cf, conf->redis_endpoints) = endpoints_of(*conf);
     return check_user(cf, conf);

@@ -1,5 +1,7 @@
 #include "ngx_module/ngx_http_entitle_redis_connection.h"
 
+#include "ngx_module/ngx_http_entitle_redis_tls.h"
+
 namespace entitle::ngx {
 namespace {
 
@@ -125,12 +127,18 @@ RedisConnection::on_write(ngx_event_t* event) noexcept {
         }
         ngx_err_t error = connect_error(c);
         if (error == 0) {
-            self->greet();
+            self->connected();
         } else {
             self->close(RedisStatus::unavailable, true,
                         "connect() failed (" + error_text(error) + ")");
         }
     });
+}
+
+void
+RedisConnection::on_secured(ngx_connection_t* c) noexcept {
+    auto* self = static_cast<RedisConnection*>(c->data);
+    guard(self, [=] { self->secured(); });
 }
 
 void
@@ -181,8 +189,36 @@ RedisConnection::open(Breaker::Ticket ticket, bool quiet) {
     arm_timer(deadline_);
     update_idle();
     if (rc == NGX_OK) {
-        greet();
+        connected();
     }
+}
+
+void
+RedisConnection::connected() {
+    if (!endpoint_.tls) {
+        greet();
+        return;
+    }
+    state_ = State::securing;
+    ngx_int_t rc = tls_begin(*conf_, c_, endpoint_, on_secured);
+    if (rc == NGX_OK) {
+        secured();
+    } else if (rc == NGX_ERROR) {
+        close(RedisStatus::unavailable, true, "the TLS handshake failed");
+    }
+}
+
+void
+RedisConnection::secured() {
+    std::string fault = tls_fault(*conf_, c_);
+    if (!fault.empty()) {
+        close(RedisStatus::unavailable, true, fault);
+        return;
+    }
+    // The handshake had them.
+    c_->read->handler = on_read;
+    c_->write->handler = on_write;
+    greet();
 }
 
 Command
@@ -288,7 +324,9 @@ RedisConnection::flush() {
             break;
         }
         if (n == NGX_ERROR) {
-            close(RedisStatus::unavailable, false, "send() failed");
+            // As in receive(): before it ever answered this is a refusal.
+            close(RedisStatus::unavailable, state_ != State::ready,
+                  "it closed the connection");
             return;
         }
         sent_ += static_cast<std::size_t>(n);
@@ -401,12 +439,12 @@ RedisConnection::arm_timer(ngx_msec_t deadline) {
 void
 RedisConnection::expire() {
     ngx_msec_t deadline;
-    if (state_ == State::connecting || state_ == State::greeting) {
-        deadline = deadline_;
-    } else if (state_ == State::ready && written_ > 0) {
+    if (state_ == State::ready && written_ > 0) {
         deadline = queue_.front()->deadline;
-    } else {
+    } else if (state_ == State::closed || state_ == State::ready) {
         return;
+    } else {
+        deadline = deadline_;
     }
     if (static_cast<ngx_msec_int_t>(deadline - ngx_current_msec) > 0) {
         last_look_ = false;
@@ -420,9 +458,13 @@ RedisConnection::expire() {
         ngx_add_timer(&timer_, 1);
         return;
     }
-    close(RedisStatus::timed_out, true,
-          state_ == State::connecting ? "connecting timed out"
-                                      : "its answer timed out");
+    std::string_view why = "its answer timed out";
+    if (state_ == State::connecting) {
+        why = "connecting timed out";
+    } else if (state_ == State::securing) {
+        why = "the TLS handshake timed out";
+    }
+    close(RedisStatus::timed_out, true, why);
 }
 
 void
@@ -451,6 +493,7 @@ RedisConnection::shut() {
         ngx_delete_posted_event(&flush_);
     }
     if (c_ != nullptr) {
+        tls_end(c_);
         ngx_close_connection(c_);
         c_ = nullptr;
     }

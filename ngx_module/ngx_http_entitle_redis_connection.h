@@ -2,9 +2,10 @@
 // greet (AUTH, SELECT, CLIENT SETNAME, what the owner adds, PING), then
 // commands out and replies in, pipelined.
 //
-//   closed -> connecting -> greeting -> ready -> closed ...
+//   closed -> connecting -> securing (TLS) -> greeting -> ready -> closed ...
 //
-// Nothing waits without a timer: connecting has entitle_redis_connect_timeout,
+// Nothing waits without a timer: connecting, with the handshake of TLS, has
+// entitle_redis_connect_timeout,
 // the greeting and each command have entitle_redis_timeout from the moment they
 // are written, by the real clock: a worker that was held up itself must not
 // take that for a slow Redis. The first command that is late closes the
@@ -137,10 +138,11 @@ class RedisConnection {
     void shut();
 
   private:
-    enum class State { closed, connecting, greeting, ready };
+    enum class State { closed, connecting, securing, greeting, ready };
 
     static void on_read(ngx_event_t* event) noexcept;
     static void on_write(ngx_event_t* event) noexcept;
+    static void on_secured(ngx_connection_t* c) noexcept;
     static void on_timer(ngx_event_t* event) noexcept;
     static void on_flush(ngx_event_t* event) noexcept;
     static u_char* log_context(ngx_log_t* log, u_char* buffer,
@@ -148,6 +150,8 @@ class RedisConnection {
     template <class F>
     static void guard(RedisConnection* self, F f) noexcept;
 
+    void connected();
+    void secured();
     void greet();
     Command login() const;
     void take_greeting(const Reply& reply);
