@@ -10,10 +10,9 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use IO::Select;
-use IO::Socket::INET;
 use Test::Entitle;
 use Test::Entitle::GateSession;
-use Test::Entitle::Process qw(free_port);
+use Test::Entitle::Wire;
 use Time::HiRes qw(sleep time);
 
 my $USERS  = 20;
@@ -47,49 +46,6 @@ sub start {
     my ($site, $redis_port) = @_;
     $site->write_file('html/page.html', 'page');
     return $site->start(configuration($redis_port));
-}
-
-# Lets everything through until SIGUSR1; then nothing that Redis says on a
-# connection that listens: half-open, as far as nginx can tell.
-sub start_proxy {
-    my ($to) = @_;
-    my $port = free_port();
-    my $listen = IO::Socket::INET->new(LocalAddr => '127.0.0.1',
-        LocalPort => $port, Listen => 64, ReuseAddr => 1) or die "proxy: $!";
-    my $pid = fork // die "fork: $!";
-    return ($port, $pid) if $pid;
-    $SIG{$_} = 'DEFAULT' for qw(TERM INT ALRM);
-    my (%peer, %listens, $swallow);
-    $SIG{USR1} = sub { $swallow = 1 };
-    my $select = IO::Select->new($listen);
-    while (1) {
-        for my $socket ($select->can_read) {
-            if ($socket == $listen) {
-                my $client = $listen->accept or next;
-                my $server = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
-                    PeerPort => $to) or next;
-                @peer{$client, $server} = ($server, $client);
-                $select->add($client, $server);
-                $listens{$server} = 0;
-                next;
-            }
-            next if !$peer{$socket};
-            my $other = $peer{$socket};
-            my $read = sysread $socket, my $bytes, 65536;
-            next if !defined $read && $!{EINTR};
-            if (!$read) {
-                $select->remove($socket, $other);
-                delete @peer{$socket, $other};
-                delete @listens{$socket, $other};
-                close $_ for $socket, $other;
-            } else {
-                $listens{$other} = 1 if $bytes =~ /SUBSCRIBE/ && exists $listens{$other};
-                next if $listens{$socket} && $swallow;
-                syswrite $other, $bytes if length $bytes;
-            }
-        }
-    }
-    POSIX::_exit(0);
 }
 
 my @version = (0) x $USERS;
@@ -175,18 +131,17 @@ diag told($seen);
 
 # --- no longer heard ------------------------------------------------------------
 
-my ($port, $proxy) = start_proxy($redis->port);
-my $deaf = start(Test::Entitle->new(workers => 2), $port);
+my $wire = Test::Entitle::Wire->new(to => $redis->port);
+my $deaf = start(Test::Entitle->new(workers => 2), $wire->port);
 warm($redis, $deaf);
-kill USR1 => $proxy;
+$wire->deafen;
 $seen = run($redis, 400, $deaf);
 cmp_ok $seen->{late}, '>', 0, 'who_cannot_hear_believes_what_was';
 cmp_ok $seen->{latest}, '<=', $LEASE + 0.2, 'no_longer_than_the_lease';
 cmp_ok $seen->{BYPASS}, '>', 0, 'then asks';
 diag told($seen);
 $deaf->finish;
-kill TERM => $proxy;
-waitpid $proxy, 0;
+$wire->stop;
 
 # --- nobody may listen -----------------------------------------------------------
 
