@@ -58,7 +58,7 @@ sub unavailable {
 
     my $begin = time;
     unavailable('nor any later', $site->webhook(new_event(user => 'ada'))) for 1 .. 5;
-    cmp_ok time - $begin, '<', 15, 'and nobody waits long';
+    cmp_ok time - $begin, '<', 15 * patience(), 'and nobody waits long';
 
     $site->redis;
     my $answer = wait_until(sub {
@@ -113,9 +113,9 @@ sub unavailable {
         new_event(user => "u$_", customer => "U$_"))) } 1 .. 8;
     my $begin = time;
     is $site->get('/open')->status, 200, 'a_hung_redis_blocks_nobody';
-    cmp_ok time - $begin, '<', 0.3, 'not even a little';
+    cmp_ok time - $begin, '<', 0.3 * patience(), 'not even a little';
     unavailable('hung', $_->receive) for @waiting;
-    cmp_ok time - $begin, '<', 10, 'within the time-out and its retries';
+    cmp_ok time - $begin, '<', 10 * patience(), 'within the time-out and its retries';
     unavailable('hung_and_shut', $browser->get('/gated'));
 
     # A client that leaves while Redis is asked.

@@ -75,7 +75,7 @@ sub fault {
         isnt visitor('eve')->get('/page.html')->status, 200, '  and nobody else';
         is $site->get('/open')->status, 200, '  and the rest is served';
     }
-    cmp_ok time - $begin, '<', 15, '  and nobody waits long';
+    cmp_ok time - $begin, '<', 15 * patience(), '  and nobody waits long';
 
     my $faulty = $healthy->();
     ok wait_until(sub { visitor('ada')->get('/page.html')->status == 200 }, 10),

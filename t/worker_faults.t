@@ -103,7 +103,7 @@ sub waiting {
     is statuses(@$visitors, @$deliveries), join(' ', (503) x 8),
         'worker_shutdown_timeout_lets_all_be_answered';
     ok gone($old), '  then the worker goes';
-    cmp_ok time - $begin, '<', 6, '  before its time';
+    cmp_ok time - $begin, '<', 6 * patience(), '  before its time';
     $site->redis->thaw;
     ok wait_until(sub { seen($site) =~ / allow$/ }), '  the new one serves';
     $site->expect_log(qr/redis "\S+" is unreachable|not_stored/);

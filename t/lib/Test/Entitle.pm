@@ -30,7 +30,8 @@ package Test::Entitle;
 # with the secret Test::Entitle::Stripe signs with, %%KEY%% a session key file.
 #
 # Environment: ENTITLE_TEST_NGINX, ENTITLE_TEST_MODULE (other binaries),
-# ENTITLE_VALGRIND=1, ENTITLE_TEST_DEBUG=1 (error_log at debug),
+# ENTITLE_VALGRIND=1, ENTITLE_SLOW=1 (five times the patience, as with valgrind),
+# ENTITLE_TEST_DEBUG=1 (error_log at debug),
 # ENTITLE_TEST_LEAVE=1 (keep the directory and say where).
 
 use strict;
@@ -45,13 +46,13 @@ use Test::More import => ['!done_testing'];
 use Time::HiRes ();
 
 use Test::Entitle::Http;
-use Test::Entitle::Process qw(free_port wait_until);
+use Test::Entitle::Process qw(free_port patience wait_until);
 use Test::Entitle::Redis;
 use Test::Entitle::Stripe qw(event_json fixture fixture_files scenario signature);
 
 our @EXPORT = (
     qw(done_testing event_json fixture fixture_files scenario signature
-        wait_until free_port),
+        wait_until free_port patience),
     grep { $_ ne 'done_testing' } @Test::More::EXPORT,
 );
 
@@ -65,7 +66,7 @@ my @sites;
 # A test that hangs is a failure, and leaves nothing running.
 $SIG{$_} = sub { die "stopped by SIG$_[0]\n" } for qw(INT TERM HUP);
 $SIG{ALRM} = sub { die "the test took too long\n" };
-alarm($ENV{ENTITLE_VALGRIND} ? 900 : 180);
+alarm(180 * patience());
 
 # new(workers => 1, main => 'more of the main context',
 #     modules => ['/other/module.so', ...] loaded before ours)
@@ -136,6 +137,16 @@ sub _expand {
     return $text;
 }
 
+# Redis gets more time where everything takes longer.
+sub _patient {
+    my ($http) = @_;
+    for my $name (qw(entitle_redis_timeout entitle_redis_connect_timeout)) {
+        $http =~ s/\b($name) (\d+)(m?s);/"$1 " . $2 * patience() . "$3;"/ge
+            or $http =~ /\bentitle_redis / and $http = "$name " . 500 * patience() . "ms;\n$http";
+    }
+    return $http;
+}
+
 # The whole nginx.conf; `http` is what stands in http { }, undef: no http { }.
 sub configuration {
     my ($self, $http) = @_;
@@ -145,6 +156,7 @@ sub configuration {
     $main .= "env $_;\n" for qw(LD_PRELOAD ASAN_OPTIONS UBSAN_OPTIONS);
     $main .= $self->{main};
     if (defined $http) {
+        $http = _patient($http) if patience() > 1;
         my $temp = join '', map { "    ${_}_temp_path %%DIR%%/temp/$_;\n" }
             qw(client_body proxy fastcgi uwsgi scgi);
         $http = <<"EOF" . $http . "}\n";

@@ -14,6 +14,7 @@ use warnings;
 use Carp qw(croak);
 use IO::Select;
 use IO::Socket::INET;
+use Test::Entitle::Process qw(patience);
 use Time::HiRes qw(sleep time);
 
 # new(port => n) or new(port => n, tls => 1); timeout in seconds.
@@ -32,7 +33,7 @@ sub new {
     return bless {
         socket  => $socket,
         buffer  => '',
-        timeout => ($args{timeout} // 15) * ($ENV{ENTITLE_VALGRIND} ? 5 : 1),
+        timeout => ($args{timeout} // 15) * patience(),
     }, $class;
 }
 

@@ -11,7 +11,7 @@ use IO::Socket::INET;
 use POSIX qw(WNOHANG);
 use Time::HiRes qw(sleep time);
 
-our @EXPORT_OK = qw(free_port wait_until);
+our @EXPORT_OK = qw(free_port patience wait_until);
 
 # A port nobody listens on, outside the range the kernel takes for clients.
 sub free_port {
@@ -26,11 +26,14 @@ sub free_port {
     croak 'no free port';
 }
 
+# How many times longer than usual things may take here.
+sub patience { return $ENV{ENTITLE_VALGRIND} || $ENV{ENTITLE_SLOW} ? 5 : 1 }
+
 # Calls $test until it is true; its last answer, false when the time is up.
 sub wait_until {
     my ($test, $seconds) = @_;
     $seconds //= 10;
-    my $end = time() + $seconds * ($ENV{ENTITLE_VALGRIND} ? 5 : 1);
+    my $end = time() + $seconds * patience();
     while (1) {
         my $answer = $test->();
         return $answer if $answer || time() > $end;
