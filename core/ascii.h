@@ -18,9 +18,10 @@ inline bool equal_ignoring_case(std::string_view a, std::string_view b) {
 
 // Optional white space of RFC 9110 section 5.6.3.
 inline std::string_view trim_ows(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+  auto is_ows = [](char c) { return c == ' ' || c == '\t'; };
+  while (!text.empty() && is_ows(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_ows(text.back())) text.remove_suffix(1);
+  return text;
 }
 
 }  // namespace entitle

@@ -21,6 +21,26 @@ constexpr std::array<std::uint8_t, 256> make_values() {
 }
 constexpr std::array<std::uint8_t, 256> kValues = make_values();
 
+// The same, where a character is the first, second, third or fourth of four.
+// An invalid one has a bit above all of those.
+constexpr std::uint32_t kInvalidOfFour = 1u << 24;
+using Shifted = std::array<std::uint32_t, 256>;
+constexpr Shifted shifted(int by) {
+  Shifted values{};
+  for (std::size_t i = 0; i < values.size(); i++) {
+    values[i] = kValues[i] == kInvalid
+                    ? kInvalidOfFour
+                    : static_cast<std::uint32_t>(kValues[i]) << by;
+  }
+  return values;
+}
+constexpr std::array<Shifted, 4> kOfFour = {shifted(18), shifted(12),
+                                            shifted(6), shifted(0)};
+
+std::uint32_t of_four(std::size_t nth, char c) {
+  return kOfFour[nth][static_cast<std::uint8_t>(c)];
+}
+
 std::uint32_t value_of(char c) { return kValues[static_cast<std::uint8_t>(c)]; }
 std::uint32_t byte_of(char c) { return static_cast<std::uint8_t>(c); }
 char low_byte(std::uint32_t bits) { return static_cast<char>(bits & 0xff); }
@@ -61,16 +81,14 @@ std::optional<std::size_t> base64url_decode(std::string_view text,
   std::size_t length = text.size() * 3 / 4;
   if (rest == 1 || length > out.size()) return std::nullopt;
 
-  // An invalid character's value has bits above the sixth: kept, not branched
-  // on, until the end.
+  // What an invalid character leaves is kept, not branched on, until the end.
   std::uint32_t seen = 0;
   char* to = out.data();
   std::size_t i = 0;
   for (; i + 4 <= text.size(); i += 4) {
-    std::uint32_t a = value_of(text[i]), b = value_of(text[i + 1]),
-                  c = value_of(text[i + 2]), d = value_of(text[i + 3]);
-    seen |= a | b | c | d;
-    std::uint32_t bits = a << 18 | b << 12 | c << 6 | d;
+    std::uint32_t bits = of_four(0, text[i]) | of_four(1, text[i + 1]) |
+                         of_four(2, text[i + 2]) | of_four(3, text[i + 3]);
+    seen |= bits;
     *to++ = low_byte(bits >> 16);
     *to++ = low_byte(bits >> 8);
     *to++ = low_byte(bits);
@@ -78,14 +96,14 @@ std::optional<std::size_t> base64url_decode(std::string_view text,
   if (rest != 0) {
     std::uint32_t a = value_of(text[i]), b = value_of(text[i + 1]);
     std::uint32_t c = rest == 3 ? value_of(text[i + 2]) : 0;
-    seen |= a | b | c;
+    if ((a | b | c) > 63) return std::nullopt;
     std::uint32_t bits = a << 18 | b << 12 | c << 6;
     *to++ = low_byte(bits >> 16);
     if (rest == 3) *to++ = low_byte(bits >> 8);
     std::uint32_t unused = rest == 3 ? bits & 0xff : bits & 0xffff;
     if (unused != 0) return std::nullopt;
   }
-  if (seen > 63) return std::nullopt;
+  if (seen >= kInvalidOfFour) return std::nullopt;
   return length;
 }
 

@@ -103,13 +103,14 @@ void cookie_values(std::string_view header, std::string_view name,
                    std::vector<std::string_view>& values) {
   while (!header.empty()) {
     std::size_t end = std::min(header.find(';'), header.size());
-    std::string_view pair = header.substr(0, end);
+    std::string_view pair = trim_ows(header.substr(0, end));
     header.remove_prefix(std::min(end + 1, header.size()));
 
-    std::size_t equals = pair.find('=');
-    if (equals == std::string_view::npos) continue;
-    if (trim_ows(pair.substr(0, equals)) != name) continue;
-    values.push_back(trim_ows(pair.substr(equals + 1)));
+    // Nearly every pair is another cookie's, and most say so at once.
+    if (!pair.starts_with(name)) continue;
+    std::string_view rest = trim_ows(pair.substr(name.size()));
+    if (!rest.starts_with('=')) continue;
+    values.push_back(trim_ows(rest.substr(1)));
   }
 }
 

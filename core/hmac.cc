@@ -1,9 +1,10 @@
+#define OPENSSL_SUPPRESS_DEPRECATED  // see core/hmac.h
+
 #include "core/hmac.h"
 
 #include <openssl/crypto.h>
 
 #include <algorithm>
-#include <stdexcept>
 #include <string>
 
 namespace entitle {
@@ -12,47 +13,44 @@ namespace {
 constexpr std::size_t kBlockBytes = 64;  // of SHA-256
 using Block = std::array<std::uint8_t, kBlockBytes>;
 
-void require(bool ok) {
-  if (!ok) throw std::runtime_error("SHA-256 is not available");
-}
-
-void start(EVP_MD_CTX* state, const Block& key, std::uint8_t pad) {
+void start(SHA256_CTX& state, const Block& key, std::uint8_t pad) {
   Block padded = key;
   for (std::uint8_t& byte : padded) byte ^= pad;
-  bool ok = EVP_DigestInit_ex(state, EVP_sha256(), nullptr) == 1 &&
-            EVP_DigestUpdate(state, padded.data(), padded.size()) == 1;
+  SHA256_Init(&state);
+  SHA256_Update(&state, padded.data(), padded.size());
   OPENSSL_cleanse(padded.data(), padded.size());
-  require(ok);
 }
 
 }  // namespace
 
-HmacSha256::HmacSha256(std::string_view key)
-    : inner_(EVP_MD_CTX_new()), outer_(EVP_MD_CTX_new()) {
-  require(inner_ && outer_);
+HmacSha256::HmacSha256(std::string_view key) {
   Block block{};
   if (key.size() <= block.size()) {
     std::copy(key.begin(), key.end(), block.begin());
   } else {
-    require(EVP_Digest(key.data(), key.size(), block.data(), nullptr,
-                       EVP_sha256(), nullptr) == 1);
+    SHA256(reinterpret_cast<const unsigned char*>(key.data()), key.size(),
+           block.data());
   }
-  start(inner_.get(), block, 0x36);
-  start(outer_.get(), block, 0x5c);
+  start(inner_, block, 0x36);
+  start(outer_, block, 0x5c);
   OPENSSL_cleanse(block.data(), block.size());
 }
 
+HmacSha256::~HmacSha256() {
+  OPENSSL_cleanse(&inner_, sizeof(inner_));
+  OPENSSL_cleanse(&outer_, sizeof(outer_));
+}
+
 Mac HmacSha256::operator()(std::span<const std::string_view> parts) const {
-  State state(EVP_MD_CTX_new());
-  require(state && EVP_MD_CTX_copy_ex(state.get(), inner_.get()) == 1);
+  SHA256_CTX state = inner_;
   for (std::string_view part : parts) {
-    require(EVP_DigestUpdate(state.get(), part.data(), part.size()) == 1);
+    SHA256_Update(&state, part.data(), part.size());
   }
   Mac mac;
-  require(EVP_DigestFinal_ex(state.get(), mac.data(), nullptr) == 1 &&
-          EVP_MD_CTX_copy_ex(state.get(), outer_.get()) == 1 &&
-          EVP_DigestUpdate(state.get(), mac.data(), mac.size()) == 1 &&
-          EVP_DigestFinal_ex(state.get(), mac.data(), nullptr) == 1);
+  SHA256_Final(mac.data(), &state);  // which leaves nothing of the key
+  state = outer_;
+  SHA256_Update(&state, mac.data(), mac.size());
+  SHA256_Final(mac.data(), &state);
   return mac;
 }
 

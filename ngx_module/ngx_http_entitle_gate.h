@@ -173,9 +173,10 @@ IdentitySettings identity_settings(ngx_http_request_t* r);
 // Fills gate->identity from what the request carries, without I/O. Forgets
 // what was found under other settings first.
 void identify(ngx_http_request_t* r, Gate* gate);
-// The values entitle_session_bind names, with `set_cookies` already applied.
-// Null: one of them is empty, so there is nothing to bind to.
-std::optional<std::vector<std::string>> bind_values(
+// The values entitle_session_bind names, with `set_cookies` already applied:
+// views of the request and its pool. Null: one of them is empty, so there is
+// nothing to bind to.
+std::optional<std::vector<std::string_view>> bind_values(
     ngx_http_request_t* r, const std::vector<std::string>& set_cookies);
 // The session cookie for a user the app has just named.
 void issue_session(ngx_http_request_t* r, Gate* gate);

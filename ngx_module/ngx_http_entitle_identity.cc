@@ -21,17 +21,54 @@ reason_of(SessionError error) {
                                           : Reason::session_invalid;
 }
 
+std::string_view
+kept(ngx_http_request_t* r, std::string_view text) {
+    const ngx_str_t copy = pool_copy(r->pool, text);
+    if (copy.data == nullptr) {
+        throw std::bad_alloc();
+    }
+    return view(copy);
+}
+
+std::string_view
+bind_value(ngx_http_request_t* r, const Carrier& carrier,
+           const std::vector<std::string>& set_cookies) {
+    if (carrier.value != nullptr) {
+        ngx_str_t text;
+        if (ngx_http_complex_value(r, carrier.value, &text) != NGX_OK) {
+            throw std::bad_alloc();
+        }
+        return view(text);
+    }
+    if (!set_cookies.empty()) {
+        if (auto fresh = cookie_set_by(set_cookies, view(carrier.cookie))) {
+            return kept(r, *fresh);
+        }
+    }
+    // All of that name: which of them the app reads is its own affair.
+    const std::vector<std::string_view> all =
+        request_cookies(r, view(carrier.cookie));
+    if (all.size() == 1) {
+        return all.front();
+    }
+    std::string joined;
+    for (std::string_view one : all) {
+        if (!joined.empty()) {
+            joined += ';';
+        }
+        joined += one;
+    }
+    return kept(r, joined);
+}
+
 bool
 bound_here(ngx_http_request_t* r, const Session& session) {
     if (location_conf(r)->session_bind == nullptr) {
         return true;
     }
     const auto values = bind_values(r, {});
-    if (!values) {
-        return false;
-    }
-    const std::vector<std::string_view> views(values->begin(), values->end());
-    return bind_matches(*server_conf(r)->session_keys, session.binding, views);
+    return values && bind_matches(*server_conf(r)->session_keys,
+                                  session.binding, *values);
 }
 
 // A browser may send several cookies of one name (other paths and domains):
@@ -154,39 +191,21 @@ identify(ngx_http_request_t* r, Gate* gate) {
     }
 }
 
-std::optional<std::vector<std::string>>
+std::optional<std::vector<std::string_view>>
 bind_values(ngx_http_request_t* r,
             const std::vector<std::string>& set_cookies) {
-    std::vector<std::string> values;
+    std::vector<std::string_view> values;
     const std::vector<Carrier>* carriers = location_conf(r)->session_bind;
     if (carriers == nullptr) {
         return values;
     }
+    values.reserve(carriers->size());
     for (const Carrier& carrier : *carriers) {
-        std::string value;
-        if (carrier.value != nullptr) {
-            ngx_str_t text;
-            if (ngx_http_complex_value(r, carrier.value, &text) != NGX_OK) {
-                throw std::bad_alloc();
-            }
-            value = view(text);
-        } else if (auto fresh =
-                       cookie_set_by(set_cookies, view(carrier.cookie))) {
-            value = *fresh;
-        } else {
-            // All of that name: which of them the app reads is its own affair.
-            for (std::string_view one :
-                 request_cookies(r, view(carrier.cookie))) {
-                if (!value.empty()) {
-                    value += ';';
-                }
-                value += one;
-            }
-        }
+        const std::string_view value = bind_value(r, carrier, set_cookies);
         if (value.empty()) {
             return std::nullopt;
         }
-        values.push_back(std::move(value));
+        values.push_back(value);
     }
     return values;
 }
@@ -216,9 +235,7 @@ issue_session(ngx_http_request_t* r, Gate* gate) {
         session.version = gate->before->version;
     }
     if (!values->empty()) {
-        const std::vector<std::string_view> views(values->begin(),
-                                                  values->end());
-        session.binding = bind(*server->session_keys, views);
+        session.binding = bind(*server->session_keys, *values);
     }
     const std::string token =
         sign_session(*server->session_keys, *server->audience, session);

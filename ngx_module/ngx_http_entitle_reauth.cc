@@ -55,7 +55,7 @@ add_part(std::string& message, std::string_view part) {
 
 Mac
 flight_key(ngx_http_request_t* r, const Gate* gate,
-           const std::vector<std::string>& bound) {
+           const std::vector<std::string_view>& bound) {
     const ServerConf* server = server_conf(r);
     const LocationConf* location = location_conf(r);
     std::string message;
@@ -66,7 +66,7 @@ flight_key(ngx_http_request_t* r, const Gate* gate,
     add_part(message, view(r->headers_in.server));
     add_part(message,
              std::to_string(gate->before ? gate->before->version : -1));
-    for (const std::string& value : bound) {
+    for (std::string_view value : bound) {
         add_part(message, value);
     }
     each_header(r->headers_in.headers, [&](const ngx_table_elt_t& header) {
