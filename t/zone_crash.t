@@ -146,7 +146,7 @@ my $REBUILT = qr/a worker died while it wrote to the zone; the zone starts empty
         kill CONT => $victim;
         sleep rand 0.0005;
     }
-    diag 'stopped ', $inside ? 'inside' : 'outside', ", at the ${tries}th time";
+    note 'stopped ', $inside ? 'inside' : 'outside', ", at the ${tries}th time";
     ok $inside || !$ENV{ENTITLE_LONG}, 'a worker was stopped with the mutex held';
     my $written = $inside && writing($memory, $zone);
     put_record($site->redis, 'ada', version => 2, @great);
