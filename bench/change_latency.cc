@@ -76,9 +76,11 @@ class Connection {
 };
 
 std::string command(const std::vector<std::string>& words) {
-  std::string text = "*" + std::to_string(words.size()) + "\r\n";
+  std::string text = "*";
+  text += std::to_string(words.size()) + "\r\n";
   for (const std::string& word : words) {
-    text += "$" + std::to_string(word.size()) + "\r\n" + word + "\r\n";
+    text += '$';
+    text += std::to_string(word.size()) + "\r\n" + word + "\r\n";
   }
   return text;
 }

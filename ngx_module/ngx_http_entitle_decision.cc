@@ -133,9 +133,10 @@ rule_here(ngx_http_request_t* r, const Gate* gate) {
     switch (gate->stage) {
         case Gate::Stage::known: {
             Ruling ruling = rule_by_record(r, gate);
-            return gate->cache == CacheUse::stale
-                       ? rule_by_stale(std::move(ruling))
-                       : ruling;
+            if (gate->cache == CacheUse::stale) {
+                return rule_by_stale(std::move(ruling));
+            }
+            return ruling;
         }
         case Gate::Stage::guest:
             return not_logged_in(gate->identity.why);
