@@ -12,6 +12,7 @@ extern "C" {
 
 namespace {
 
+using entitle::accepts_event_stream;
 using entitle::accepts_html;
 using entitle::is_navigation;
 using entitle::RequestSigns;
@@ -33,6 +34,17 @@ void a_browser_asks_for_html(void**) {
   assert_true(accepts_html("application/json, text/html ; level=1"));
   assert_true(accepts_html("text/html;q=0.001"));
   assert_true(accepts_html("text/html;q=1.000"));
+}
+
+void an_event_source_asks_for_a_stream(void**) {
+  assert_true(accepts_event_stream("text/event-stream"));
+  assert_true(
+      accepts_event_stream("application/json, Text/Event-Stream;q=0.1"));
+  assert_false(accepts_event_stream("text/event-stream;q=0"));
+  assert_false(accepts_event_stream("*/*"));
+  assert_false(accepts_event_stream("text/event-streams, text/*"));
+  assert_false(accepts_event_stream(""));
+  assert_false(accepts_html("text/event-stream"));
 }
 
 void wildcards_are_programs(void**) {
@@ -108,6 +120,7 @@ void html_on_any_accept_line_counts(void**) {
 int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(a_browser_asks_for_html),
+      cmocka_unit_test(an_event_source_asks_for_a_stream),
       cmocka_unit_test(wildcards_are_programs),
       cmocka_unit_test(names_that_only_begin_alike_are_not_html),
       cmocka_unit_test(weight_zero_refuses_html),

@@ -93,7 +93,8 @@ sub read_until {
 sub listens {
     return wait_until(sub {
         $site->get('/short', session_of('nobody'));
-        $site->{workers} <= (() = $site->log =~ /Redis says what changes/g);
+        my %hears = map { $_ => 1 } $site->log =~ /(\d+)#\d+: entitle: Redis says what changes/g;
+        !grep { !$hears{$_} } $site->worker_pids;
     });
 }
 ok listens(), 'Redis says what changes';
@@ -146,8 +147,9 @@ ok listens(), 'Redis says what changes';
     is $answer->status, 204, 'when_the_time_is_up_there_is_no_content';
     cmp_ok seconds($begin), '>=', 0.3, 'not before';
     is $answer->header('Cache-Control'), 'private, no-store', 'which nobody keeps';
-    like $site->read_file('logs/polls.log'), qr{^/short 204 $user pay not_entitled$}m,
-        'the log says why';
+    ok wait_until(sub {
+        $site->read_file('logs/polls.log') =~ m{^/short 204 $user pay not_entitled$}m;
+    }), 'the log says why';
 
     $begin = time;
     for my $uri (qw(/pro /any)) {
