@@ -13,6 +13,12 @@ use Time::HiRes qw(sleep time);
 sub statuses {
     return join ' ', map { my $status = $_->receive->status; $_->close; $status } @_;
 }
+# All of them, once they are said to be there.
+sub workers {
+    my ($site) = @_;
+    wait_until(sub { $site->worker_pids >= $site->{workers} });
+    return $site->worker_pids;
+}
 sub gone { my (@pids) = @_; return wait_until(sub { !grep { kill 0, $_ } @pids }) }
 sub sockets_to_redis {
     my ($site) = @_;
@@ -35,10 +41,11 @@ sub waiting {
 # --- killed ----------------------------------------------------------------------
 
 {
-    my $site = cached_site(workers => 2, timeout => '20s', lease => '30s');
+    # The kernel deals connections out to both.
+    my $site = cached_site(workers => 2, listen => 'reuseport', timeout => '20s', lease => '30s');
     ok warm($site), 'warm';
     my ($visitors, $events, $deliveries) = waiting($site, 24, 'k');
-    my ($victim) = $site->worker_pids;
+    my ($victim) = workers($site);
     kill KILL => $victim;
     ok wait_until(sub { $site->worker_pids == 2 && !grep { $_ == $victim } $site->worker_pids }),
         'one worker is killed, another comes';
@@ -72,7 +79,7 @@ sub waiting {
 
 {
     my $site = cached_site(timeout => '20s', lease => '30s');
-    my @old = $site->worker_pids;
+    my @old = workers($site);
     my ($visitors, $events, $deliveries) = waiting($site, 6, 'r');
     push @old, $site->reload;
     my @later = map { $site->connect->send(uri => "/paid?user=r$_") } 1 .. 3;
@@ -96,7 +103,7 @@ sub waiting {
 {
     my $site = cached_site(main => "worker_shutdown_timeout 6s;\n", timeout => '400ms');
     ok warm($site), 'warm';
-    my ($old) = $site->worker_pids;
+    my ($old) = workers($site);
     my ($visitors, undef, $deliveries) = waiting($site, 4, 's', 0.1);
     my $begin = time;
     $site->reload;
@@ -112,7 +119,7 @@ sub waiting {
 
 {
     my $site = cached_site(main => "worker_shutdown_timeout 400ms;\n", timeout => '20s');
-    my ($old) = $site->worker_pids;
+    my ($old) = workers($site);
     my ($visitors, undef, $deliveries) = waiting($site, 4, 't');
     $site->reload;
     ok gone($old), 'worker_shutdown_timeout_ends_who_waits_too_long_for_Redis';
@@ -134,7 +141,7 @@ sub waiting {
     $site->start_daemon(cached_http());
     ok warm($site), 'warm';
     my $old = $site->nginx;
-    my @old_workers = $site->worker_pids;
+    my @old_workers = workers($site);
     $old->signal('USR2');
     ok wait_until(sub { -s $site->dir . '/nginx.pid.oldbin' }), 'a new binary starts';
     my $new = $site->adopt_daemon;

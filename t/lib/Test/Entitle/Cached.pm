@@ -21,14 +21,15 @@ use Test::Entitle::Stripe qw(event_json);
 our @EXPORT = qw(cached_http cached_site put bought seen all_seen warm told);
 
 # What stands in http { }. redis (redis://127.0.0.1:%%REDIS%%), timeout (500ms),
-# zone (1m), lease (1s), more (directives in http), server (in server).
+# zone (1m), lease (1s), listen (options of it), more (directives in http), server
+# (in server).
 sub cached_http {
     my (%o) = @_;
     my $redis   = $o{redis} // 'redis://127.0.0.1:%%REDIS%%';
     my $timeout = $o{timeout} // '500ms';
     my $zone    = $o{zone}  // '1m';
     my $lease   = $o{lease} // '1s';
-    my ($more, $server) = map { $_ // '' } @o{qw(more server)};
+    my ($listen, $more, $server) = map { $_ // '' } @o{qw(listen more server)};
     return <<"EOF2";
 entitle_redis $redis;
 entitle_redis_timeout $timeout;
@@ -40,7 +41,7 @@ entitle_grant pro prod_Pro prod_FxPRO000001;
 map \$arg_user \$known { default \$arg_user; }
 $more
 server {
-    listen 127.0.0.1:%%PORT%%;
+    listen 127.0.0.1:%%PORT%% $listen;
     $server
     location = /webhook {
         entitle_webhook test;
