@@ -36,6 +36,8 @@ entitle_grant team prod_Team;
 entitle_wait_limit $limit;
 entitle_session_key_file %%KEY%%;
 entitle_session_cookie entitle secure=off;
+limit_conn_zone \$entitle_user zone=waiting:64k;
+limit_conn_log_level info;
 log_format polls '\$uri \$status \$entitle_user \$entitle_decision \$entitle_reason';
 server {
     listen 127.0.0.1:%%PORT%%;
@@ -51,6 +53,7 @@ server {
     location = /short { entitle_require pro; entitle_poll 300ms; }
     location = /pulse { entitle_require pro; entitle_poll 600ms; }
     location = /page  { entitle_require pro; }
+    location = /few   { limit_conn waiting 1; entitle_require pro; entitle_poll 10s; }
     location = /open  { satisfy any; allow all; entitle_require pro; entitle_poll 10s; }
     location = /lenient { entitle_redis_down allow; entitle_require pro; entitle_poll 300ms; }
     location = /includes { ssi on; ssi_types text/plain; entitle_require pro; alias %%DIR%%/html/ssi; }
@@ -80,7 +83,7 @@ sub stream {
     my ($uri, @headers) = @_;
     return poll($uri, Accept => 'text/event-stream', @headers);
 }
-sub waits { return !$_[0]->readable($_[1] // 0.2) }
+sub waits { return !$_[0]->readable($_[1] // 0.1) }
 sub seconds { my ($begin) = @_; return time - $begin }
 
 # What comes until it matches, or ends.
@@ -109,7 +112,7 @@ ok listens(), 'Redis says what changes';
         ->json->{outcome}, 'applied', 'the webhook comes';
     my $begin = time;
     my $answer = $held->receive;
-    cmp_ok seconds($begin), '<', 0.5, 'and is told at once';
+    cmp_ok seconds($begin), '<', 0.5 * patience(), 'and is told at once';
     is $answer->status, 200, 'of_the_purchase';
     is $answer->header('Content-Type'), 'application/json', 'as JSON';
     my $version = $redis->hgetall("entitle:test:{u:$user}")->{version};
@@ -161,7 +164,7 @@ ok listens(), 'Redis says what changes';
         }
     }
     is poll('/pro', Cookie => 'app=broken')->receive->status, 503, 'nor_waits_who_nobody_can_tell';
-    cmp_ok seconds($begin), '<', 2, 'at once';
+    cmp_ok seconds($begin), '<', 2 * patience(), 'at once';
 }
 
 # --- what is demanded --------------------------------------------------------------
@@ -185,6 +188,10 @@ ok listens(), 'Redis says what changes';
     is $held[0]->receive->status, 200, 'one has paid';
     ok waits($held[1], 0.3), 'the_other_is_told_nothing';
     $held[1]->reset;
+
+    my @few = map { poll('/few', session_of($bob)) } 1 .. 2;
+    is +(grep { $_->readable(0.5) } @few)[0]->receive->status, 503, 'limit_conn_bounds_a_user';
+    $_->reset for @few;
 
     is poll('/open', session_of($ada))->receive->status, 200, 'under_satisfy_any_it_polls_as_well';
     is poll('/open')->receive->status, 401, 'and a guest is a guest';
@@ -230,7 +237,7 @@ ok listens(), 'Redis says what changes';
     pays($user);
     my $begin = time;
     my $answer = $held->receive;
-    cmp_ok seconds($begin), '<', 0.5, 'told at once';
+    cmp_ok seconds($begin), '<', 0.5 * patience(), 'told at once';
     my ($json) = $answer->body =~ /^event: entitled\ndata: (.*)\n\n\z/m;
     is_deeply JSON::PP::decode_json($json // '{}')->{entitlements}, ['pro'],
         'an_event_says_who_is_entitled_to_what';
@@ -301,7 +308,7 @@ ok listens(), 'Redis says what changes';
     $site->nginx->signal('HUP');
     is $held[2]->receive->status, 204, 'a_reload_answers_a_poll';
     like $held[0]->receive->body, qr/\Aretry: \d+\n\n\z/, 'and ends a stream';
-    cmp_ok seconds($begin), '<', 3, 'at once';
+    cmp_ok seconds($begin), '<', 3 * patience(), 'at once';
     ok wait_until(sub { !grep { kill 0, $_ } @old }), 'and the old worker goes';
     $site->reload(configuration());
     ok listens(), 'Redis says what changes';

@@ -20,6 +20,7 @@ my $redis = $site->redis;
 my $app   = Test::Entitle::GateApp->new($site, sub {
     my ($r) = @_;
     return { body => "read $r->{body}" } if $r->{uri} =~ m{^/app};
+    return { delay => 0.5, headers => ['X-Accel-Redirect' => $1] } if $r->{uri} =~ m{^/via\?to=(.*)};
     my ($user, $renewed) = split /\./, $r->{cookies}{app} // '';
     return { status => 401 } if !$user;
     return { status => 204, headers => ['X-User' => $user,
@@ -53,6 +54,11 @@ server {
         location = /known/short { entitle_wait 300ms; try_files /page =404; }
         location = /known/never { entitle_wait off;   try_files /page =404; }
         location = /known/optional { entitle optional; try_files /page =404; }
+        location = /known/via {
+            entitle optional;
+            proxy_pass http://127.0.0.1:${\$app->port}/via?to=/known/behind?user=\$known;
+        }
+        location = /known/behind { internal; try_files /page =404; }
         location = /known/app   { proxy_pass http://127.0.0.1:${\$app->port}/app; }
     }
     location = /welcome {
@@ -100,7 +106,7 @@ sub cookies {
         version => $o{version} // 0, bind => [$user]));
 }
 sub statuses { return join ' ', map { $_->receive->status } @_ }
-sub waits    { return !$_[0]->readable($_[1] // 0.2) }
+sub waits    { return !$_[0]->readable($_[1] // 0.1) }
 sub workers_gone { my (@pids) = @_; return wait_until(sub { !grep { kill 0, $_ } @pids }) }
 
 # Seconds until the answer after something was done.
@@ -137,7 +143,7 @@ ok listens($site), 'Redis says what changes';
     }
     diag sprintf 'let in %.1f ms after the webhook was answered, %.1f at worst',
         1000 * sum(@late) / @late, 1000 * max(@late);
-    cmp_ok((sort { $a <=> $b } @late)[4], '<', 0.1, 'within milliseconds');
+    cmp_ok((sort { $a <=> $b } @late)[4], '<', 0.1 * patience(), 'within milliseconds');
     like $site->log, qr/\[info\] .*entitle: waited \d+ ms: allow/, 'and the log says how long';
 }
 
@@ -150,7 +156,7 @@ ok listens($site), 'Redis says what changes';
     is $answer->status, 402, 'when_the_time_is_up_it_is_as_ever';
     is $answer->json->{reason}, 'not_entitled', 'with the reason';
     cmp_ok seconds($begin), '>=', 0.3, 'not before';
-    cmp_ok seconds($begin), '<', 2, 'and not much later';
+    cmp_ok seconds($begin), '<', 2 * patience(), 'and not much later';
 
     $begin = time;
     is visit($user, '/never')->receive->status, 402, 'off_does_not_wait';
@@ -158,7 +164,7 @@ ok listens($site), 'Redis says what changes';
     is start_request('/known')->receive->status, 401, 'nor_does_a_guest';
     pays($user);
     is visit($user, '')->receive->status, 200, 'nor_does_who_has_paid';
-    cmp_ok seconds($begin), '<', 0.3, 'all at once';
+    cmp_ok seconds($begin), '<', 0.3 * patience(), 'all at once';
 }
 
 # --- if= -----------------------------------------------------------------------
@@ -168,7 +174,7 @@ ok listens($site), 'Redis says what changes';
     my $begin = time;
     is start_request("/welcome?user=$user&$_")->receive->status, 402, "nobody_waits_if=$_"
         for '', 'session_id=', 'session_id=0';
-    cmp_ok seconds($begin), '<', 2.5, 'but for the page it is sent to';
+    cmp_ok seconds($begin), '<', 2.5 * patience(), 'but for the page it is sent to';
     my $held = start_request("/welcome?user=$user&session_id=cs_test_1");
     ok waits($held, 0.5), 'who_comes_from_the_checkout_waits';
     pays($user);
@@ -202,7 +208,7 @@ ok listens($site), 'Redis says what changes';
 
 {
     my ($lost, @late) = (0);
-    for my $n (1 .. 150) {
+    for my $n (1 .. 100) {
         my $user = newcomer();
         my $held = $site->connect;
         $held->send(uri => "/known?user=$user");
@@ -213,26 +219,17 @@ ok listens($site), 'Redis says what changes';
         push @late, seconds($begin);
     }
     is $lost, 0, 'no_purchase_is_lost_whenever_it_comes';
-    cmp_ok max(@late), '<', 0.9, 'nor noticed by a later look';
+    cmp_ok max(@late), '<', 0.9 * patience(), 'nor noticed by a later look';
 
-    # The record as it was and word that it changed reach the worker at once, in
-    # this order: when it hears of the change, nobody waits yet.
-    my ($worker) = $site->worker_pids;
-    for (1 .. 5) {
-        my $user = newcomer();
-        $redis->freeze;
-        my $held = visit($user, '');
-        sleep 0.1;
-        kill STOP => $worker;
-        $redis->thaw;
-        $redis->command('PING');
-        pays($user);
-        sleep 0.05;
-        kill CONT => $worker;
-        my $begin = time;
-        is $held->receive->status, 200, 'a_change_between_the_look_and_the_waiting_is_seen';
-        cmp_ok seconds($begin), '<', 0.9, 'at once';
-    }
+    # The record was looked at before the app was asked; it is bought while the
+    # app answers, and only then does the request come to where it has to wait.
+    my $user = newcomer();
+    my $held = visit($user, '/via');
+    $app->wait_for(1, '/via');
+    pays($user);
+    my $begin = time;
+    is $held->receive->status, 200, 'a_change_between_the_look_and_the_waiting_is_seen';
+    cmp_ok seconds($begin), '<', 5, 'and not by chance';
 }
 
 # --- what it weighs ------------------------------------------------------------------
@@ -336,7 +333,7 @@ if (!$ENV{ENTITLE_VALGRIND} && !Test::Entitle::sanitizer_environment()) {
     my $begin = time;
     is start_request('/page', headers => [Accept => 'text/html'])->receive->status, 302,
         'a_guest_from_the_checkout_is_sent_to_the_login_at_once';
-    cmp_ok seconds($begin), '<', 1, 'at once';
+    cmp_ok seconds($begin), '<', 1 * patience(), 'at once';
 
     # Known by a session of ours; then only by the app's; then by an app that
     # renews its cookie whenever it is asked.
@@ -383,7 +380,7 @@ if (!$ENV{ENTITLE_VALGRIND} && !Test::Entitle::sanitizer_environment()) {
     my $begin = time;
     $site->nginx->signal('HUP');
     is statuses(@held), '402 402 402', 'a_reload_answers_who_waits';
-    cmp_ok seconds($begin), '<', 3, 'at once';
+    cmp_ok seconds($begin), '<', 3 * patience(), 'at once';
     ok workers_gone(@old), 'and the old worker goes';
     ok listens($site), 'Redis says what changes';
 
@@ -411,7 +408,7 @@ if (!$ENV{ENTITLE_VALGRIND} && !Test::Entitle::sanitizer_environment()) {
     pays($user);
     $begin = time;
     is $held->receive->status, 200, 'where_Redis_does_not_say_what_changes_who_has_paid_is_let_in';
-    cmp_ok seconds($begin), '<', 3, 'soon';
+    cmp_ok seconds($begin), '<', 3 * patience(), 'soon';
     my $looks = grep { /HGETALL.*\{u:$user\}/ } $monitor->stop;
     cmp_ok $looks, '<=', 6, 'after a look a second';
     $redis->command('ACL', 'SETUSER', 'default', '+subscribe');
@@ -432,7 +429,7 @@ if (!$ENV{ENTITLE_VALGRIND} && !Test::Entitle::sanitizer_environment()) {
     my $begin = time;
     pays($user);
     is statuses(@held), '200 ' x 19 . 200, 'each_worker_lets_in_its_own';
-    cmp_ok seconds($begin), '<', 0.9, 'at once';
+    cmp_ok seconds($begin), '<', 0.9 * patience(), 'at once';
     ok !(grep { $_->readable(0) } @others), 'and nobody else';
     $two->nginx->signal('QUIT');
     is statuses(@others), '402 402 402 402 402', 'told_to_quit_they_answer_who_waits';
