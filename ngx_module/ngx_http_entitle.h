@@ -243,10 +243,11 @@ location_conf(ngx_http_request_t* r) {
 enum class RedisStatus { ok, unavailable, timed_out };
 
 // One exchange with Redis; lives in the caller (a request's pool). The caller
-// fills `commands`, `done` and `data`. `done` is called exactly once, never
-// from inside redis_send, unless redis_cancel came first (then never). In
+// fills `key`, `commands`, `done` and `data`. `done` is called exactly once,
+// never from inside redis_send, unless redis_cancel came first (then never). In
 // `done`, replies has one Reply per command when the status is ok.
 struct RedisExchange {
+    std::string key;  // the one all commands touch: it says which node is asked
     std::vector<Command> commands;
     void (*done)(RedisExchange* exchange,
                  RedisStatus status) noexcept = nullptr;
@@ -254,6 +255,8 @@ struct RedisExchange {
     std::vector<Reply> replies;
 
     void* pending = nullptr;  // the client's own
+    // Who answered; a node of the client's (_redis_node.h).
+    const void* answered_by = nullptr;
 };
 
 // On the worker's shared, pipelined connection: for reads only, since what a
@@ -263,25 +266,25 @@ ngx_int_t redis_send(MainConf* conf, RedisExchange* exchange) noexcept;
 // The caller goes away: its reply is dropped when it comes.
 void redis_cancel(RedisExchange* exchange) noexcept;
 // A command whose answer nobody waits for; nothing happens while Redis is down.
+// Its second word is the key.
 void redis_tell(MainConf* conf, const Command& command) noexcept;
 
-// Changes whenever the shared connection is closed or made anew: what was sent
-// and answered under one number went over one connection.
-std::uint64_t redis_generation(const MainConf* conf) noexcept;
-
-// A connection of one's own, from the bounded pool, for WATCH ... EXEC.
+// A connection of one's own, from the bounded pool, for WATCH ... EXEC. In a
+// Cluster one at each node that the keys of what is sent name, as needed; so
+// UNWATCH is the first command of a step that no longer needs what is watched.
 struct RedisLease {
+    std::string key;  // of what is sent first
     // Called exactly once, never from inside redis_acquire: status ok, then
     // redis_lease_send may be used; or it failed and the lease is not held.
     void (*acquired)(RedisLease* lease, RedisStatus status) noexcept = nullptr;
     void* data = nullptr;
-    void* connection = nullptr;  // the client's own
-    void* client = nullptr;      // the client's own
+    void* legs = nullptr;  // the client's own
 };
 ngx_int_t redis_acquire(MainConf* conf, RedisLease* lease) noexcept;
 ngx_int_t redis_lease_send(RedisLease* lease, RedisExchange* exchange) noexcept;
-// Gives the connection back (UNWATCH first when `watching`), or closes it when
-// an exchange is still outstanding. Safe at any moment, also while acquiring.
+// Gives the connection back (UNWATCH first where something is watched), or
+// closes it when an exchange is still outstanding. Safe at any moment, also
+// while acquiring.
 void redis_release(RedisLease* lease, bool watching) noexcept;
 
 // --- handlers ---------------------------------------------------------------

@@ -52,6 +52,7 @@ Logout::Logout(Gate* gate, const ServerConf* conf, User user)
     lease_.data = this;
     exchange_.done = on_replies;
     exchange_.data = this;
+    lease_.key = conf->keys->record(*gate->identity.user);
     pause_.handler = on_timer;
     pause_.data = this;
     pause_.log = ngx_cycle->log;
@@ -83,6 +84,7 @@ Logout::advance() {
 
 void
 Logout::send() {
+    exchange_.key = talk_.next()->key;
     exchange_.commands = talk_.next()->commands;
     exchange_.replies.clear();
     if (redis_lease_send(&lease_, &exchange_) != NGX_OK) {

@@ -9,6 +9,7 @@ namespace {
 
 // A record that changes faster than it can be read is given as it was read.
 constexpr int kMostReads = 3;
+constexpr ngx_msec_t kWantedAgain = 50;
 
 std::optional<Reason>
 trouble_of(const RedisExchange& exchange, RedisStatus status) {
@@ -81,7 +82,11 @@ spaces_of_all_servers() {
 RecordCache*
 cache_of(MainConf* conf) {
     if (conf->worker_cache == nullptr) {
-        conf->worker_cache = pool_new<RecordCache>(ngx_cycle->pool, conf,
+        Redis* redis = redis_of(conf);
+        if (redis == nullptr) {
+            return nullptr;
+        }
+        conf->worker_cache = pool_new<RecordCache>(ngx_cycle->pool, conf, redis,
                                                    spaces_of_all_servers());
     }
     return conf->worker_cache;
@@ -89,10 +94,69 @@ cache_of(MainConf* conf) {
 
 }  // namespace
 
-RecordCache::RecordCache(MainConf* conf, std::vector<RecordSpace> spaces)
+RecordCache::RecordCache(MainConf* conf, Redis* redis,
+                         std::vector<RecordSpace> spaces)
     : conf_(conf),
-      zone_(conf->zone),
-      tracking_(conf, &zone_, std::move(spaces)) {}
+      redis_(redis->near()),
+      spaces_(std::move(spaces)),
+      zone_(conf->zone) {}
+
+// Every node is listened to, not only the one that is read from: in a Cluster
+// a key may be another's from one moment to the next.
+void
+RecordCache::wanted() {
+    const bool changed = revision_ != redis_.revision();
+    if (!changed && ngx_current_msec - wanted_at_ < kWantedAgain) {
+        return;
+    }
+    wanted_at_ = ngx_current_msec;
+    redis_.wanted();
+    if (changed) {
+        revision_ = redis_.revision();
+        listened_.clear();
+        for (RedisNode* node : redis_.nodes()) {
+            listened_.push_back(tracking_of(node));
+        }
+    }
+    for (Tracking* tracking : listened_) {
+        tracking->wanted();
+    }
+}
+
+// Over all of them: a change may come from any.
+std::uint64_t
+RecordCache::changes_heard() const {
+    std::uint64_t sum = revision_.value_or(0);
+    for (const Tracking* tracking : listened_) {
+        const std::uint64_t heard = tracking->hears();
+        if (heard == 0) {
+            return 0;
+        }
+        sum += heard;
+    }
+    return sum;
+}
+
+Tracking*
+RecordCache::tracking_of(RedisNode* node) {
+    std::unique_ptr<Tracking>& tracking = trackings_[node];
+    if (tracking == nullptr) {
+        tracking =
+            std::make_unique<Tracking>(conf_, redis_, node, &zone_, spaces_);
+    }
+    return tracking.get();
+}
+
+// Of who has the gate's record. Null: nobody is known to.
+Tracking*
+RecordCache::tracking_of(ngx_http_request_t* r, const Gate* gate) {
+    RedisNode* node = redis_.only_node();
+    if (node == nullptr) {
+        node =
+            redis_.node_of(server_conf(r)->keys->record(*gate->identity.user));
+    }
+    return node == nullptr ? nullptr : tracking_of(node);
+}
 
 ngx_int_t
 RecordCache::lookup(ngx_http_request_t* r, Gate* gate) {
@@ -105,10 +169,11 @@ RecordCache::lookup(ngx_http_request_t* r, Gate* gate) {
         return use(r, gate, user, *read);
     }
 
-    tracking_.wanted();
+    wanted();
+    Tracking* tracking = tracking_of(r, gate);
     const std::optional<Zone::Found> found = zone_.find(user);
-    if (found &&
-        tracking_.believes(found->stamp, user, location_conf(r)->lease) &&
+    if (found && tracking != nullptr &&
+        tracking->believes(found->stamp, user, location_conf(r)->lease) &&
         give(r, gate, found->packed)) {
         gate->cache = CacheUse::hit;
         return NGX_OK;
@@ -162,9 +227,10 @@ RecordCache::use(ngx_http_request_t* r, Gate* gate, const Hash128& user,
         return NGX_DECLINED;
     }
     const LocationConf* conf = location_conf(r);
+    const Tracking* tracking = tracking_of(r, gate);
     const std::optional<Zone::Found> found = zone_.find(user);
-    if (found &&
-        tracking_.believed_lately(found->stamp, user, conf->lease,
+    if (found && tracking != nullptr &&
+        tracking->believed_lately(found->stamp, user, conf->lease,
                                   Seconds{conf->stale}) &&
         give(r, gate, found->packed)) {
         gate->cache = CacheUse::stale;
@@ -181,8 +247,8 @@ RecordCache::join(ngx_http_request_t* r, Gate* gate, const Hash128& user) {
     std::unique_ptr<Fill>& known = fills_[user];
     if (known) {
         const bool sees_all =
-            known->stamp &&
-            tracking_.covers(*known->stamp, user, location_conf(r)->lease);
+            known->stamp && known->tracking->covers(*known->stamp, user,
+                                                    location_conf(r)->lease);
         (sees_all ? known->waiting : known->late).push_back(gate);
         gate->fill = known.get();
         return true;
@@ -190,7 +256,8 @@ RecordCache::join(ngx_http_request_t* r, Gate* gate, const Hash128& user) {
 
     auto fill = std::make_unique<Fill>(Fill{this, user});
     const Keys& keys = *server_conf(r)->keys;
-    fill->exchange.commands = {{"HGETALL", keys.record(*gate->identity.user)}};
+    fill->exchange.key = keys.record(*gate->identity.user);
+    fill->exchange.commands = {{"HGETALL", fill->exchange.key}};
     fill->exchange.done = answered;
     fill->exchange.data = fill.get();
     fill->waiting.push_back(gate);
@@ -208,10 +275,16 @@ RecordCache::send(Fill& fill) {
     fill.waiting.insert(fill.waiting.end(), fill.late.begin(), fill.late.end());
     fill.late.clear();
     fill.sent++;
-    fill.stamp = tracking_.begin_fill(fill.user);
-    fill.generation = redis_generation(conf_);
     fill.exchange.replies.clear();
-    return redis_send(conf_, &fill.exchange) == NGX_OK;
+    RedisNode* node = redis_.node_of(fill.exchange.key);
+    if (node == nullptr) {
+        return false;
+    }
+    fill.tracking = tracking_of(node);
+    fill.stamp = fill.tracking->begin_fill(fill.user);
+    fill.generation = node->generation();
+    return node->send(make_pending(&fill.exchange, fill.exchange.commands)) ==
+           NGX_OK;
 }
 
 void
@@ -242,7 +315,9 @@ RecordCache::give_up(Fill& fill) noexcept {
 
 void
 RecordCache::take(Fill& fill, RedisStatus status) {
-    const bool whole = fill.stamp && fill.generation == redis_generation(conf_);
+    const RedisNode* node = fill.tracking->node();
+    const bool whole = fill.stamp && fill.exchange.answered_by == node &&
+                       fill.generation == node->generation();
     const bool current =
         whole && Lease::may_store(*fill.stamp, zone_.numbers(), fill.user.low);
     if (status == RedisStatus::ok && whole && !current &&
@@ -283,7 +358,9 @@ RecordCache::shut() {
     for (const auto& [user, fill] : fills_) {
         redis_cancel(&fill->exchange);
     }
-    tracking_.shut();
+    for (const auto& [node, tracking] : trackings_) {
+        tracking->shut();
+    }
 }
 
 // --- the interface -----------------------------------------------------------

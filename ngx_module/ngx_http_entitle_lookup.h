@@ -12,6 +12,7 @@
 #include <unordered_map>
 
 #include "ngx_module/ngx_http_entitle_gate.h"
+#include "ngx_module/ngx_http_entitle_redis.h"
 #include "ngx_module/ngx_http_entitle_tracking.h"
 
 namespace entitle::ngx {
@@ -29,8 +30,9 @@ struct Fill {
     RecordCache* cache;
     Hash128 user;
     RedisExchange exchange{};
+    Tracking* tracking = nullptr;      // of the node that is asked
     std::optional<FillStamp> stamp{};  // null: its answer is not stored
-    std::uint64_t generation = 0;      // redis_generation() when it was sent
+    std::uint64_t generation = 0;      // the node's, when it was sent
     int sent = 0;
     std::vector<Gate*> waiting{};
     std::vector<Gate*> late{};  // for the next read
@@ -50,12 +52,9 @@ class RecordCache {
         return zone_.hash(*server_conf(r)->audience,
                           gate->identity.user->str());
     }
-    std::uint64_t
-    changes_heard() const {
-        return tracking_.hears();
-    }
+    std::uint64_t changes_heard() const;
 
-    RecordCache(MainConf* conf, std::vector<RecordSpace> spaces);
+    RecordCache(MainConf* conf, Redis* redis, std::vector<RecordSpace> spaces);
     ~RecordCache() {
         shut();
     }
@@ -72,6 +71,9 @@ class RecordCache {
 
     static void answered(RedisExchange* exchange, RedisStatus status) noexcept;
 
+    void wanted();
+    Tracking* tracking_of(RedisNode* node);
+    Tracking* tracking_of(ngx_http_request_t* r, const Gate* gate);
     bool give(ngx_http_request_t* r, Gate* gate, std::string_view packed);
     bool join(ngx_http_request_t* r, Gate* gate, const Hash128& user);
     bool send(Fill& fill);
@@ -81,8 +83,14 @@ class RecordCache {
                   const RecordRead& read);
 
     MainConf* conf_;
+    RedisTopology& redis_;
+    std::vector<RecordSpace> spaces_;
     Zone zone_;
-    Tracking tracking_;
+    // One a node that was ever read from; those of `listened_` are kept up.
+    std::unordered_map<RedisNode*, std::unique_ptr<Tracking>> trackings_;
+    std::vector<Tracking*> listened_;
+    std::optional<std::uint64_t> revision_;  // of redis_, at listened_
+    ngx_msec_t wanted_at_ = 0;
     std::unordered_map<Hash128, std::unique_ptr<Fill>, ByUser> fills_;
 };
 

@@ -97,14 +97,13 @@ set_redis(ngx_conf_t* cf, ngx_command_t*, void* data) {
     if (!parsed.address->user.empty() && conf->redis_user_where.line == 0) {
         conf->redis_user_where = where(cf);
     }
-    using Kind = RedisAddress::Kind;
     RedisAddress& address = own(cf, conf->redis_address) =
         std::move(*parsed.address);
-    if (address.kind == Kind::sentinel || address.kind == Kind::cluster) {
+    if (address.kind == RedisAddress::Kind::cluster) {
         return invalid_value(cf, view(conf->redis),
-                             "sentinel:// and cluster:// are not built in this "
-                             "version yet: it must be redis://, rediss:// or "
-                             "unix:/path");
+                             "cluster:// is not built in this version yet: it "
+                             "must be redis://, rediss://, unix:/path or "
+                             "sentinel://");
     }
     if (address.path.size() >= sizeof(sockaddr_un::sun_path)) {
         return invalid_value(cf, view(conf->redis),

@@ -45,6 +45,8 @@ struct PendingExchange {
     ngx_msec_t deadline = 0;  // once written
     RedisStatus status = RedisStatus::ok;
     bool repeated = false;
+    bool pinned = false;     // asked of this very server
+    std::uint8_t moves = 0;  // to other nodes of a Cluster
 };
 using Pending = std::unique_ptr<PendingExchange>;
 

@@ -1,6 +1,7 @@
 #include "ngx_module/ngx_http_entitle_redis_pool.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace entitle::ngx {
 namespace {
@@ -26,12 +27,11 @@ RedisPool::RedisPool(const MainConf* conf, Host* host,
 }
 
 ngx_int_t
-RedisPool::acquire(RedisLease* lease, void* client) {
+RedisPool::acquire(PoolLease* lease) {
     if (waiters_.size() >= kMaxWaiters) {
         return NGX_ERROR;
     }
     waiters_.push_back({lease, ngx_current_msec + kPatience});
-    lease->client = client;
     lease->connection = nullptr;
     serve();
     open_for_waiters();
@@ -39,7 +39,7 @@ RedisPool::acquire(RedisLease* lease, void* client) {
 }
 
 ngx_int_t
-RedisPool::send(RedisLease* lease, Pending pending) {
+RedisPool::send(PoolLease* lease, Pending pending) {
     auto* pooled = static_cast<Pooled*>(lease->connection);
     if (pooled == nullptr || pooled->lost) {
         return NGX_ERROR;
@@ -49,7 +49,7 @@ RedisPool::send(RedisLease* lease, Pending pending) {
 }
 
 void
-RedisPool::release(RedisLease* lease, bool watching) {
+RedisPool::release(PoolLease* lease, bool watching) {
     auto is_ours = [lease](const auto& entry) { return entry.lease == lease; };
     std::erase_if(waiters_, is_ours);
     std::erase_if(notices_, is_ours);
@@ -57,7 +57,6 @@ RedisPool::release(RedisLease* lease, bool watching) {
 
     auto* pooled = static_cast<Pooled*>(lease->connection);
     lease->connection = nullptr;
-    lease->client = nullptr;
     if (pooled == nullptr) {
         return;
     }
@@ -84,7 +83,7 @@ RedisPool::serve() {
             break;
         }
         if (pooled->lease == nullptr && pooled->connection.is_ready()) {
-            RedisLease* lease = waiters_.front().lease;
+            PoolLease* lease = waiters_.front().lease;
             waiters_.pop_front();
             pooled->lease = lease;
             pooled->lost = false;
@@ -143,8 +142,20 @@ RedisPool::went_down() {
     arm_timer();
 }
 
+std::deque<Pending>
+RedisPool::cut() {
+    std::deque<Pending> unanswered;
+    for (auto& pooled : pool_) {
+        std::deque<Pending> queue = pooled->connection.take_queue();
+        std::move(queue.begin(), queue.end(), std::back_inserter(unanswered));
+        pooled->connection.shut();
+        pooled->lost = true;
+    }
+    return unanswered;
+}
+
 void
-RedisPool::notify(RedisLease* lease, RedisStatus status) {
+RedisPool::notify(PoolLease* lease, RedisStatus status) {
     notices_.push_back({lease, status});
     host_->call_back_soon();
 }
@@ -156,9 +167,6 @@ RedisPool::call_back_one() {
     }
     Notice notice = notices_.front();
     notices_.pop_front();
-    if (notice.status != RedisStatus::ok) {
-        notice.lease->client = nullptr;
-    }
     notice.lease->acquired(notice.lease, notice.status);
     return true;
 }

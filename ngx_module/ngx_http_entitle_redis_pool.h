@@ -6,6 +6,17 @@
 
 namespace entitle::ngx {
 
+class RedisNode;
+
+// One connection of the pool, held or waited for; lives in whoever holds it.
+struct PoolLease {
+    // Called exactly once unless released first, never from inside acquire():
+    // status ok, then it is held; or it is not.
+    void (*acquired)(PoolLease* lease, RedisStatus status) noexcept = nullptr;
+    void* data = nullptr;
+    void* connection = nullptr;  // the pool's own
+};
+
 class RedisPool {
   public:
     // The client the pool is part of.
@@ -26,10 +37,10 @@ class RedisPool {
     RedisPool& operator=(const RedisPool&) = delete;
 
     // NGX_ERROR: too many wait already.
-    ngx_int_t acquire(RedisLease* lease, void* client);
+    ngx_int_t acquire(PoolLease* lease);
     // NGX_ERROR: the lease's connection is lost.
-    ngx_int_t send(RedisLease* lease, Pending pending);
-    void release(RedisLease* lease, bool watching);
+    ngx_int_t send(PoolLease* lease, Pending pending);
+    void release(PoolLease* lease, bool watching);
 
     // News of the connections, and of Redis as a whole.
     void
@@ -38,6 +49,9 @@ class RedisPool {
     }
     void closed(RedisConnection* connection);
     void went_down();
+    // The server is another one now. What the leased connections leave
+    // unanswered.
+    std::deque<Pending> cut();
     // Opens as many connections as there are waiters left without.
     void open_for_waiters();
 
@@ -51,22 +65,22 @@ class RedisPool {
         Pooled(const MainConf* conf, RedisConnection::Owner* owner)
             : connection(conf, owner) {}
         RedisConnection connection;
-        RedisLease* lease = nullptr;
+        PoolLease* lease = nullptr;
         bool lost = false;  // closed under its lease
     };
     struct Waiter {
-        RedisLease* lease;
+        PoolLease* lease;
         ngx_msec_t deadline;
     };
     struct Notice {  // a lease that was granted, or will not be
-        RedisLease* lease;
+        PoolLease* lease;
         RedisStatus status;
     };
 
     static void on_timer(ngx_event_t* event) noexcept;
 
     void serve();
-    void notify(RedisLease* lease, RedisStatus status);
+    void notify(PoolLease* lease, RedisStatus status);
     void expire();
     void arm_timer();
 

@@ -12,48 +12,39 @@ namespace {
 constexpr Milliseconds kClockTick{10};
 constexpr ngx_msec_t kRefusedAgain = 60 * 1000;
 
-MonoTime
-mono_now() {
-    return mono_time(static_cast<std::int64_t>(ngx_current_msec));
-}
-
-bool
-worker_quits() {
-    return ngx_exiting || ngx_quit || ngx_terminate;
-}
-
-// The answers to ROLE and INFO server.
-std::optional<Instance>
-instance_of(const MainConf* conf, const Reply& role, const Reply& info) {
-    constexpr std::string_view field = "\nrun_id:";
-    const std::size_t at = info.text.find(field);
-    if (!role.is_array() || role.elements.empty() ||
-        info.type != Reply::Type::string || at == std::string::npos) {
-        return std::nullopt;
+// What follows `field:` on a line of its own in an answer to INFO; empty where
+// there is none.
+std::string_view
+info_field(std::string_view info, std::string_view field) {
+    for (std::size_t at = 0; at < info.size();) {
+        const std::size_t end = std::min(info.find('\n', at), info.size());
+        std::string_view line = info.substr(at, end - at);
+        at = end + 1;
+        if (line.starts_with(field) && line.substr(field.size(), 1) == ":") {
+            line.remove_prefix(field.size() + 1);
+            return line.substr(0, line.find('\r'));
+        }
     }
-    const std::string_view rest =
-        std::string_view(info.text).substr(at + field.size());
-    Instance instance;
-    instance.address = conf->redis_endpoints->front().text();
-    instance.run_id = rest.substr(0, rest.find('\r'));
-    instance.primary = role.elements.front().text == "master";
-    return instance;
+    return {};
 }
 
-Lease::Beat
-beat_of(std::string_view text) {
-    Lease::Beat beat = 0;
-    std::from_chars(text.data(), text.data() + text.size(), beat);
-    return beat;
+template <class T>
+T
+number_of(std::string_view text) {
+    T number = 0;
+    std::from_chars(text.data(), text.data() + text.size(), number);
+    return number;
 }
 
 }  // namespace
 
-Tracking::Tracking(MainConf* conf, const Zone* zone,
-                   std::vector<RecordSpace> spaces)
+Tracking::Tracking(MainConf* conf, RedisTopology& redis, RedisNode* node,
+                   const Zone* zone, const std::vector<RecordSpace>& spaces)
     : conf_(conf),
+      redis_(redis),
+      node_(node),
       zone_(zone),
-      spaces_(std::move(spaces)),
+      spaces_(spaces),
       subscription_(conf, this),
       lease_(Milliseconds{static_cast<std::int64_t>(conf->greatest_lease)}) {
     timer_.handler = on_timer;
@@ -62,6 +53,40 @@ Tracking::Tracking(MainConf* conf, const Zone* zone,
     timer_.cancelable = 1;
     data_.done = data_answered;
     data_.data = this;
+    node_->set_listener(this);
+}
+
+// Answered by instance_of.
+std::vector<Command>
+Tracking::who() const {
+    std::vector<Command> commands = {{"ROLE"}, {"INFO", "server"}};
+    if (redis_.is_cluster()) {
+        commands.push_back({"CLUSTER", "INFO"});
+    }
+    return commands;
+}
+
+std::optional<Instance>
+Tracking::instance_of(std::span<const Reply> who) const {
+    const Reply& role = who[0];
+    const std::string_view run_id = info_field(who[1].text, "run_id");
+    if (!role.is_array() || role.elements.empty() ||
+        who[1].type != Reply::Type::string || run_id.empty()) {
+        return std::nullopt;
+    }
+    Instance instance;
+    instance.address = node_->endpoint().text();
+    instance.run_id = run_id;
+    instance.primary = role.elements.front().text == "master";
+    if (redis_.is_cluster()) {
+        // A node that does not believe in its cluster answers no reads.
+        if (info_field(who[2].text, "cluster_state") != "ok") {
+            return std::nullopt;
+        }
+        instance.epoch = number_of<std::int64_t>(
+            info_field(who[2].text, "cluster_my_epoch"));
+    }
+    return instance;
 }
 
 // --- what may be believed ----------------------------------------------------
@@ -74,16 +99,22 @@ Tracking::shorter_by(ngx_msec_t lease) const {
 }
 
 bool
+Tracking::holds(ngx_msec_t lease) const {
+    const MonoTime now = mono_now() + shorter_by(lease);
+    return lease_.holds(now) && now < node_->warranted_until();
+}
+
+bool
 Tracking::believes(const FillStamp& stamp, const Hash128& user,
                    ngx_msec_t lease) const {
-    return lease_.may_believe(stamp, zone_->numbers(), user.low,
-                              mono_now() + shorter_by(lease));
+    return holds(lease) && lease_.may_believe(stamp, zone_->numbers(), user.low,
+                                              mono_now() + shorter_by(lease));
 }
 
 bool
 Tracking::covers(const FillStamp& stamp, const Hash128& user,
                  ngx_msec_t lease) const {
-    return lease_.holds(mono_now() + shorter_by(lease)) &&
+    return holds(lease) &&
            !Lease::is_outdated(stamp, zone_->numbers(), user.low);
 }
 
@@ -108,12 +139,14 @@ Tracking::believed_lately(const FillStamp& stamp, const Hash128& user,
 
 std::uint64_t
 Tracking::hears() const {
-    return state_ == State::up && lease_.holds(mono_now()) ? subscriptions_ : 0;
+    const bool heard = state_ == State::up && lease_.holds(mono_now()) &&
+                       mono_now() < node_->warranted_until();
+    return heard ? subscriptions_ : 0;
 }
 
 std::optional<FillStamp>
 Tracking::begin_fill(const Hash128& user) {
-    if (redis_generation(conf_) != reads_generation_) {
+    if (node_->generation() != reads_generation_) {
         lease_.reads_from(std::nullopt);
         beat();
     }
@@ -151,6 +184,7 @@ Tracking::tick() {
         !anybody_waits(conf_)) {
         return;  // the next gate that asks comes here
     }
+    redis_.wanted();
     if (state_ == State::down) {
         connect();
     } else if (late()) {
@@ -195,12 +229,16 @@ Tracking::beat() {
     }
     const Lease::Beat beat = lease_.beat(mono_now());
     subscription_.say({"PING", std::to_string(beat)});
-    data_.commands = {{"HGETALL", spaces_.front().tracking_prefix + '}'},
-                      {"ROLE"},
-                      {"INFO", "server"}};
+    data_.commands = who();
+    if (!redis_.is_cluster()) {
+        data_.commands.push_back(
+            {"HGETALL", spaces_.front().tracking_prefix + '}'});
+    }
     data_.replies.clear();
-    data_generation_ = redis_generation(conf_);
-    if (redis_send(conf_, &data_) == NGX_OK) {
+    data_generation_ = node_->generation();
+    Pending pending = make_pending(&data_, data_.commands);
+    pending->pinned = true;
+    if (node_->send(std::move(pending)) == NGX_OK) {
         data_beat_ = beat;
     }
 }
@@ -223,15 +261,14 @@ Tracking::data_answered(RedisExchange* exchange, RedisStatus status) noexcept {
 void
 Tracking::take_data(const std::vector<Reply>& replies) {
     const Lease::Beat beat = std::exchange(data_beat_, 0);
-    if (state_ != State::up || replies.size() != 3 || replies[0].is_error()) {
+    if (state_ != State::up || replies.size() != 3 || replies[2].is_error()) {
         return;
     }
-    std::optional<Instance> instance =
-        instance_of(conf_, replies[1], replies[2]);
+    std::optional<Instance> instance = instance_of(replies);
     if (!instance) {
         return;
     }
-    if (redis_generation(conf_) != data_generation_) {
+    if (node_->generation() != data_generation_) {
         // It was sent before the connection was there.
         look_again_in(1);
         return;
@@ -257,6 +294,7 @@ void
 Tracking::connect() {
     subscription_.shut();
     enter(State::connecting);
+    subscription_.set_endpoint(node_->endpoint());
     // It looks again when the connection says how it went.
     subscription_.open(0, true);
 }
@@ -264,7 +302,8 @@ Tracking::connect() {
 void
 Tracking::connected(RedisConnection*) {
     asked_ = Asked::who;
-    const Command commands[] = {{"CLIENT", "ID"}, {"ROLE"}, {"INFO", "server"}};
+    std::vector<Command> commands = who();
+    commands.push_back({"CLIENT", "ID"});
     subscription_.send(make_pending(nullptr, commands));
 }
 
@@ -285,16 +324,16 @@ Tracking::take_who(const std::vector<Reply>& replies) {
             return;
         }
     }
-    instance_ = instance_of(conf_, replies[1], replies[2]);
-    if (!instance_ || replies[0].type != Reply::Type::integer) {
-        refused(replies[2]);
+    instance_ = instance_of(replies);
+    if (!instance_ || replies.back().type != Reply::Type::integer) {
+        refused(replies[1]);
         return;
     }
     Command command = {"CLIENT",
                        "TRACKING",
                        "ON",
                        "REDIRECT",
-                       std::to_string(replies[0].integer),
+                       std::to_string(replies.back().integer),
                        "BCAST"};
     for (const RecordSpace& space : spaces_) {
         command.push_back("PREFIX");
@@ -363,7 +402,8 @@ Tracking::pushed(RedisConnection*, const Reply& reply) {
             wait_everything_changed(conf_);
             return true;
         case PushMessage::Kind::pong:
-            lease_.answered(beat_of(message.pong), Lease::subscription);
+            lease_.answered(number_of<Lease::Beat>(message.pong),
+                            Lease::subscription);
             note_trust();
             return true;
         case PushMessage::Kind::unexpected:
@@ -393,6 +433,13 @@ Tracking::closed(RedisConnection*, std::deque<Pending>, RedisStatus, bool,
                  std::string_view why) {
     if (state_ != State::down) {
         lost(why);
+    }
+}
+
+void
+Tracking::moved(RedisNode*, std::string_view why) {
+    if (state_ != State::down) {
+        drop(why);
     }
 }
 

@@ -1,12 +1,14 @@
-// A worker's ear on Redis: one connection on which Redis says what changes
-// (core/invalidation.h), and the lease under which the zone may be believed
-// (core/lease.h).
+// A worker's ear on one node of Redis: a connection on which it says what
+// changes (core/invalidation.h), and the lease under which what was read there
+// may be believed (core/lease.h), as long as the node is warranted
+// (_redis_node.h).
 //
 //   down -> connecting -> subscribing -> up -> down ...
 //
 // Connecting greets, asks who answers (ROLE, INFO server), switches tracking
 // on and subscribes. Up, a heartbeat goes out three times a lease while gates
-// ask: PING here, and on the data connection a read as fills make it, ROLE and
+// ask: PING here, and on the data connection a read as fills make it (in a
+// Cluster, where a key is of one node only, CLUSTER INFO instead), ROLE and
 // INFO server. One that is late, or that finds another instance on the data
 // connection than here, closes this one, and it is made anew.
 //
@@ -17,7 +19,7 @@
 
 #include "core/backoff.h"
 #include "core/invalidation.h"
-#include "ngx_module/ngx_http_entitle_redis_connection.h"
+#include "ngx_module/ngx_http_entitle_redis_topology.h"
 #include "ngx_module/ngx_http_entitle_zone.h"
 
 namespace entitle::ngx {
@@ -29,10 +31,11 @@ struct RecordSpace {
     bool operator==(const RecordSpace&) const = default;
 };
 
-class Tracking final : RedisConnection::Owner {
+class Tracking final : RedisConnection::Owner, RedisNode::Listener {
   public:
-    // `spaces`: at least one.
-    Tracking(MainConf* conf, const Zone* zone, std::vector<RecordSpace> spaces);
+    // Of a node of `redis`. `spaces`: at least one. All of them outlive this.
+    Tracking(MainConf* conf, RedisTopology& redis, RedisNode* node,
+             const Zone* zone, const std::vector<RecordSpace>& spaces);
     ~Tracking() {
         shut();
     }
@@ -62,6 +65,11 @@ class Tracking final : RedisConnection::Owner {
     // Null: the answer must not be stored.
     std::optional<FillStamp> begin_fill(const Hash128& user);
 
+    RedisNode*
+    node() const {
+        return node_;
+    }
+
     void shut();
 
   private:
@@ -74,6 +82,9 @@ class Tracking final : RedisConnection::Owner {
     void closed(RedisConnection* connection, std::deque<Pending> unanswered,
                 RedisStatus status, bool failed, std::string_view why) override;
     bool pushed(RedisConnection* connection, const Reply& reply) override;
+
+    // RedisNode::Listener
+    void moved(RedisNode* node, std::string_view why) override;
 
     static void on_timer(ngx_event_t* event) noexcept;
     static void data_answered(RedisExchange* exchange,
@@ -96,9 +107,15 @@ class Tracking final : RedisConnection::Owner {
     void look_again_in(ngx_msec_t wait);
     Milliseconds shorter_by(ngx_msec_t lease) const;
 
+    std::vector<Command> who() const;
+    std::optional<Instance> instance_of(std::span<const Reply> who) const;
+    bool holds(ngx_msec_t lease) const;
+
     MainConf* conf_;
+    RedisTopology& redis_;
+    RedisNode* node_;
     const Zone* zone_;
-    std::vector<RecordSpace> spaces_;
+    const std::vector<RecordSpace>& spaces_;
     RedisConnection subscription_;
     ngx_event_t timer_{};
     Backoff backoff_;

@@ -130,6 +130,8 @@ Webhook::store() {
 
 void
 Webhook::attempt() {
+    lease_.key = location_conf(request_)->webhook_keys->place(
+        facts_.places.back().place);
     if (redis_acquire(main_conf(request_), &lease_) != NGX_OK) {
         attempt_failed(word(RedisStatus::unavailable));
     }
@@ -164,6 +166,7 @@ Webhook::advance() {
 
 void
 Webhook::send_step() {
+    exchange_.key = talk_->next()->key;
     exchange_.commands = talk_->next()->commands;
     watching_ = watches_after(watching_, exchange_.commands);
     if (redis_lease_send(&lease_, &exchange_) != NGX_OK) {

@@ -124,9 +124,15 @@ sub _receive {
 
 sub command {
     my ($self, @words) = @_;
+    # Nothing is due, so what can be read is the end.
+    $self->{client} = undef
+        if $self->{client} && IO::Select->new($self->{client})->can_read(0);
     $self->{client} //= $self->_connect;
-    _send($self->{client}, @words);
-    my $reply = _receive($self->{client});
+    my $reply = eval { _send($self->{client}, @words); _receive($self->{client}) };
+    if (my $lost = $@) {
+        $self->{client} = undef;  # the next command connects again
+        croak $lost;
+    }
     croak "$words[0]: $reply->{message}"
         if ref $reply eq 'Test::Entitle::Redis::Error';
     return $reply;
