@@ -188,14 +188,16 @@ sub _command {
     return @command;
 }
 
-# A module built with sanitizers needs their run time before all else.
+# A module built with sanitizers needs their run time before all else; only what
+# a test preloads itself comes before that.
 sub sanitizer_environment {
     my ($runtime) = qx(readelf -d $MODULE 2>/dev/null) =~ /\[(libasan\.so[^\]]*)\]/;
     return if !$runtime;
+    my @preloaded = grep { defined && length } $ENV{LD_PRELOAD};
     return (
-        ASAN_OPTIONS  => 'detect_leaks=0',
+        ASAN_OPTIONS  => 'detect_leaks=0' . (@preloaded ? ':verify_asan_link_order=0' : ''),
         UBSAN_OPTIONS => 'print_stacktrace=1',
-        %ENV, LD_PRELOAD => join(' ', $runtime, $ENV{LD_PRELOAD} // ()),
+        %ENV, LD_PRELOAD => join(' ', @preloaded, $runtime),
     );
 }
 
