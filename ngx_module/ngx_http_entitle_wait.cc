@@ -76,8 +76,8 @@ call_to_look(Gate* gate) noexcept {
 
 bool
 has_to_look(const Waiting& waiting, std::uint64_t heard_by) {
-    const bool unheard = heard_by == 0 || heard_by != waiting.heard_by;
-    return unheard && is_past(waiting.look_at);
+    return heard_by == 0 || waiting.failed ? is_past(waiting.look_at)
+                                           : heard_by != waiting.heard_by;
 }
 
 }  // namespace
@@ -303,9 +303,7 @@ wait_step(ngx_http_request_t* r, Gate* gate) {
     if (waiting.changed) {
         return look(r, gate);
     }
-    if (gate->ruling.decision == Decision::error) {
-        waiting.heard_by = 0;  // the look failed: another one
-    }
+    waiting.failed = gate->ruling.decision == Decision::error;
     waiting.held = true;
     return WaitStep::hold;
 }

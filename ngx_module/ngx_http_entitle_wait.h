@@ -5,9 +5,9 @@
 // that loses nothing: first it is on the list, then it looks. A change before
 // that look is seen by it, a change after it wakes.
 //
-// While Redis does not say what changes (core/lease.h), or said so over another
-// connection when the request last looked, a held request looks about once a
-// second instead. All requests of a user share a look (_lookup).
+// While Redis does not say what changes (core/lease.h), a held request looks
+// about once a second instead, and once more when it is said again, since that
+// is another subscription. All requests of a user share a look (_lookup).
 //
 // One timer a worker ends the waiting: at each request's time, or when the
 // worker is told to exit. It is not cancelable, so that nobody is left without
@@ -31,6 +31,7 @@ struct Waiting {
     } state = State::not_yet;
     bool held = false;     // nothing but the list will wake it
     bool changed = false;  // look again
+    bool failed = false;   // the newest look
     bool pulse = false;    // pulse_at has come
     Hash128 user{};
     ngx_msec_t since = 0;
