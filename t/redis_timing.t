@@ -109,7 +109,7 @@ for my $where (qw(CLIENT PING)) {
         for (@visits) {
             my $said = told($_->receive);
             my $version = 100 + shift @users;
-            push @wrong, $said if $said !~ /^$version \w+ allow$/ && $said !~ /error/;
+            push @wrong, $said if $said !~ /^$version \w+ allow(?:_stale)?$/ && $said !~ /error/;
         }
         my $status = $delivery->receive->status;
         push @wrong, "event $status" if $status != 200 && $status != 503;
