@@ -91,6 +91,15 @@ class PayloadReader {
   // into `text`, of which `size` bytes are used.
   bool string(std::span<char> text, std::size_t& size) {
     size = 0;
+    // Hardly ever is anything escaped.
+    std::size_t end = std::min(rest_.find('"'), text.size() + 1);
+    std::string_view plain = rest_.substr(0, end);
+    if (end <= text.size() && plain.find('\\') == std::string_view::npos) {
+      std::copy(plain.begin(), plain.end(), text.begin());
+      size = end;
+      rest_.remove_prefix(end + 1);
+      return true;
+    }
     for (std::size_t i = 0; i < rest_.size(); i++) {
       char c = rest_[i];
       if (c == '"') {

@@ -110,11 +110,11 @@ void SipHasher::add_bytes(std::string_view bytes) {
 }
 
 void SipHasher::add(std::string_view value) {
-  char length[8];
-  for (std::size_t i = 0; i < sizeof(length); ++i) {
-    length[i] = static_cast<char>(value.size() >> (8 * i) & 0xff);
-  }
-  add_bytes({length, sizeof(length)});
+  const std::uint64_t size = value.size();
+  const std::size_t bits = 8 * (length_ % 8);
+  compress(tail_ | size << bits);
+  tail_ = bits == 0 ? 0 : size >> (64 - bits);
+  length_ += sizeof(size);
   add_bytes(value);
 }
 

@@ -61,8 +61,10 @@ required(ngx_http_request_t* r) {
     if (configured == nullptr) {
         return lines;
     }
+    lines.reserve(configured->size());
     for (const RequireLine& line : *configured) {
         Alternatives& alternatives = lines.emplace_back();
+        alternatives.reserve(line.size());
         for (const RequireName& name : line) {
             alternatives.push_back(required_name(r, name));
         }
@@ -96,6 +98,7 @@ rule_by_record(ngx_http_request_t* r, const Gate* gate) {
     if (const auto held = access_of(conf).effective(gate->packed, now())) {
         if (const auto until = allowed_until(lines, *held)) {
             Ruling ruling{Decision::allow, Reason::ok, *until, {}, {}};
+            ruling.entitlements.reserve(held->size());
             for (const HeldEntitlement& entitlement : *held) {
                 ruling.entitlements.emplace_back(entitlement.name);
             }
