@@ -86,17 +86,22 @@ sub cpu_us {
 
 # --- wrk ---------------------------------------------------------------------
 
-# One run; dies unless every answer was 2xx. port, uri, connections, seconds,
-# headers => [...], script => a file of ours with its arguments.
-sub wrk {
+# port, uri, connections, seconds, headers => [...], script => a file of ours
+# with its arguments.
+sub wrk_command {
     my (%o) = @_;
     my ($script, @arguments) = @{ $o{script} // [] };
-    my @command = (
+    return (
         'taskset', '-c', $OTHERS, 'wrk', '-t1', "-c$o{connections}",
         "-d$o{seconds}s",
         (map { ('-H', $_) } @{ $o{headers} // [] }),
         $script ? ('-s', "$ROOT/bench/$script") : (),
         "http://127.0.0.1:$o{port}$o{uri}", @arguments ? ('--', @arguments) : ());
+}
+
+# One run; dies unless every answer was 2xx.
+sub wrk {
+    my @command = wrk_command(@_);
     open my $pipe, '-|', @command or croak "wrk: $!";
     my $text = do { local $/; <$pipe> };
     close $pipe;
