@@ -167,6 +167,11 @@ struct ReauthUser {
     bool optional;  // 2xx without it is a guest
 };
 
+struct ClaimEmail {  // entitle_claim_email
+    bool json;       // `name` is a pointer, else a header
+    ngx_str_t name;  // len 0: off
+};
+
 // entitle_logout: not here; this browser; with `all`, every device.
 enum class LogoutMode { none, here, everywhere };
 
@@ -205,6 +210,7 @@ struct LocationConf {
     ngx_str_t reauth;       // URI; len 0: none
     Where reauth_where;
     ReauthUser* reauth_user;
+    ClaimEmail* claim_email;
     IdentitySource* identity;  // null: the edge session
     JwtSettings* jwt;          // null: no entitle_jwt_... here or above
     ngx_uint_t preflight;      // 1: CORS preflights pass

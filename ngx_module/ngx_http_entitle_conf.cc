@@ -229,6 +229,7 @@ merge_gate(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
     inherit(conf->require, prev->require);
     inherit(conf->session_bind, prev->session_bind);
     inherit(conf->reauth_user, prev->reauth_user);
+    inherit(conf->claim_email, prev->claim_email);
     inherit(conf->login_url, prev->login_url);
     merge_identity(cf, prev, conf);
     merge_cache(prev, conf);

@@ -41,7 +41,8 @@ char* init_redis(ngx_conf_t* cf, MainConf* conf);
 
 // ngx_http_entitle_gate_conf.cc
 Setter set_gate, add_require, add_session_key_file, set_session_cookie,
-    add_session_bind, set_reauth, set_reauth_user, set_login_url;
+    add_session_bind, set_reauth, set_reauth_user, set_login_url,
+    set_claim_email;
 
 // ngx_http_entitle_identity_conf.cc
 Setter set_jwt, add_jwt_key_file, set_jwt_key_request, add_jwt_issuer,

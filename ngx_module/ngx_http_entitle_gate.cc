@@ -60,6 +60,7 @@ gate_abandon(void* data) noexcept {
     record_leave(gate);
     reauth_leave(gate);
     jwt_keys_leave(gate);
+    gate->email_claim.reset();
     gate->logout.reset();
     if (gate->wake.posted) {
         ngx_delete_posted_event(&gate->wake);
@@ -115,12 +116,36 @@ after_record(const Gate* gate) {
     return Stage::reauthenticate;
 }
 
+// What the e-mail has just claimed is known: the new cookie covers it, and the
+// record is read as it is since.
+void
+count_claims(Gate* gate) {
+    const auto& raised = gate->answer->raised;
+    if (!raised) {
+        return;
+    }
+    gate->version_awaited = raised->second;
+    if (gate->before && gate->before->user == *gate->answer->user &&
+        gate->before->version == raised->first) {
+        gate->before->version = raised->second;
+    }
+}
+
+// The zone, or a replica, may be a moment behind.
+bool
+is_behind(Gate* gate) {
+    constexpr int kMostRereads = 3;
+    return gate->standing.version < gate->version_awaited &&
+           gate->reread++ < kMostRereads;
+}
+
 Stage
 after_reauth(Gate* gate) {
     switch (gate->answer->kind) {
         case ReauthAnswer::Kind::user:
             gate->app_cookies = gate->answer->set_cookies;
             gate->identity = {gate->answer->user, Reason::ok, {}, {}, {}};
+            count_claims(gate);
             return Stage::read_record;
         case ReauthAnswer::Kind::guest:
             gate->app_cookies = gate->answer->set_cookies;
@@ -266,6 +291,7 @@ gate_settle(ngx_http_request_t* r, Gate* gate) {
         gate->answer.reset();
         gate->before.reset();
         gate->keys_asked = false;
+        gate->version_awaited = 0;
     }
     for (;;) {
         switch (gate->stage) {
@@ -304,6 +330,9 @@ gate_settle(ngx_http_request_t* r, Gate* gate) {
                     case NGX_AGAIN:
                         return gate_suspend(r);
                     case NGX_OK:
+                        if (is_behind(gate)) {
+                            break;
+                        }
                         gate->stage = after_record(gate);
                         if (gate->stage == Stage::known && gate->answer) {
                             issue_session(r, gate);

@@ -7,6 +7,7 @@
 //   _reauth    asking the app, once for all requests alike: _reauth_ask is the
 //              subrequest, _reauth_answer reads what came back
 //   _wait      until the record changes: entitle_wait, entitle_poll
+//   _email_claim  what waits under the e-mail the app vouches for
 //   _decision  the answer
 //   _poll      entitle_poll, which answers behind the gate
 //   _redirect  entitle_redirect, which answers behind the gate
@@ -37,6 +38,9 @@ struct ReauthAnswer {
     std::optional<User> user;
     std::vector<std::string> set_cookies;  // its Set-Cookie headers
     UnixTime asked_at{};
+    std::string email;  // of a user, when it is to claim what waits under it
+    // The record's version before and after that, when only that raised it.
+    std::optional<std::pair<std::int64_t, std::int64_t>> raised;
 };
 
 struct Fill;        // one read of a record, and what it
@@ -45,6 +49,7 @@ struct RecordRead;  // gave: ngx_http_entitle_lookup.h
 // $entitle_cache: how the record was come by.
 enum class CacheUse { none, hit, miss, stale, bypass };
 
+class EmailClaim;   // _email_claim.cc
 class Logout;       // entitle_logout all: _logout.cc
 struct Flight;      // requests alike that wait for one answer: _reauth.cc
 class FetchedKeys;  // of JWTs: ngx_http_entitle_jwt.h
@@ -123,7 +128,11 @@ struct Gate {
     // Re-authentication: either leading (the subrequest is ours) or waiting.
     Flight* flight = nullptr;
     UnixTime asked_at{};
+    std::shared_ptr<ReauthAnswer> given;  // by the app, not yet to the flight
+    std::shared_ptr<EmailClaim> email_claim;
     std::shared_ptr<const ReauthAnswer> answer;
+    std::int64_t version_awaited = 0;  // the record is not older than this
+    int reread = 0;
 
     Waiting waiting;
     // The answer has begun (entitle_poll): its headers can carry no cookie any
@@ -215,8 +224,16 @@ struct Question {
 // or too many subrequests.
 ngx_int_t ask(ngx_http_request_t* r, Gate* gate, const Question& question);
 // Once that is done.
-std::shared_ptr<const ReauthAnswer> read_app_answer(ngx_http_request_t* r,
-                                                    const Gate* gate);
+std::shared_ptr<ReauthAnswer> read_app_answer(ngx_http_request_t* r,
+                                              const Gate* gate);
+
+// --- _email_claim.cc --------------------------------------------------------
+
+// The e-mail in the app's answer; empty: none that could be, or not wanted.
+std::string email_in_answer(ngx_http_request_t* r, const Gate* gate);
+// True once what waits under the answer's e-mail is claimed, or will not be.
+// False: under way, the gate will be woken.
+bool claim_email(ngx_http_request_t* r, Gate* gate, ReauthAnswer& answer);
 
 // --- _decision.cc -----------------------------------------------------------
 

@@ -30,23 +30,35 @@ check_require(const LocationConf* conf) {
                : NGX_CONF_OK;
 }
 
+// `header=Name` or `json=/pointer`: where in the app's answer something is.
+// False: neither; `error` may say more.
+bool
+parse_in_answer(std::string_view text, bool& is_json, ngx_str_t& name,
+                std::string& error) {
+    constexpr std::string_view header = "header=";
+    constexpr std::string_view json = "json=";
+    is_json = text.starts_with(json);
+    if (text.starts_with(header)) {
+        name = str(text.substr(header.size()));
+        return is_token(view(name));
+    }
+    if (!is_json) {
+        return false;
+    }
+    name = str(text.substr(json.size()));
+    return name.len != 0 && JsonPointer::parse(view(name), error).has_value();
+}
+
 // Where in the app's answer the user is. False: it is none of the forms.
 bool
 parse_reauth_user(ngx_conf_t* cf, std::string_view text, ReauthUser& user,
                   std::string& error) {
-    constexpr std::string_view header = "header=";
-    constexpr std::string_view json = "json=";
     error = "it must be header=Name, json=/pointer or $variable";
-    if (text.starts_with(header)) {
-        user.kind = ReauthUser::Kind::header;
-        user.name = str(text.substr(header.size()));
-        return is_token(view(user.name));
-    }
-    if (text.starts_with(json)) {
-        user.kind = ReauthUser::Kind::json;
-        user.name = str(text.substr(json.size()));
-        return user.name.len != 0 &&
-               JsonPointer::parse(view(user.name), error).has_value();
+    if (text.starts_with("header=") || text.starts_with("json=")) {
+        bool is_json;
+        const bool valid = parse_in_answer(text, is_json, user.name, error);
+        user.kind = is_json ? ReauthUser::Kind::json : ReauthUser::Kind::header;
+        return valid;
     }
     if (!is_one_variable(text) || text[1] == '{') {
         return false;
@@ -176,6 +188,22 @@ set_reauth_user(ngx_conf_t* cf, ngx_command_t*, void* data) {
                                  "the only other word is optional");
         }
         user.optional = true;
+    }
+    return NGX_CONF_OK;
+}
+
+char*
+set_claim_email(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    auto* conf = static_cast<LocationConf*>(data);
+    if (conf->claim_email != nullptr) {
+        return duplicate();
+    }
+    const std::string_view text = view(arguments(cf)[1]);
+    ClaimEmail& email = own(cf, conf->claim_email);
+    std::string error = "it must be header=Name, json=/pointer or off";
+    if (text != "off" &&
+        !parse_in_answer(text, email.json, email.name, error)) {
+        return invalid_value(cf, text, error);
     }
     return NGX_CONF_OK;
 }

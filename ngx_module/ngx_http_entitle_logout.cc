@@ -3,6 +3,7 @@
 
 #include "core/logout.h"
 #include "ngx_module/ngx_http_entitle_gate.h"
+#include "ngx_module/ngx_http_entitle_redis_talk.h"
 
 namespace entitle::ngx {
 
@@ -13,7 +14,6 @@ class Logout {
     Logout(Gate* gate, const ServerConf* conf, User user);
     Logout(const Logout&) = delete;
     Logout& operator=(const Logout&) = delete;
-    ~Logout();
 
     bool
     done() const {
@@ -25,21 +25,13 @@ class Logout {
     }
 
   private:
-    void advance();
-    void send();
     void finish(LogoutResult result);
-    static void on_acquired(RedisLease* lease, RedisStatus status) noexcept;
-    static void on_replies(RedisExchange* exchange,
-                           RedisStatus status) noexcept;
-    static void on_timer(ngx_event_t* event) noexcept;
-    template <class F>
-    void from_event(RedisStatus status, F f) noexcept;
+    static void on_ended(void* data, RedisStatus status,
+                         const std::exception* thrown) noexcept;
 
     Gate* gate_;
     Conversation<LogoutResult> talk_;
-    RedisLease lease_;
-    RedisExchange exchange_;
-    ngx_event_t pause_{};
+    RedisTalk redis_;
     bool done_ = false;
     LogoutResult result_;
 };
@@ -47,48 +39,11 @@ class Logout {
 Logout::Logout(Gate* gate, const ServerConf* conf, User user)
     : gate_(gate),
       talk_(log_out_everywhere(*conf->keys, std::move(user), now(),
-                               static_cast<std::uint64_t>(ngx_random()))) {
-    lease_.acquired = on_acquired;
-    lease_.data = this;
-    exchange_.done = on_replies;
-    exchange_.data = this;
-    lease_.key = conf->keys->record(*gate->identity.user);
-    pause_.handler = on_timer;
-    pause_.data = this;
-    pause_.log = ngx_cycle->log;
-    if (redis_acquire(main_conf(gate->request), &lease_) != NGX_OK) {
+                               random_bits())),
+      redis_(main_conf(gate->request), on_ended, this) {
+    if (!redis_.start(&talk_)) {
         result_.error = "redis is unreachable";
         done_ = true;  // nobody waits yet
-    }
-}
-
-Logout::~Logout() {
-    if (pause_.timer_set) {
-        ngx_del_timer(&pause_);
-    }
-    redis_cancel(&exchange_);
-    redis_release(&lease_, true);
-}
-
-void
-Logout::advance() {
-    const Step* step = talk_.next();
-    if (step == nullptr) {
-        finish(talk_.result());
-    } else if (step->pause.count() > 0) {
-        ngx_add_timer(&pause_, static_cast<ngx_msec_t>(step->pause.count()));
-    } else {
-        send();
-    }
-}
-
-void
-Logout::send() {
-    exchange_.key = talk_.next()->key;
-    exchange_.commands = talk_.next()->commands;
-    exchange_.replies.clear();
-    if (redis_lease_send(&lease_, &exchange_) != NGX_OK) {
-        finish({LoggedOut::failed, 0, "redis is unreachable"});
     }
 }
 
@@ -99,41 +54,21 @@ Logout::finish(LogoutResult result) {
     gate_wake(gate_);
 }
 
-template <class F>
 void
-Logout::from_event(RedisStatus status, F f) noexcept {
+Logout::on_ended(void* data, RedisStatus status,
+                 const std::exception* thrown) noexcept {
+    auto* self = static_cast<Logout*>(data);
     try {
-        if (status == RedisStatus::ok) {
-            f();
+        if (thrown != nullptr) {
+            self->finish({LoggedOut::failed, 0, thrown->what()});
+        } else if (status != RedisStatus::ok) {
+            self->finish({LoggedOut::failed, 0, std::string(word(status))});
         } else {
-            finish({LoggedOut::failed, 0, "redis did not answer"});
+            self->finish(std::move(self->talk_.result()));
         }
-    } catch (const std::exception& error) {
-        finish({LoggedOut::failed, 0, {}});
-        ngx_log_error(NGX_LOG_CRIT, gate_->request->connection->log, 0,
-                      "entitle: logging out failed: %s", error.what());
+    } catch (const std::exception&) {  // no memory
+        self->finish({});
     }
-}
-
-void
-Logout::on_acquired(RedisLease* lease, RedisStatus status) noexcept {
-    auto* self = static_cast<Logout*>(lease->data);
-    self->from_event(status, [=] { self->advance(); });
-}
-
-void
-Logout::on_replies(RedisExchange* exchange, RedisStatus status) noexcept {
-    auto* self = static_cast<Logout*>(exchange->data);
-    self->from_event(status, [=] {
-        self->talk_.resume(std::exchange(exchange->replies, {}));
-        self->advance();
-    });
-}
-
-void
-Logout::on_timer(ngx_event_t* event) noexcept {
-    auto* self = static_cast<Logout*>(event->data);
-    self->from_event(RedisStatus::ok, [=] { self->send(); });
 }
 
 namespace {

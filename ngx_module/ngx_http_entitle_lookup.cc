@@ -174,7 +174,8 @@ RecordCache::lookup(ngx_http_request_t* r, Gate* gate) {
     const std::optional<Zone::Found> found = zone_.find(user);
     if (found && tracking != nullptr &&
         tracking->believes(found->stamp, user, location_conf(r)->lease) &&
-        give(r, gate, found->packed)) {
+        give(r, gate, found->packed) &&
+        gate->standing.version >= gate->version_awaited) {
         gate->cache = CacheUse::hit;
         return NGX_OK;
     }

@@ -166,6 +166,8 @@ ngx_command_t commands[] = {
                      reauth, nullptr),
     ENTITLE_LOCATION("entitle_reauth_user", NGX_CONF_TAKE12,
                      guarded<set_reauth_user>, reauth_user, nullptr),
+    ENTITLE_LOCATION("entitle_claim_email", NGX_CONF_TAKE1,
+                     guarded<set_claim_email>, claim_email, nullptr),
 
     // or otherwise
 

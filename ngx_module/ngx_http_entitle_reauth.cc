@@ -59,7 +59,8 @@ flight_key(ngx_http_request_t* r, const Gate* gate,
     const ServerConf* server = server_conf(r);
     const LocationConf* location = location_conf(r);
     std::string message;
-    const std::array<const void*, 2> here = {server, location->reauth_user};
+    const std::array<const void*, 3> here = {server, location->reauth_user,
+                                             location->claim_email};
     add_part(message,
              {reinterpret_cast<const char*>(here.data()), sizeof(here)});
     add_part(message, view(location->reauth));
@@ -98,6 +99,16 @@ erase_flight(const Flight* flight) noexcept {
             return;
         }
     }
+}
+
+ngx_int_t
+ask_app(ngx_http_request_t* r, Gate* gate) {
+    const LocationConf* conf = location_conf(r);
+    const ClaimEmail* email = conf->claim_email;
+    const bool wants_body = conf->reauth_user->kind == ReauthUser::Kind::json ||
+                            (email != nullptr && email->json);
+    gate->asked_at = now();
+    return ask(r, gate, {conf->reauth, wants_body, false});
 }
 
 // The leader has the answer: everybody has it.
@@ -162,18 +173,20 @@ reauthenticate(ngx_http_request_t* r, Gate* gate) {
     if (gate->flight->leader != gate) {
         return NGX_AGAIN;
     }
-    if (gate->subrequest == nullptr) {
-        gate->asked_at = now();
-        const LocationConf* conf = location_conf(r);
-        return ask(r, gate,
-                   {conf->reauth,
-                    conf->reauth_user->kind == ReauthUser::Kind::json, false});
+    if (gate->given == nullptr) {
+        if (gate->subrequest == nullptr) {
+            return ask_app(r, gate);
+        }
+        if (!gate->subrequest->done) {
+            return NGX_AGAIN;
+        }
+        gate->given = read_app_answer(r, gate);
+        gate->subrequest = nullptr;
     }
-    if (!gate->subrequest->done) {
+    if (!claim_email(r, gate, *gate->given)) {
         return NGX_AGAIN;
     }
-    gate->answer = read_app_answer(r, gate);
-    gate->subrequest = nullptr;
+    gate->answer = std::move(gate->given);
     land(gate);
     return NGX_OK;
 }

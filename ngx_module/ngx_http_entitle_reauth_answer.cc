@@ -137,7 +137,7 @@ advise_204(ngx_http_request_t* r, const ngx_http_request_t* sr) {
 
 }  // namespace
 
-std::shared_ptr<const ReauthAnswer>
+std::shared_ptr<ReauthAnswer>
 read_app_answer(ngx_http_request_t* r, const Gate* gate) {
     Named named = named_by(r, gate);
     ngx_http_request_t* sr = gate->subrequest;
@@ -154,6 +154,9 @@ read_app_answer(ngx_http_request_t* r, const Gate* gate) {
     answer->kind = named.kind;
     answer->user = std::move(named.user);
     answer->asked_at = gate->asked_at;
+    if (answer->kind == Kind::user) {
+        answer->email = email_in_answer(r, gate);
+    }
     each_header(sr->headers_out.headers, [&](const ngx_table_elt_t& header) {
         if (is_named(header, "Set-Cookie")) {
             answer->set_cookies.emplace_back(view(header.value));

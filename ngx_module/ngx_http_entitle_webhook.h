@@ -10,7 +10,7 @@
 #include "core/backoff.h"
 #include "core/event.h"
 #include "core/lookup.h"
-#include "ngx_module/ngx_http_entitle.h"
+#include "ngx_module/ngx_http_entitle_redis_talk.h"
 
 namespace entitle::ngx {
 
@@ -47,15 +47,10 @@ class Webhook {
     // ngx_http_entitle_webhook_delivery.cc
     void store();
     void attempt();
-    void begin_conversation();
-    void advance();
-    void send_step();
     void conclude(const DeliveryResult& result);
     void attempt_failed(std::string_view why);
-    void wait(ngx_msec_t time, void (Webhook::*then)());
-    static void on_acquired(RedisLease* lease, RedisStatus status) noexcept;
-    static void on_replies(RedisExchange* exchange,
-                           RedisStatus status) noexcept;
+    static void on_ended(void* data, RedisStatus status,
+                         const std::exception* thrown) noexcept;
     static void on_timer(ngx_event_t* event) noexcept;
     template <class F>
     void from_event(F f) noexcept;
@@ -65,11 +60,8 @@ class Webhook {
     Facts facts_;
 
     std::optional<Conversation<DeliveryResult>> talk_;
-    RedisLease lease_;
-    RedisExchange exchange_;
-    bool watching_ = false;
-    ngx_event_t timer_{};
-    void (Webhook::*after_timer_)() = nullptr;
+    RedisTalk redis_;
+    ngx_event_t timer_{};  // until the next attempt
     ngx_msec_t give_up_ = 0;
     Backoff backoff_;
 };

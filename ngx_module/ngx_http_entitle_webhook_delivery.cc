@@ -11,26 +11,6 @@ constexpr ngx_msec_t kPatience = 3000;
 constexpr BackoffPolicy kBackoff{.first = Milliseconds{100},
                                  .most = Milliseconds{800}};
 
-std::uint64_t
-random_bits() {
-    return (static_cast<std::uint64_t>(ngx_random()) << 31) ^
-           static_cast<std::uint64_t>(ngx_random());
-}
-
-std::chrono::sys_time<Milliseconds>
-wall_clock() {
-    ngx_time_t* now = ngx_timeofday();
-    return std::chrono::sys_time<Milliseconds>{
-        Milliseconds{static_cast<std::int64_t>(now->sec) * 1000 +
-                     static_cast<std::int64_t>(now->msec)}};
-}
-
-std::string_view
-word(RedisStatus status) {
-    return status == RedisStatus::timed_out ? "redis did not answer in time"
-                                            : "redis is unreachable";
-}
-
 std::string
 joined(const std::vector<Identifier>& identifiers) {
     std::string text;
@@ -39,20 +19,6 @@ joined(const std::vector<Identifier>& identifiers) {
         text += identifier.str();
     }
     return text;
-}
-
-// Whether the connection still watches keys after these commands.
-bool
-watches_after(bool watching, const std::vector<Command>& commands) {
-    for (const Command& command : commands) {
-        const std::string& verb = command.front();
-        if (verb == "WATCH") {
-            watching = true;
-        } else if (verb == "EXEC" || verb == "DISCARD" || verb == "UNWATCH") {
-            watching = false;
-        }
-    }
-    return watching;
 }
 
 // One line for people: whose it was and what changed.
@@ -109,11 +75,8 @@ log_level(const DeliveryResult& result) {
 
 }  // namespace
 
-Webhook::Webhook(ngx_http_request_t* r) : request_(r), backoff_(kBackoff) {
-    lease_.acquired = on_acquired;
-    lease_.data = this;
-    exchange_.done = on_replies;
-    exchange_.data = this;
+Webhook::Webhook(ngx_http_request_t* r)
+    : request_(r), redis_(main_conf(r), on_ended, this), backoff_(kBackoff) {
     timer_.handler = on_timer;
     timer_.data = this;
     timer_.log = r->connection->log;
@@ -130,15 +93,6 @@ Webhook::store() {
 
 void
 Webhook::attempt() {
-    lease_.key = location_conf(request_)->webhook_keys->place(
-        facts_.places.back().place);
-    if (redis_acquire(main_conf(request_), &lease_) != NGX_OK) {
-        attempt_failed(word(RedisStatus::unavailable));
-    }
-}
-
-void
-Webhook::begin_conversation() {
     const LocationConf* location = location_conf(request_);
     const ServerConf* server = server_conf(request_);
     talk_.emplace(deliver(facts_, head_,
@@ -147,29 +101,7 @@ Webhook::begin_conversation() {
                                           .grants = server->grants,
                                           .now = wall_clock(),
                                           .jitter_seed = random_bits()}));
-    advance();
-}
-
-void
-Webhook::advance() {
-    const Step* step = talk_->next();
-    if (step == nullptr) {
-        // Moved out: concluding ends the conversation that holds it.
-        DeliveryResult result = std::move(talk_->result());
-        conclude(result);
-    } else if (step->pause.count() > 0) {
-        wait(static_cast<ngx_msec_t>(step->pause.count()), &Webhook::send_step);
-    } else {
-        send_step();
-    }
-}
-
-void
-Webhook::send_step() {
-    exchange_.key = talk_->next()->key;
-    exchange_.commands = talk_->next()->commands;
-    watching_ = watches_after(watching_, exchange_.commands);
-    if (redis_lease_send(&lease_, &exchange_) != NGX_OK) {
+    if (!redis_.start(&*talk_)) {
         attempt_failed(word(RedisStatus::unavailable));
     }
 }
@@ -192,16 +124,10 @@ Webhook::attempt_failed(std::string_view why) {
     auto pause = static_cast<ngx_msec_t>(backoff_.next(random_bits()).count());
     auto left = static_cast<ngx_msec_int_t>(give_up_ - ngx_current_msec);
     if (left > static_cast<ngx_msec_int_t>(pause)) {
-        wait(pause, &Webhook::attempt);
+        ngx_add_timer(&timer_, pause);
         return;
     }
     settle(Outcome::not_stored, NGX_LOG_ERR, reason);
-}
-
-void
-Webhook::wait(ngx_msec_t time, void (Webhook::*then)()) {
-    after_timer_ = then;
-    ngx_add_timer(&timer_, time);
 }
 
 void
@@ -209,9 +135,7 @@ Webhook::abandon() noexcept {
     if (timer_.timer_set) {
         ngx_del_timer(&timer_);
     }
-    redis_cancel(&exchange_);
-    redis_release(&lease_, watching_);
-    watching_ = false;
+    redis_.stop();
     talk_.reset();
 }
 
@@ -231,26 +155,18 @@ Webhook::from_event(F f) noexcept {
 }
 
 void
-Webhook::on_acquired(RedisLease* lease, RedisStatus status) noexcept {
-    auto* self = static_cast<Webhook*>(lease->data);
+Webhook::on_ended(void* data, RedisStatus status,
+                  const std::exception* thrown) noexcept {
+    auto* self = static_cast<Webhook*>(data);
     self->from_event([=] {
-        if (status == RedisStatus::ok) {
-            self->begin_conversation();
-        } else {
+        if (thrown != nullptr) {
+            self->fail(*thrown);
+        } else if (status != RedisStatus::ok) {
             self->attempt_failed(word(status));
-        }
-    });
-}
-
-void
-Webhook::on_replies(RedisExchange* exchange, RedisStatus status) noexcept {
-    auto* self = static_cast<Webhook*>(exchange->data);
-    self->from_event([=] {
-        if (status == RedisStatus::ok) {
-            self->talk_->resume(std::exchange(exchange->replies, {}));
-            self->advance();
         } else {
-            self->attempt_failed(word(status));
+            // Moved out: concluding ends the conversation that holds it.
+            const DeliveryResult result = std::move(self->talk_->result());
+            self->conclude(result);
         }
     });
 }
@@ -258,7 +174,7 @@ Webhook::on_replies(RedisExchange* exchange, RedisStatus status) noexcept {
 void
 Webhook::on_timer(ngx_event_t* event) noexcept {
     auto* self = static_cast<Webhook*>(event->data);
-    self->from_event([=] { (self->*self->after_timer_)(); });
+    self->from_event([=] { self->attempt(); });
 }
 
 }  // namespace entitle::ngx

@@ -218,6 +218,12 @@ Reply MemoryRedis::set_command(const Command& command) {
       return entries_.contains(key) ? wrong_type() : list(List());
     }
     if (word == "SMEMBERS") return list(*members);
+    if (word == "SRANDMEMBER") {  // chance has it that they are the first
+      List some(members->begin(), members->end());
+      some.resize(
+          std::min<std::size_t>(some.size(), std::stoul(command.at(2))));
+      return list(some);
+    }
     members->insert(command.begin() + 2, command.end());
     touch(key);
     return integer(1);
