@@ -1,6 +1,7 @@
 #include "ngx_module/ngx_http_entitle_conf.h"
 
 #include "ngx_module/ngx_http_entitle_identity.h"
+#include "ngx_module/ngx_http_entitle_status.h"
 
 namespace entitle::ngx {
 namespace {
@@ -195,6 +196,15 @@ merge_gate(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
     bool logout_here = conf->logout != LogoutMode::none;
     bool gate_here = conf->gate != NGX_CONF_UNSET_UINT ||
                      conf->require != nullptr || conf->poll != 0;
+    auto* core = static_cast<ngx_http_core_loc_conf_t*>(
+        ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+    bool status_here = answers_status(core);
+    if (status_here && gate_here) {
+        return missing(cf, conf->gate_where,
+                       "\"entitle_status\" is behind no gate: protect it with "
+                       "\"allow\" and \"deny\", contradicted by the "
+                       "directive");
+    }
     if (webhook_here && gate_here) {
         return missing(cf, conf->gate_where,
                        "a webhook location cannot be gated: Stripe has no "
@@ -247,7 +257,8 @@ merge_gate(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
     ngx_conf_merge_value(conf->problem_json, prev->problem_json, 1);
     ngx_conf_merge_value(conf->cache_control, prev->cache_control, 1);
 
-    if (conf->gate == number(GateMode::off) || webhook_here || logout_here) {
+    if (conf->gate == number(GateMode::off) || webhook_here || logout_here ||
+        status_here) {
         return NGX_CONF_OK;
     }
     note_gate(cf, conf);

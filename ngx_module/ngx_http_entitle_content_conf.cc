@@ -5,6 +5,7 @@
 
 #include "ngx_module/ngx_http_entitle_conf.h"
 #include "ngx_module/ngx_http_entitle_identity.h"
+#include "ngx_module/ngx_http_entitle_status.h"
 
 namespace entitle::ngx {
 namespace {
@@ -103,6 +104,15 @@ set_logout(ngx_conf_t* cf, ngx_command_t*, void* data) {
         }
         conf->logout = LogoutMode::everywhere;
     }
+    return NGX_CONF_OK;
+}
+
+char*
+set_status(ngx_conf_t* cf, ngx_command_t*, void*) {
+    if (core_conf(cf)->handler != nullptr) {
+        return const_cast<char*>("stands beside another that answers here");
+    }
+    core_conf(cf)->handler = status_handler;
     return NGX_CONF_OK;
 }
 

@@ -9,6 +9,7 @@
 #include <new>
 
 #include "ngx_module/ngx_http_entitle_identity.h"
+#include "ngx_module/ngx_http_entitle_status.h"
 
 namespace entitle::ngx {
 
@@ -390,8 +391,11 @@ gate_rule(ngx_http_request_t* r, Gate* gate) {
 
 bool
 gated(ngx_http_request_t* r) {
+    const auto* core = static_cast<ngx_http_core_loc_conf_t*>(
+        ngx_http_get_module_loc_conf(r, ngx_http_core_module));
     const LocationConf* conf = location_conf(r);
-    return conf->webhook == 0 && conf->logout == LogoutMode::none &&
+    return conf->webhook == 0 && !answers_status(core) &&
+           conf->logout == LogoutMode::none &&
            (conf->gate == static_cast<ngx_uint_t>(GateMode::on) ||
             conf->gate == static_cast<ngx_uint_t>(GateMode::optional));
 }

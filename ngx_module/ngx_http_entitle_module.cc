@@ -5,6 +5,7 @@
 #include "ngx_module/ngx_http_entitle_lookup.h"
 #include "ngx_module/ngx_http_entitle_redis.h"
 #include "ngx_module/ngx_http_entitle_redis_tls.h"
+#include "ngx_module/ngx_http_entitle_status.h"
 
 namespace entitle::ngx {
 namespace {
@@ -212,6 +213,8 @@ ngx_command_t commands[] = {
     ENTITLE_DIRECTIVE("entitle_logout",
                       NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS | NGX_CONF_TAKE1,
                       guarded<set_logout>, LOC, 0, nullptr),
+    ENTITLE_DIRECTIVE("entitle_status", NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS,
+                      guarded<set_status>, LOC, 0, nullptr),
 
     ngx_null_command};
 
@@ -247,11 +250,14 @@ ngx_module_t ngx_http_entitle_module = {
 namespace entitle::ngx {
 namespace {
 
-// Neither a webhook location nor one for logging out inherits the gate.
+// Neither a webhook location, nor the status, nor one for logging out inherits
+// the gate.
 ngx_int_t
 access_handler(ngx_http_request_t* r) noexcept {
     const LocationConf* conf = location_conf(r);
-    if (conf->webhook != 0) {
+    const auto* core = static_cast<ngx_http_core_loc_conf_t*>(
+        ngx_http_get_module_loc_conf(r, ngx_http_core_module));
+    if (conf->webhook != 0 || answers_status(core)) {
         return NGX_DECLINED;
     }
     return conf->logout == LogoutMode::none ? gate_handler(r)

@@ -1,0 +1,102 @@
+# What entitle_status tells, to whom, and what it says when Redis is away.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Entitle;
+
+my $site = Test::Entitle->new;
+my $redis = $site->redis;
+my $http = <<'EOT2';
+entitle_redis redis://127.0.0.1:%%REDIS%%;
+entitle_redis_timeout 300ms;
+entitle_mode test;
+entitle_grant pro prod_FxPRO000001;
+entitle_session_key_file %%KEY%%;
+entitle_session_cookie entitle secure=off;
+server {
+    listen 127.0.0.1:%%PORT%%;
+    location = /webhook { entitle_webhook test; entitle_webhook_secret_file %%SECRET%%; }
+    entitle_require pro;
+    location = /status { entitle_status; allow 127.0.0.1; deny all; }
+    location = /denied { entitle_status; deny all; }
+    location / { }
+}
+server {
+    listen 127.0.0.1:%%PORT2%%;
+    entitle_redis_prefix shop:;
+    location = /status { entitle_status; }
+}
+EOT2
+$site->start($http);
+
+sub space {
+    my ($answer, $prefix, $mode) = @_;
+    my ($found) = grep { $_->{prefix} eq $prefix && $_->{mode} eq $mode }
+        @{ $answer->json->{spaces} };
+    return $found;
+}
+
+my $answer = $site->get('/status');
+is $answer->status, 200, 'the_status_is_behind_no_gate';
+is $answer->header('Content-Type'), 'application/json', 'and in JSON';
+is $answer->header('Cache-Control'), 'no-store', 'of this moment';
+ok $answer->json->{redis}{reachable}, 'Redis is reachable';
+is scalar(@{ $answer->json->{spaces} }), 4, 'each prefix and mode';
+is space($answer, 'entitle:', $_)->{parked}, 0, "nothing is parked ($_)" for qw(live test);
+is $site->get('/denied')->status, 403, 'allow_and_deny_decide';
+is $site->get('/')->status, 401, 'while everything else is gated';
+is $site->request(uri => '/status', method => 'POST', body => 'x')->status, 405, 'it is read only';
+is $site->request(uri => '/status', method => 'HEAD')->status, 200, 'HEAD';
+
+is $site->webhook(event_json('customer.subscription.created.active',
+    'data.object.metadata' => {}))->status, 202, 'an event that names nobody';
+is $site->webhook(event_json('customer.subscription.created.active', livemode => JSON::PP::true()))
+    ->json->{outcome}, 'mode_mismatch', 'and one of the other mode';
+ok wait_until(sub {
+    $answer = $site->get('/status');
+    my $space = space($answer, 'entitle:', 'test');
+    $space->{parked} == 1 && $space->{webhook}{last_received} && $space->{webhook}{last_refused};
+}), 'are_seen' or diag $answer->body;
+my $webhook = space($answer, 'entitle:', 'test')->{webhook};
+like $webhook->{last_received}, qr/^\d{10}$/, 'when';
+ok length $webhook->{last_refused_why}, 'and why one was refused';
+is space($answer, 'entitle:', 'live')->{parked}, 0, 'only in their mode';
+is space($answer, 'shop:', 'test')->{parked}, 0, 'and prefix';
+cmp_ok $answer->json->{zone}{free}, '>', 0, 'the zone has room';
+cmp_ok $answer->json->{zone}{bytes}, '>', $answer->json->{zone}{free}, 'and is larger than that';
+my $secret = $site->read_file('secret') =~ s/\s//gr;
+unlike $answer->body, qr/\Q$secret\E|whsec|password/, 'no_secret_is_told';
+
+for my $asked (['/status?format=prometheus'], ['/status', Accept => 'text/plain;version=0.0.4'],
+    ['/status', Accept => 'application/openmetrics-text;version=1.0.0,text/plain;q=0.5']) {
+    $answer = $site->get(@$asked);
+    like $answer->header('Content-Type'), qr{^text/plain}, 'Prometheus asks for text';
+    like $answer->body, qr/^entitle_redis_up 1$/m, '  Redis is up';
+    like $answer->body, qr/^entitle_parked\{prefix="entitle:",mode="test"\} 1$/m, '  what is parked';
+    like $answer->body, qr/^entitle_webhook_last_received_timestamp_seconds\{prefix="entitle:",mode="test"\} \d{10}$/m,
+        '  when something came';
+}
+
+$site->expect_log(qr/redis/i, qr/access forbidden by rule/, qr/mode_mismatch/);
+$redis->stop;
+$answer = $site->get('/status');
+is $answer->status, 503, 'without_Redis_it_is_503';
+is $answer->json->{redis}{reachable}, JSON::PP::false(), 'and says why';
+like $site->get('/status?format=prometheus')->body, qr/^entitle_redis_up 0$/m, 'to Prometheus, too';
+
+my $check = Test::Entitle->new;
+for (
+    ['a_gate_beside_it', 'entitle on; entitle_status;', qr/entitle_status.*gate/],
+    ['a_requirement_beside_it', 'entitle_require a; entitle_status;', qr/entitle_status.*gate/],
+    ['another_handler', 'entitle_status; entitle_redirect /x;', qr/another/],
+    ['arguments', 'entitle_status on;', qr/number of arguments/],
+) {
+    my ($name, $config, $pattern) = @$_;
+    my ($accepted, $said) = $check->config_test(
+        "entitle_session_key_file %%KEY%%; server { listen 127.0.0.1:%%PORT%%; location / { $config } }");
+    ok !$accepted, "$name is refused";
+    like $said, $pattern, '  saying why';
+}
+
+done_testing;
