@@ -102,6 +102,9 @@ struct MainConf {
     std::string* sentinel_password;  // likewise
     Where sentinel_password_where;
     RedisTls redis_tls;
+    Where redis_where;
+    ngx_resolver_t* resolver;  // of http{}; null: none
+    ngx_msec_t resolver_timeout;
     ngx_msec_t redis_connect_timeout;
     ngx_msec_t redis_timeout;
     time_t webhook_noted[2][3];  // by mode and WebhookNote: last written

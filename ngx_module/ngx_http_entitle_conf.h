@@ -38,6 +38,9 @@ Setter set_redis, set_redis_user, set_redis_password_file,
     set_sentinel_password_file, set_redis_prefix;
 // Once all of them were read.
 char* init_redis(ngx_conf_t* cf, MainConf* conf);
+// Refuses a name without a resolver: nothing is looked up here.
+char* check_host(ngx_conf_t* cf, const MainConf& conf, const Endpoint& endpoint,
+                 const Where& at);
 
 // ngx_http_entitle_gate_conf.cc
 Setter set_gate, add_require, add_session_key_file, set_session_cookie,

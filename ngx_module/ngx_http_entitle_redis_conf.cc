@@ -1,6 +1,7 @@
 // Directives about Redis, and what all setters share.
 
 #include "ngx_module/ngx_http_entitle_redis_tls.h"
+#include "ngx_module/ngx_http_entitle_resolve.h"
 
 namespace entitle::ngx {
 namespace {
@@ -59,14 +60,18 @@ check_user(ngx_conf_t* cf, const MainConf* conf) {
     return NGX_CONF_OK;
 }
 
-// Looked up once, at configuration time, a name would need DNS for `nginx -t`
-// and not follow a changed address.
-bool
-is_literal(const std::string& host) {
-    Endpoint endpoint;
-    endpoint.host.host = host;
-    ngx_sockaddr_t address;
-    return socket_address(endpoint, address) != 0;
+// The `resolver` of http{}, if it has one.
+void
+find_resolver(ngx_conf_t* cf, MainConf* conf) {
+    auto* core = static_cast<ngx_http_core_loc_conf_t*>(
+        ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+    // Merging leaves one that knows no server.
+    if (core->resolver != nullptr && core->resolver->connections.nelts != 0) {
+        conf->resolver = core->resolver;
+    }
+    conf->resolver_timeout = core->resolver_timeout == NGX_CONF_UNSET_MSEC
+                                 ? 30000
+                                 : core->resolver_timeout;
 }
 
 // Somebody may have written a password there, and messages are kept.
@@ -90,6 +95,7 @@ set_redis(ngx_conf_t* cf, ngx_command_t*, void* data) {
         return duplicate();
     }
     conf->redis = arguments(cf)[1];
+    conf->redis_where = where(cf);
     ParsedRedisAddress parsed = parse_redis_address(view(conf->redis));
     if (!parsed.address) {
         return invalid_value(cf, without_user(view(conf->redis)), parsed.error);
@@ -97,7 +103,7 @@ set_redis(ngx_conf_t* cf, ngx_command_t*, void* data) {
     if (!parsed.address->user.empty() && conf->redis_user_where.line == 0) {
         conf->redis_user_where = where(cf);
     }
-    RedisAddress& address = own(cf, conf->redis_address) =
+    const RedisAddress& address = own(cf, conf->redis_address) =
         std::move(*parsed.address);
     if (address.kind == RedisAddress::Kind::cluster) {
         return invalid_value(cf, view(conf->redis),
@@ -109,18 +115,19 @@ set_redis(ngx_conf_t* cf, ngx_command_t*, void* data) {
         return invalid_value(cf, view(conf->redis),
                              "the path of a socket has at most 107 bytes");
     }
-    for (RedisHost& host : address.hosts) {
-        if (host.host == "localhost") {
-            host.host = "127.0.0.1";
-        } else if (!is_literal(host.host)) {
-            return invalid_value(cf, view(conf->redis),
-                                 "host \"" + host.host +
-                                     "\" needs resolver support, which this "
-                                     "version does not have yet: write an "
-                                     "address, localhost or unix:/path");
-        }
-    }
     return NGX_CONF_OK;
+}
+
+char*
+check_host(ngx_conf_t* cf, const MainConf& conf, const Endpoint& endpoint,
+           const Where& at) {
+    if (conf.resolver != nullptr || !known_addresses(endpoint).empty()) {
+        return NGX_CONF_OK;
+    }
+    std::string why = "host \"" + endpoint.host.host +
+                      "\" is a name: http{} needs \"resolver\" with the "
+                      "address of a DNS server, required by the directive";
+    return missing(cf, at, why.c_str());
 }
 
 char*
@@ -134,7 +141,14 @@ init_redis(ngx_conf_t* cf, MainConf* conf) {
     if (result != NGX_CONF_OK) {
         return result;
     }
+    find_resolver(cf, conf);
     own(cf, conf->redis_endpoints) = endpoints_of(*conf);
+    for (const Endpoint& endpoint : *conf->redis_endpoints) {
+        if (char* refused = check_host(cf, *conf, endpoint, conf->redis_where);
+            refused != NGX_CONF_OK) {
+            return refused;
+        }
+    }
     return check_user(cf, conf);
 }
 

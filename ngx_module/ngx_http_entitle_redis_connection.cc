@@ -1,36 +1,12 @@
 #include "ngx_module/ngx_http_entitle_redis_connection.h"
 
+#include "core/redis_error.h"
 #include "ngx_module/ngx_http_entitle_redis_tls.h"
 
 namespace entitle::ngx {
 namespace {
 
 constexpr std::size_t kReadSize = 16 * 1024;
-
-// Whether the socket is connected, once epoll says it is writable.
-ngx_err_t
-connect_error(ngx_connection_t* c) {
-    int error = 0;
-    socklen_t size = sizeof(error);
-    if (getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &size) == -1) {
-        return ngx_socket_errno;
-    }
-    return error;
-}
-
-std::string
-error_text(ngx_err_t error) {
-    u_char text[NGX_MAX_ERROR_STR];
-    u_char* end = ngx_strerror(error, text, sizeof(text));
-    return std::string(text, end);
-}
-
-// nginx's time is as old as this turn of the event loop.
-ngx_msec_t
-from_now(ngx_msec_t time) {
-    ngx_time_update();
-    return ngx_current_msec + time;
-}
 
 }  // namespace
 
@@ -48,6 +24,13 @@ make_pending(RedisExchange* exchange, std::span<const Command> commands) {
     return pending;
 }
 
+// nginx's time is as old as this turn of the event loop.
+ngx_msec_t
+RedisConnection::from_now(ngx_msec_t time) {
+    ngx_time_update();
+    return ngx_current_msec + time;
+}
+
 RedisConnection::RedisConnection(const MainConf* conf, Owner* owner)
     : conf_(conf), owner_(owner) {
     log_ = *ngx_cycle->log;
@@ -62,6 +45,15 @@ RedisConnection::RedisConnection(const MainConf* conf, Owner* owner)
     flush_.handler = on_flush;
     flush_.data = this;
     flush_.log = &log_;
+
+    found_.handler = on_found;
+    found_.data = this;
+    found_.log = &log_;
+
+    recheck_.handler = on_recheck;
+    recheck_.data = this;
+    recheck_.log = &log_;
+    recheck_.cancelable = 1;
 
     set_endpoint(conf->redis_endpoints->front());
 }
@@ -121,16 +113,10 @@ RedisConnection::on_write(ngx_event_t* event) noexcept {
     auto* c = static_cast<ngx_connection_t*>(event->data);
     auto* self = static_cast<RedisConnection*>(c->data);
     guard(self, [=] {
-        if (self->state_ != State::connecting) {
-            self->flush();
-            return;
-        }
-        ngx_err_t error = connect_error(c);
-        if (error == 0) {
-            self->connected();
+        if (self->state_ == State::connecting) {
+            self->connect_ended();
         } else {
-            self->close(RedisStatus::unavailable, true,
-                        "connect() failed (" + error_text(error) + ")");
+            self->flush();
         }
     });
 }
@@ -154,142 +140,19 @@ RedisConnection::on_flush(ngx_event_t* event) noexcept {
 }
 
 void
-RedisConnection::open(Breaker::Ticket ticket, bool quiet) {
-    ticket_ = ticket;
-    // A server that stays down is said once, by the owner, not at each try.
-    log_.log_level = quiet ? NGX_LOG_ALERT : ngx_cycle->log->log_level;
-    reader_.emplace();
-    greeted_ = 0;
-    deadline_ = from_now(conf_->redis_connect_timeout);
-
-    peer_ = {};
-    peer_.sockaddr = &address_.sockaddr;
-    peer_.socklen = socket_address(endpoint_, address_);
-    peer_.name = &address_text_;
-    peer_.get = ngx_event_get_peer;
-    peer_.log = &log_;
-    peer_.log_error = NGX_ERROR_INFO;
-
-    state_ = State::connecting;
-    if (peer_.socklen == 0) {
-        close(RedisStatus::unavailable, true, "it has no address");
-        return;
-    }
-    ngx_int_t rc = ngx_event_connect_peer(&peer_);
-    if (rc != NGX_OK && rc != NGX_AGAIN) {
-        ngx_err_t error = ngx_socket_errno;
-        close(RedisStatus::unavailable, true,
-              "connect() failed (" + error_text(error) + ")");
-        return;
-    }
-    c_ = peer_.connection;
-    c_->data = this;
-    c_->read->handler = on_read;
-    c_->write->handler = on_write;
-    arm_timer(deadline_);
-    update_idle();
-    if (rc == NGX_OK) {
-        connected();
-    }
+RedisConnection::on_found(ngx_event_t* event) noexcept {
+    auto* self = static_cast<RedisConnection*>(event->data);
+    guard(self, [=] { self->found(); });
 }
 
 void
-RedisConnection::connected() {
-    if (!endpoint_.tls) {
-        greet();
-        return;
-    }
-    state_ = State::securing;
-    ngx_int_t rc = tls_begin(*conf_, c_, endpoint_, on_secured);
-    if (rc == NGX_OK) {
-        secured();
-    } else if (rc == NGX_ERROR) {
-        close(RedisStatus::unavailable, true, "the TLS handshake failed");
-    }
-}
-
-void
-RedisConnection::secured() {
-    std::string fault = tls_fault(*conf_, c_);
-    if (!fault.empty()) {
-        close(RedisStatus::unavailable, true, fault);
-        return;
-    }
-    // The handshake had them.
-    c_->read->handler = on_read;
-    c_->write->handler = on_write;
-    greet();
-}
-
-Command
-RedisConnection::login() const {
-    if (endpoint_.login == Endpoint::Login::sentinel &&
-        conf_->sentinel_password != nullptr) {
-        return {"AUTH", *conf_->sentinel_password};
-    }
-    if (endpoint_.login != Endpoint::Login::redis ||
-        conf_->redis_password == nullptr) {
-        return {};
-    }
-    std::string user = conf_->redis_user.len != 0
-                           ? std::string(view(conf_->redis_user))
-                           : conf_->redis_address->user;
-    if (user.empty()) {
-        return {"AUTH", *conf_->redis_password};
-    }
-    return {"AUTH", std::move(user), *conf_->redis_password};
-}
-
-void
-RedisConnection::greet() {
-    greeting_.clear();
-    if (Command command = login(); !command.empty()) {
-        greeting_.push_back(std::move(command));
-    }
-    if (endpoint_.db != 0) {
-        greeting_.push_back({"SELECT", std::to_string(endpoint_.db)});
-    }
-    greeting_.push_back({"CLIENT", "SETNAME", "entitle"});
-    greeting_.insert(greeting_.end(), extra_greeting_.begin(),
-                     extra_greeting_.end());
-    greeting_.push_back({"PING"});
-
-    state_ = State::greeting;
-    restart_timer(from_now(conf_->redis_timeout));
-    for (const Command& command : greeting_) {
-        append_command(out_, command);
-    }
-    flush();
-}
-
-void
-RedisConnection::take_greeting(const Reply& reply) {
-    const std::string& command = greeting_[greeted_++].front();
-    // A name is a courtesy, and an ACL without PING is still a live server. One
-    // that is full says so before it has read anything.
-    bool may_fail = (command == "CLIENT" ||
-                     (command == "PING" && reply.is_error("NOPERM"))) &&
-                    !reply.text.starts_with("ERR max number of clients");
-    if (reply.is_error() && !may_fail) {
-        close(RedisStatus::unavailable, true,
-              command + " was answered with \"" + reply.text + "\"");
-        return;
-    }
-    if (greeted_ == greeting_.size()) {
-        become_ready();
-    }
-}
-
-void
-RedisConnection::become_ready() {
-    state_ = State::ready;
-    if (timer_.timer_set) {
-        ngx_del_timer(&timer_);  // the next may be due earlier
-    }
-    log_.log_level = ngx_cycle->log->log_level;
-    owner_->connected(this);
-    update_idle();
-    flush();
+RedisConnection::on_recheck(ngx_event_t* event) noexcept {
+    auto* self = static_cast<RedisConnection*>(event->data);
+    guard(self, [=] {
+        if (!ngx_exiting && !ngx_terminate) {
+            self->lookup_.start(*self->conf_, self->endpoint_.host);
+        }
+    });
 }
 
 void
@@ -309,7 +172,12 @@ RedisConnection::say(const Command& command) {
 
 void
 RedisConnection::flush() {
-    if (state_ == State::ready && written_ < queue_.size()) {
+    if (leaving_ && !held_ && written_ == 0) {
+        close(RedisStatus::unavailable, false, leaving_why_);
+        return;
+    }
+    if (state_ == State::ready && (held_ || !leaving_) &&
+        written_ < queue_.size()) {
         ngx_msec_t deadline = from_now(conf_->redis_timeout);
         for (; written_ < queue_.size(); written_++) {
             queue_[written_]->deadline = deadline;
@@ -317,7 +185,7 @@ RedisConnection::flush() {
         }
         arm_timer(queue_.front()->deadline);
     }
-    while (state_ != State::closed && sent_ < out_.size()) {
+    while (talks() && sent_ < out_.size()) {
         ssize_t n = c_->send(c_, reinterpret_cast<u_char*>(out_.data()) + sent_,
                              out_.size() - sent_);
         if (n == NGX_AGAIN || n == 0) {
@@ -331,7 +199,7 @@ RedisConnection::flush() {
         }
         sent_ += static_cast<std::size_t>(n);
     }
-    if (state_ == State::closed) {
+    if (!talks()) {
         return;
     }
     if (sent_ == out_.size()) {
@@ -346,7 +214,7 @@ RedisConnection::flush() {
 void
 RedisConnection::receive() {
     u_char buffer[kReadSize];
-    while (state_ != State::closed) {
+    while (talks()) {
         ssize_t n = c_->recv(c_, buffer, sizeof(buffer));
         if (n == NGX_AGAIN) {
             if (ngx_handle_read_event(c_->read, 0) != NGX_OK) {
@@ -370,7 +238,7 @@ RedisConnection::receive() {
 
 void
 RedisConnection::take_replies() {
-    while (state_ != State::closed) {
+    while (talks()) {
         Reply reply;
         switch (reader_->next(reply)) {
             case ReplyReader::Result::need_more:
@@ -404,6 +272,9 @@ RedisConnection::take(Reply reply) {
               "it sent a reply that was not asked for");
         return;
     }
+    if (reply.is_error() && meaning_of(reply) == ErrorMeaning::elsewhere) {
+        leave("it said \"" + reply.text + '"');
+    }
     PendingExchange& head = *queue_.front();
     head.replies.push_back(std::move(reply));
     if (head.replies.size() < head.expected) {
@@ -414,6 +285,9 @@ RedisConnection::take(Reply reply) {
     written_--;
     owner_->completed(std::move(done));
     update_idle();
+    if (leaving_) {
+        ngx_post_event(&flush_, &ngx_posted_events);
+    }
 }
 
 void
@@ -459,7 +333,9 @@ RedisConnection::expire() {
         return;
     }
     std::string_view why = "its answer timed out";
-    if (state_ == State::connecting) {
+    if (state_ == State::finding) {
+        why = "finding its address timed out";
+    } else if (state_ == State::connecting) {
         why = "connecting timed out";
     } else if (state_ == State::securing) {
         why = "the TLS handshake timed out";
@@ -471,6 +347,9 @@ void
 RedisConnection::set_held(bool held) {
     held_ = held;
     update_idle();
+    if (leaving_ && !held) {
+        ngx_post_event(&flush_, &ngx_posted_events);
+    }
 }
 
 void
@@ -483,28 +362,45 @@ RedisConnection::update_idle() {
 }
 
 void
-RedisConnection::shut() {
-    state_ = State::closed;
-    listening_ = false;
-    if (timer_.timer_set) {
-        ngx_del_timer(&timer_);
-    }
-    if (flush_.posted) {
-        ngx_delete_posted_event(&flush_);
-    }
+RedisConnection::drop_socket() {
     if (c_ != nullptr) {
         tls_end(c_);
         ngx_close_connection(c_);
         c_ = nullptr;
     }
-    queue_.clear();
-    written_ = 0;
     out_.clear();
     sent_ = 0;
 }
 
 void
+RedisConnection::shut() {
+    state_ = State::closed;
+    listening_ = false;
+    leaving_ = false;
+    lookup_.cancel();
+    for (ngx_event_t* event : {&timer_, &recheck_}) {
+        if (event->timer_set) {
+            ngx_del_timer(event);
+        }
+    }
+    for (ngx_event_t* event : {&flush_, &found_}) {
+        if (event->posted) {
+            ngx_delete_posted_event(event);
+        }
+    }
+    drop_socket();
+    queue_.clear();
+    written_ = 0;
+}
+
+void
 RedisConnection::close(RedisStatus status, bool failed, std::string_view why) {
+    if (failed && state_ != State::ready && next_address_ < addresses_.size()) {
+        drop_socket();
+        state_ = State::finding;
+        ngx_post_event(&found_, &ngx_posted_events);
+        return;
+    }
     // `why` may view what shut() frees.
     std::string reason(why);
     std::deque<Pending> unanswered = std::move(queue_);

@@ -2,7 +2,15 @@
 // greet (AUTH, SELECT, CLIENT SETNAME, what the owner adds, PING), then
 // commands out and replies in, pipelined.
 //
-//   closed -> connecting -> securing (TLS) -> greeting -> ready -> closed ...
+//   closed -> finding -> connecting -> securing -> greeting -> ready -> closed
+//             (name)                   (TLS)
+//
+// A host may have several addresses: what fails before it is ready is tried
+// again with the next of them, without a word to the owner. A name is looked up
+// again as long as the connection lives, and when it no longer has the address
+// in use, the connection closes as soon as nobody holds it and nothing that was
+// written is unanswered. It also does that once a server says that another is
+// the one to talk to (core/redis_error.h, elsewhere).
 //
 // Nothing waits without a timer: connecting, with the handshake of TLS, has
 // entitle_redis_connect_timeout,
@@ -24,6 +32,7 @@
 #include "core/breaker.h"
 #include "core/resp.h"
 #include "ngx_module/ngx_http_entitle.h"
+#include "ngx_module/ngx_http_entitle_resolve.h"
 
 namespace entitle::ngx {
 
@@ -86,7 +95,7 @@ class RedisConnection {
     }
     bool
     is_ready() const {
-        return state_ == State::ready;
+        return state_ == State::ready && !leaving_;
     }
     std::size_t
     outstanding() const {
@@ -140,11 +149,13 @@ class RedisConnection {
     void shut();
 
   private:
-    enum class State { closed, connecting, securing, greeting, ready };
+    enum class State { closed, finding, connecting, securing, greeting, ready };
 
     static void on_read(ngx_event_t* event) noexcept;
     static void on_write(ngx_event_t* event) noexcept;
     static void on_secured(ngx_connection_t* c) noexcept;
+    static void on_found(ngx_event_t* event) noexcept;
+    static void on_recheck(ngx_event_t* event) noexcept;
     static void on_timer(ngx_event_t* event) noexcept;
     static void on_flush(ngx_event_t* event) noexcept;
     static u_char* log_context(ngx_log_t* log, u_char* buffer,
@@ -152,6 +163,17 @@ class RedisConnection {
     template <class F>
     static void guard(RedisConnection* self, F f) noexcept;
 
+    static ngx_msec_t from_now(ngx_msec_t time);
+    bool
+    talks() const {
+        return state_ == State::greeting || state_ == State::ready;
+    }
+    void found();
+    void recheck_soon();
+    void leave(std::string_view why);
+    void connect_next();
+    void connect_failed(ngx_err_t error);
+    void connect_ended();
     void connected();
     void secured();
     void greet();
@@ -166,6 +188,7 @@ class RedisConnection {
     void restart_timer(ngx_msec_t deadline);
     void expire();
     void update_idle();
+    void drop_socket();
     void close(RedisStatus status, bool failed, std::string_view why);
 
     const MainConf* conf_;
@@ -177,12 +200,18 @@ class RedisConnection {
     bool held_ = false;
     bool listening_ = false;
     bool last_look_ = false;
-    ngx_msec_t deadline_ = 0;  // of connecting, then of the greeting
+    bool leaving_ = false;
+    std::string leaving_why_;
+    ngx_msec_t deadline_ = 0;  // of finding, connecting, then of the greeting
 
     ngx_log_t log_{};
     ngx_event_t timer_{};
     ngx_event_t flush_{};
-    ngx_sockaddr_t address_{};
+    ngx_event_t found_{};    // a lookup is over, or the next address is due
+    ngx_event_t recheck_{};  // of the name
+    NameLookup lookup_{&found_};
+    std::vector<SocketAddress> addresses_;
+    std::size_t next_address_ = 0;
     ngx_str_t address_text_{};  // of endpoint_text_
     ngx_peer_connection_t peer_{};
     ngx_connection_t* c_ = nullptr;

@@ -7,12 +7,12 @@ use strict;
 use warnings;
 
 use Carp qw(croak);
-use IO::Socket::INET;
+use IO::Socket::IP;
 use IO::Select;
 use Test::Entitle::Process qw(free_port wait_until);
 
 # new(dir => where its files go, options => [extra command line options],
-# password => what everyone must give).
+# password => what everyone must give, address => where it listens).
 # Data outlive stop() and start() when options say --appendonly yes.
 sub new {
     my ($class, %args) = @_;
@@ -20,6 +20,7 @@ sub new {
         dir     => $args{dir},
         port    => $args{port} // free_port(),
         options => $args{options} // [],
+        address => $args{address} // '127.0.0.1',
         password => $args{password},
     }, $class;
     push @{ $self->{options} }, '--requirepass', $args{password}
@@ -41,7 +42,7 @@ sub start {
         output  => "$dir/redis.log",
         command => [
             'redis-server',   '--port', $self->{port},
-            '--bind',         '127.0.0.1',
+            '--bind',         $self->{address},
             '--unixsocket',   $self->socket,
             '--unixsocketperm', '777',
             '--dir',          $dir,
@@ -78,8 +79,8 @@ sub thaw   { $_[0]{process}->signal('CONT') }
 
 sub _connect {
     my ($self) = @_;
-    my $socket = IO::Socket::INET->new(
-        PeerAddr => '127.0.0.1', PeerPort => $self->{port}, Timeout => 5,
+    my $socket = IO::Socket::IP->new(
+        PeerHost => $self->{address}, PeerPort => $self->{port}, Timeout => 5,
     ) // croak "cannot connect to Redis: $!";
     if (defined $self->{password}) {
         _send($socket, 'AUTH', $self->{password});
