@@ -36,6 +36,8 @@ struct Step {
   std::string key;  // the key all commands touch: names the Cluster slot
   std::vector<Command> commands;
   std::chrono::milliseconds pause{0};  // wait this long before sending
+  // Redis may take this much longer to answer than it usually does.
+  std::chrono::milliseconds more_time{0};
 };
 
 namespace detail {

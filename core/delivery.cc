@@ -105,7 +105,8 @@ bool says_nothing(const PlaceFacts& facts) {
 
 Conversation<DeliveryResult> deliver(Facts facts, EventHead event,
                                      DeliveryOptions options) {
-  Delivery delivery{event, options, Transactions(options.jitter_seed), {}, {}};
+  Delivery delivery{
+      event, options, Transactions(options.jitter_seed, options.wait), {}, {}};
   delivery.result.outcome = Outcome::ignored;
   if (facts.places.empty()) co_return std::move(delivery.result);
 

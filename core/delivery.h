@@ -19,6 +19,7 @@
 #include "core/event.h"
 #include "core/facts.h"
 #include "core/record.h"
+#include "core/transaction.h"
 
 namespace entitle {
 
@@ -41,7 +42,8 @@ struct DeliveryOptions {
   const GrantMap* grants;  // not null
   std::chrono::sys_time<std::chrono::milliseconds> now;
   std::uint64_t jitter_seed;      // for the pauses between retries
-  bool touch_duplicates = false;  // entitle_redis_wait: a duplicate writes
+  WaitFor wait{};                 // entitle_redis_wait: after each write
+  bool touch_duplicates = false;  // with it, a duplicate writes, too
 };
 
 struct DeliveryResult {

@@ -33,6 +33,19 @@ CommitReply judge_replies(const std::vector<Reply>& replies) {
   return {Commit::committed, {}};
 }
 
+// What WAIT says about what EXEC wrote.
+CommitReply judge_wait(const Reply& reply, int wanted) {
+  if (reply.is_error()) return {Commit::refused, "WAIT: " + reply.text};
+  if (reply.type != Reply::Type::integer) {
+    return {Commit::refused, "WAIT gave no number"};
+  }
+  if (reply.integer >= wanted) return {Commit::committed, {}};
+  return {Commit::refused, "written, but only " +
+                               std::to_string(reply.integer) + " of " +
+                               std::to_string(wanted) +
+                               " replicas said in time that they have it"};
+}
+
 }  // namespace
 
 Step Transactions::make_step(std::string key) {
@@ -76,10 +89,20 @@ Conversation<CommitReply> Transactions::commit(std::string key,
   std::move(commands.begin(), commands.end(),
             std::back_inserter(step.commands));
   step.commands.push_back({"EXEC"});
+  if (wait_.replicas > 0) {
+    step.commands.push_back({"WAIT", std::to_string(wait_.replicas),
+                             std::to_string(wait_.time.count())});
+    step.more_time = wait_.time;
+  }
   watching_ = false;
   Exchange exchange(std::move(step));
   std::vector<Reply> replies = co_await exchange;
-  co_return judge_replies(replies);
+  if (wait_.replicas == 0 || replies.empty()) co_return judge_replies(replies);
+  Reply waited = std::move(replies.back());
+  replies.pop_back();
+  CommitReply reply = judge_replies(replies);
+  if (reply.status != Commit::committed) co_return reply;
+  co_return judge_wait(waited, wait_.replicas);
 }
 
 Conversation<std::vector<Reply>> Transactions::send(

@@ -16,7 +16,8 @@ namespace entitle {
 enum class Commit {
   committed,
   conflict,  // somebody else wrote the key: nothing was written
-  refused,   // Redis answered an error: nothing was written
+  refused,   // Redis answered an error: nothing was written; or it was, and
+             // too few replicas said in time that they have it
 };
 
 struct CommitReply {
@@ -24,10 +25,18 @@ struct CommitReply {
   std::string error;  // Redis' words, when refused
 };
 
+// Every EXEC is followed by WAIT: it counts once this many replicas have it.
+// Source: https://redis.io/docs/latest/commands/wait/
+struct WaitFor {
+  int replicas = 0;  // 0: no WAIT
+  std::chrono::milliseconds time{0};
+};
+
 class Transactions {
  public:
   // `seed` makes the pauses of two deliveries differ.
-  explicit Transactions(std::uint64_t seed) : random_(seed) {}
+  explicit Transactions(std::uint64_t seed, WaitFor wait = {})
+      : random_(seed), wait_(wait) {}
 
   // WATCH and HGETALL; forgets what was watched before.
   Conversation<Reply> watch(std::string key);
@@ -52,6 +61,7 @@ class Transactions {
   Step make_step(std::string key);
 
   std::uint64_t random_;
+  WaitFor wait_;
   int tries_ = 0;
   bool watching_ = false;
   std::chrono::milliseconds pause_{0};

@@ -201,6 +201,43 @@ void commit_tells_conflict_from_refusal(void**) {
   assert_true(commit_answered({}).status == Commit::refused);
 }
 
+CommitReply commit_waited_for(Reply exec, Reply waited) {
+  using std::chrono::milliseconds;
+  Transactions redis(1, {.replicas = 2, .time = milliseconds(700)});
+  auto talk = redis.commit("k", {{"HSET", "k", "f", "v"}});
+  const Step* step = talk.next();
+  assert_string_equal(words(*step).c_str(), "MULTI HSET EXEC WAIT ");
+  assert_true(step->commands.back() == (Command{"WAIT", "2", "700"}));
+  assert_true(step->more_time == milliseconds(700));
+  talk.resume(
+      {status("OK"), status("QUEUED"), std::move(exec), std::move(waited)});
+  assert_null(talk.next());
+  return talk.result();
+}
+
+void commit_counts_once_enough_replicas_have_it(void**) {
+  auto replicas = [](std::int64_t n) {
+    return Reply{Reply::Type::integer, n, {}, {}};
+  };
+  Reply written = list({text("1")});
+  assert_true(commit_waited_for(written, replicas(2)).status ==
+              Commit::committed);
+  assert_true(commit_waited_for(written, replicas(3)).status ==
+              Commit::committed);
+  CommitReply few = commit_waited_for(written, replicas(1));
+  assert_true(few.status == Commit::refused);
+  assert_true(few.error.find("1 of 2 replicas") != std::string::npos);
+  assert_true(commit_waited_for(written, error("NOPERM no")).status ==
+              Commit::refused);
+  assert_true(commit_waited_for(written, text("2")).status == Commit::refused);
+  // What was not written needs no replica, and is told as what it is.
+  assert_true(commit_waited_for(Reply(), replicas(2)).status ==
+              Commit::conflict);
+  assert_string_equal(
+      commit_waited_for(error("EXECABORT no"), replicas(2)).error.c_str(),
+      "EXECABORT no");
+}
+
 void one_key_is_watched_at_a_time(void**) {
   Transactions redis(1);
   auto first = redis.watch("a");
@@ -256,6 +293,7 @@ int main() {
       cmocka_unit_test(exceptions_reach_whoever_awaits),
       cmocka_unit_test(everything_is_freed_wherever_it_is_broken_off),
       cmocka_unit_test(commit_tells_conflict_from_refusal),
+      cmocka_unit_test(commit_counts_once_enough_replicas_have_it),
       cmocka_unit_test(one_key_is_watched_at_a_time),
       cmocka_unit_test(refused_watch_is_the_answer),
       cmocka_unit_test(pauses_grow_and_end),

@@ -103,6 +103,8 @@ struct MainConf {
     Where sentinel_password_where;
     RedisTls redis_tls;
     Where redis_where;
+    ngx_int_t wait_replicas;  // 0: no entitle_redis_wait
+    ngx_msec_t wait_time;
     ngx_resolver_t* resolver;  // of http{}; null: none
     ngx_msec_t resolver_timeout;
     ngx_msec_t redis_connect_timeout;
@@ -262,6 +264,7 @@ struct RedisExchange {
                  RedisStatus status) noexcept = nullptr;
     void* data = nullptr;
     std::vector<Reply> replies;
+    ngx_msec_t more_time = 0;  // for the answer, beside entitle_redis_timeout
 
     void* pending = nullptr;  // the client's own
     // Who answered; a node of the client's (_redis_node.h).

@@ -125,6 +125,8 @@ ngx_command_t commands[] = {
                    guarded<set_redis_prefix>, prefix, nullptr),
     ENTITLE_MAIN("entitle_redis_connect_timeout", NGX_CONF_TAKE1,
                  guarded<set_positive_msec>, redis_connect_timeout),
+    ENTITLE_MAIN("entitle_redis_wait", NGX_CONF_TAKE2, guarded<set_redis_wait>,
+                 wait_replicas),
     ENTITLE_MAIN("entitle_redis_timeout", NGX_CONF_TAKE1,
                  guarded<set_positive_msec>, redis_timeout),
 

@@ -187,6 +187,31 @@ set_redis_prefix(ngx_conf_t* cf, ngx_command_t* command, void* data) {
 }
 
 char*
+set_redis_wait(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    auto* conf = static_cast<MainConf*>(data);
+    if (conf->wait_replicas != 0) {
+        return duplicate();
+    }
+    constexpr ngx_int_t most_replicas = 100;
+    constexpr ngx_int_t most_msec = 20000;  // Stripe itself waits some 20 s
+    ngx_str_t& count = arguments(cf)[1];
+    ngx_str_t& time = arguments(cf)[2];
+    ngx_int_t replicas = ngx_atoi(count.data, count.len);
+    if (replicas < 1 || replicas > most_replicas) {
+        return invalid_value(cf, view(count),
+                             "it must be a number of replicas, 1 to 100");
+    }
+    ngx_int_t msec = ngx_parse_time(&time, 0);
+    if (msec < 1 || msec > most_msec) {
+        return invalid_value(cf, view(time),
+                             "it must be a time from 1ms to 20s");
+    }
+    conf->wait_replicas = replicas;
+    conf->wait_time = static_cast<ngx_msec_t>(msec);
+    return NGX_CONF_OK;
+}
+
+char*
 set_seconds(ngx_conf_t* cf, ngx_command_t* command, void* data) {
     if (slot<time_t>(command, data) != NGX_CONF_UNSET) {
         return duplicate();

@@ -19,6 +19,7 @@ make_pending(RedisExchange* exchange, std::span<const Command> commands) {
     pending->expected = commands.size();
     pending->exchange = exchange;
     if (exchange != nullptr) {
+        pending->more_time = exchange->more_time;
         exchange->pending = pending.get();
     }
     return pending;
@@ -180,7 +181,7 @@ RedisConnection::flush() {
         written_ < queue_.size()) {
         ngx_msec_t deadline = from_now(conf_->redis_timeout);
         for (; written_ < queue_.size(); written_++) {
-            queue_[written_]->deadline = deadline;
+            queue_[written_]->deadline = deadline + queue_[written_]->more_time;
             out_ += queue_[written_]->bytes;
         }
         arm_timer(queue_.front()->deadline);

@@ -51,7 +51,8 @@ struct PendingExchange {
     std::string bytes;         // the commands as they go over the wire
     std::size_t expected = 0;  // replies
     std::vector<Reply> replies;
-    ngx_msec_t deadline = 0;  // once written
+    ngx_msec_t more_time = 0;  // RedisExchange::more_time
+    ngx_msec_t deadline = 0;   // once written
     RedisStatus status = RedisStatus::ok;
     bool repeated = false;
     bool pinned = false;     // asked of this very server

@@ -47,6 +47,8 @@ void
 RedisTalk::send_step() {
     exchange_.key = next_(talk_)->key;
     exchange_.commands = next_(talk_)->commands;
+    exchange_.more_time =
+        static_cast<ngx_msec_t>(next_(talk_)->more_time.count());
     exchange_.replies.clear();
     watching_ = watches_after(watching_, exchange_.commands);
     if (redis_lease_send(&lease_, &exchange_) != NGX_OK) {

@@ -11,6 +11,12 @@ constexpr ngx_msec_t kPatience = 3000;
 constexpr BackoffPolicy kBackoff{.first = Milliseconds{100},
                                  .most = Milliseconds{800}};
 
+WaitFor
+wait_for(const MainConf* conf) {
+    return {.replicas = static_cast<int>(conf->wait_replicas),
+            .time = Milliseconds{static_cast<std::int64_t>(conf->wait_time)}};
+}
+
 std::string
 joined(const std::vector<Identifier>& identifiers) {
     std::string text;
@@ -95,12 +101,16 @@ void
 Webhook::attempt() {
     const LocationConf* location = location_conf(request_);
     const ServerConf* server = server_conf(request_);
-    talk_.emplace(deliver(facts_, head_,
-                          DeliveryOptions{.keys = *location->webhook_keys,
-                                          .policy = *server->policy,
-                                          .grants = server->grants,
-                                          .now = wall_clock(),
-                                          .jitter_seed = random_bits()}));
+    const MainConf* main = main_conf(request_);
+    talk_.emplace(
+        deliver(facts_, head_,
+                DeliveryOptions{.keys = *location->webhook_keys,
+                                .policy = *server->policy,
+                                .grants = server->grants,
+                                .now = wall_clock(),
+                                .jitter_seed = random_bits(),
+                                .wait = wait_for(main),
+                                .touch_duplicates = main->wait_replicas > 0}));
     if (!redis_.start(&*talk_)) {
         attempt_failed(word(RedisStatus::unavailable));
     }

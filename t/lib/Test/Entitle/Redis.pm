@@ -80,7 +80,7 @@ sub thaw   { $_[0]{process}->signal('CONT') }
 sub _connect {
     my ($self) = @_;
     my $socket = IO::Socket::IP->new(
-        PeerHost => $self->{address}, PeerPort => $self->{port}, Timeout => 5,
+        PeerHost => $self->{address} // '127.0.0.1', PeerPort => $self->{port}, Timeout => 5,
     ) // croak "cannot connect to Redis: $!";
     if (defined $self->{password}) {
         _send($socket, 'AUTH', $self->{password});
