@@ -249,6 +249,7 @@ gate_wake(Gate* gate) noexcept {
 void
 gate_ask(ngx_http_request_t* r, Gate* gate, std::vector<Command> commands) {
     RedisExchange& exchange = gate->exchange;
+    exchange.key.clear();  // the commands say which nodes
     exchange.commands = std::move(commands);
     exchange.replies.clear();
     exchange.done = redis_answered;

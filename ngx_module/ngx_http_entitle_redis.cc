@@ -10,6 +10,8 @@ make_topology(const MainConf* conf) {
     switch (conf->redis_address->kind) {
         case RedisAddress::Kind::sentinel:
             return make_sentinel(conf);
+        case RedisAddress::Kind::cluster:
+            return make_cluster(conf);
         default:
             return make_single(conf);
     }
@@ -43,6 +45,58 @@ class SingleServer final : public RedisTopology {
     RedisNode node_;
 };
 
+// An exchange whose commands are about keys of several nodes, each sent to its
+// own.
+struct Scattered {
+    Pending whole;
+    std::vector<RedisExchange> parts;
+    std::size_t missing = 0;
+};
+
+void
+gather(RedisExchange* part, RedisStatus status) noexcept {
+    auto* scattered = static_cast<Scattered*>(part->data);
+    if (status != RedisStatus::ok) {
+        scattered->whole->status = status;
+    }
+    if (--scattered->missing != 0) {
+        return;
+    }
+    Pending whole = std::move(scattered->whole);
+    for (RedisExchange& answered : scattered->parts) {
+        whole->replies.push_back(answered.replies.empty()
+                                     ? Reply{}
+                                     : std::move(answered.replies.front()));
+    }
+    delete scattered;
+    deliver(std::move(whole));
+}
+
+ngx_int_t
+scatter(RedisTopology& topology, RedisExchange* exchange) {
+    auto scattered = std::make_unique<Scattered>();
+    scattered->whole = make_pending(exchange, {});
+    scattered->parts.resize(exchange->commands.size());
+    for (std::size_t i = 0; i < scattered->parts.size(); i++) {
+        RedisExchange& part = scattered->parts[i];
+        part.commands = {exchange->commands[i]};
+        part.done = gather;
+        part.data = scattered.get();
+        RedisNode* node = topology.node_of(exchange->commands[i][1]);
+        if (node != nullptr &&
+            node->send(make_pending(&part, part.commands)) == NGX_OK) {
+            scattered->missing++;
+        } else {
+            scattered->whole->status = RedisStatus::unavailable;
+        }
+    }
+    if (scattered->missing == 0) {
+        return NGX_ERROR;
+    }
+    scattered.release();
+    return NGX_OK;
+}
+
 template <class F>
 ngx_int_t
 at_the_edge(F f) noexcept {
@@ -66,6 +120,12 @@ Redis::Redis(const MainConf* conf) : primaries_(make_topology(conf)) {}
 
 ngx_int_t
 Redis::send(RedisExchange* exchange) {
+    if (exchange->key.empty()) {
+        if (exchange->commands.size() > 1 && primaries_->is_cluster()) {
+            return scatter(*primaries_, exchange);
+        }
+        exchange->key = exchange->commands.front()[1];
+    }
     RedisNode* node = primaries_->node_of(exchange->key);
     return node == nullptr
                ? NGX_ERROR

@@ -105,12 +105,6 @@ set_redis(ngx_conf_t* cf, ngx_command_t*, void* data) {
     }
     const RedisAddress& address = own(cf, conf->redis_address) =
         std::move(*parsed.address);
-    if (address.kind == RedisAddress::Kind::cluster) {
-        return invalid_value(cf, view(conf->redis),
-                             "cluster:// is not built in this version yet: it "
-                             "must be redis://, rediss://, unix:/path or "
-                             "sentinel://");
-    }
     if (address.path.size() >= sizeof(sockaddr_un::sun_path)) {
         return invalid_value(cf, view(conf->redis),
                              "the path of a socket has at most 107 bytes");

@@ -57,6 +57,7 @@ struct PendingExchange {
     bool repeated = false;
     bool pinned = false;     // asked of this very server
     std::uint8_t moves = 0;  // to other nodes of a Cluster
+    bool asking = false;     // the first answer is ASKING's
 };
 using Pending = std::unique_ptr<PendingExchange>;
 

@@ -412,6 +412,18 @@ RedisNode::call_back() {
 }
 
 void
+RedisNode::rest() {
+    pool_.went_down();
+    if (shared_.outstanding() == 0 && !shared_.is_closed()) {
+        shared_.shut();
+        generation_++;
+    }
+    entitle::ngx::forget(timer_);
+    said_down_ = false;
+    breaker_ = Breaker(kBreaker);
+}
+
+void
 RedisNode::shut() {
     entitle::ngx::forget(turn_);
     entitle::ngx::forget(timer_);

@@ -118,6 +118,10 @@ class RedisNode final : RedisConnection::Owner, RedisPool::Host {
     // What was kept for it is of no use: its part of the data went elsewhere.
     void forget(std::string_view why);
 
+    // Nobody turns to it any more, for now: what is idle is closed, and it is
+    // not looked after.
+    void rest();
+
     // Closes everything; nobody is called back any more.
     void shut();
 

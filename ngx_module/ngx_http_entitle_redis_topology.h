@@ -42,5 +42,7 @@ class RedisTopology {
 std::unique_ptr<RedisTopology> make_single(const MainConf* conf);
 // sentinel://
 std::unique_ptr<RedisTopology> make_sentinel(const MainConf* conf);
+// cluster://
+std::unique_ptr<RedisTopology> make_cluster(const MainConf* conf);
 
 }  // namespace entitle::ngx

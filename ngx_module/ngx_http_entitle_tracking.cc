@@ -62,6 +62,7 @@ Tracking::who() const {
     std::vector<Command> commands = {{"ROLE"}, {"INFO", "server"}};
     if (redis_.is_cluster()) {
         commands.push_back({"CLUSTER", "INFO"});
+        commands.push_back({"CLUSTER", "NODES"});
     }
     return commands;
 }
@@ -101,14 +102,15 @@ Tracking::shorter_by(ngx_msec_t lease) const {
 bool
 Tracking::holds(ngx_msec_t lease) const {
     const MonoTime now = mono_now() + shorter_by(lease);
-    return lease_.holds(now) && now < node_->warranted_until();
+    return !migrates_ && lease_.holds(now) && now < node_->warranted_until();
 }
 
 bool
 Tracking::believes(const FillStamp& stamp, const Hash128& user,
                    ngx_msec_t lease) const {
-    return holds(lease) && lease_.may_believe(stamp, zone_->numbers(), user.low,
-                                              mono_now() + shorter_by(lease));
+    return holds(lease) && settled_since_ < mono_time(stamp.began) &&
+           lease_.may_believe(stamp, zone_->numbers(), user.low,
+                              mono_now() + shorter_by(lease));
 }
 
 bool
@@ -261,7 +263,10 @@ Tracking::data_answered(RedisExchange* exchange, RedisStatus status) noexcept {
 void
 Tracking::take_data(const std::vector<Reply>& replies) {
     const Lease::Beat beat = std::exchange(data_beat_, 0);
-    if (state_ != State::up || replies.size() != 3 || replies[2].is_error()) {
+    const bool refused =
+        std::any_of(replies.begin(), replies.end(),
+                    [](const Reply& reply) { return reply.is_error(); });
+    if (state_ != State::up || replies.size() < 3 || refused) {
         return;
     }
     std::optional<Instance> instance = instance_of(replies);
@@ -274,11 +279,31 @@ Tracking::take_data(const std::vector<Reply>& replies) {
         return;
     }
     reads_generation_ = data_generation_;
+    note_migration(replies);
     if (lease_.data_answered(beat, *instance)) {
         note_trust();
     } else {
         drop("reads are answered by another instance");
     }
+}
+
+// While slots are being moved away a key that is not here any more is written
+// where nobody may be listening yet, and nothing is said here.
+void
+Tracking::note_migration(std::span<const Reply> who) {
+    if (!redis_.is_cluster()) {
+        return;
+    }
+    const std::string& nodes = who[3].text;
+    const std::size_t own = nodes.find("myself");
+    const std::size_t end = nodes.find('\n', own);
+    const bool migrates =
+        nodes.substr(std::min(own, nodes.size()), end - own).find("->-") !=
+        std::string::npos;
+    if (!migrates && migrates_) {
+        settled_since_ = mono_now() + kClockTick;
+    }
+    migrates_ = migrates;
 }
 
 void
@@ -325,6 +350,10 @@ Tracking::take_who(const std::vector<Reply>& replies) {
         }
     }
     instance_ = instance_of(replies);
+    if (!instance_ && redis_.is_cluster()) {
+        not_now();
+        return;
+    }
     if (!instance_ || replies.back().type != Reply::Type::integer) {
         refused(replies[1]);
         return;
@@ -368,6 +397,14 @@ Tracking::refused(const Reply& reply) {
     }
     enter(State::down);
     look_again_in(kRefusedAgain);
+}
+
+// From inside the connection, too.
+void
+Tracking::not_now() {
+    enter(State::down);
+    const auto chance = static_cast<std::uint64_t>(ngx_random());
+    look_again_in(static_cast<ngx_msec_t>(backoff_.next(chance).count()));
 }
 
 void

@@ -95,10 +95,12 @@ class Tracking final : RedisConnection::Owner, RedisNode::Listener {
     void take_who(const std::vector<Reply>& replies);
     void take_tracking(const Reply& reply);
     void refused(const Reply& reply);
+    void not_now();
     void subscribed();
     void changed(std::span<const Reply> keys);
     void beat();
     void take_data(const std::vector<Reply>& replies);
+    void note_migration(std::span<const Reply> who);
     void note_trust();
     void enter(State state);
     bool late() const;
@@ -133,6 +135,9 @@ class Tracking final : RedisConnection::Owner, RedisNode::Listener {
     std::uint64_t data_generation_ = 0;
     std::uint64_t reads_generation_ = 0;
     std::uint64_t subscriptions_ = 0;  // so far
+
+    bool migrates_ = false;  // of a Cluster: slots are being moved away
+    MonoTime settled_since_{};
 
     // The newest subscription, and until when the lease held under it.
     struct Trust {

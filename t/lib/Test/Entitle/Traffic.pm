@@ -4,7 +4,7 @@ package Test::Entitle::Traffic;
 # ever new users, and gated requests of one who paid and of one who did not.
 #
 #   my $traffic = Test::Entitle::Traffic->new(site => $site, paid => 'ada',
-#       not_paid => 'eve', writers => 2);
+#       not_paid => 'eve', writers => 2, name => 'w');
 #   ...
 #   my $result = $traffic->stop;    # stored, refused, gate, wrong
 
@@ -47,9 +47,9 @@ sub _start {
 sub _write {
     my ($self, $out, $go_on, $writer) = @_;
     for (my $n = 1; $$go_on; $n++) {
-        my $user = "w${writer}x$n";
+        my $user = ($self->{name} // 'w') . "${writer}x$n";
         my $event = event_json('customer.subscription.created.active',
-            user => $user, customer => "W${writer}X$n");
+            user => $user, customer => uc $user);
         my $answer = eval { $self->{site}->webhook($event) } or next;
         last if !$$go_on;  # which may have cut it off
         printf $out "%s %.6f %d\n", $user, time, $answer->status;

@@ -1,0 +1,171 @@
+# Redis Cluster: places, records and look-ups on whichever node has them, slots
+# that move and primaries that die while requests run; every change is seen, at
+# whichever node it is made.
+#
+# ENTITLE_FAILOVERS: how many primaries are killed (default 2).
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Entitle;
+use Test::Entitle::Cluster;
+use Test::Entitle::GateSession;
+use Test::Entitle::Traffic;
+use Time::HiRes qw(sleep time);
+
+my $FAILOVERS = $ENV{ENTITLE_FAILOVERS} // 2;
+my $LEASE     = 2;
+alarm 90 + 30 * $FAILOVERS;
+
+my $site = Test::Entitle->new(workers => 2);
+my $all  = Test::Entitle::Cluster->new(dir => $site->dir . '/all');
+$site->write_file('html/page.html', 'page');
+$site->start(<<"EOF2");
+entitle_redis @{[$all->address]};
+entitle_mode test;
+entitle_lease ${LEASE}s;
+entitle_stale 0;
+entitle_grant pro prod_FxPRO000001 prod_Pro;
+map \$arg_user \$known { default \$arg_user; }
+server {
+    listen 127.0.0.1:%%PORT%%;
+    location = /webhook {
+        entitle_webhook test;
+        entitle_webhook_secret_file %%SECRET%%;
+    }
+    location = /paid {
+        entitle_trusted_user \$known;
+        entitle_require pro;
+        add_header X-Seen "\$entitle_version \$entitle_cache" always;
+        try_files /page.html =404;
+    }
+}
+EOF2
+
+sub record { return "entitle:test:{u:$_[0]}" }
+sub event { my ($user, $type) = @_; return event_json(
+    'customer.subscription.' . ($type // 'created.active'), user => $user, customer => "C$user") }
+sub seen { my ($user) = @_; return $site->get("/paid?user=$user")->header('X-Seen') // '' }
+sub warm {
+    my (@users) = @_;
+    my %row;
+    return wait_until(sub {
+        $row{$_} = seen($_) =~ / HIT$/ ? ($row{$_} // 0) + 1 : 0 for @users;
+        return !grep { $row{$_} < 6 } @users;
+    }, 20);
+}
+
+# --- stories across slots -------------------------------------------------------
+
+my @users = map { "u$_" } 1 .. 12;
+is $site->webhook(event($_))->status, 200, 'a_webhook_is_stored_whoever_has_its_keys' for @users;
+is $site->get("/paid?user=$_")->status, 200, 'and_lets_in' for @users;
+my $event = event('u1');
+$site->webhook($event);
+is $site->webhook($event)->json->{outcome}, 'duplicate', 'what is known is known';
+is $site->get('/paid?user=eve')->status, 402, 'not everybody';
+my %places = map { $all->server_of("entitle:test:{p:cus_Fx${_}000000001}")->port => 1 } map { "C$_" } @users;
+my %records = map { $all->server_of(record($_))->port => 1 } @users;
+is keys %records, 3, 'records are on all nodes';
+cmp_ok keys %places, '>', 1, 'places on several';
+ok warm(@users), 'what each node says is cached';
+
+# --- coherence ------------------------------------------------------------------
+
+{
+    my $late = 0;
+    for my $round (1 .. 60) {
+        my $user = $users[rand @users];
+        my $version = $all->command(HINCRBY => record($user), version => 1);
+        sleep 0.05;
+        my ($saw) = split / /, seen($user);
+        $late++ if $saw < $version;
+    }
+    is $late, 0, 'a_change_at_any_node_is_seen';
+}
+
+# --- a slot moves while requests run ------------------------------------------------
+
+my $user = 'u1';
+my $slot = $all->slot(record($user));
+my $from = $all->server_of_slot($slot);
+my ($to) = grep { $_ != $from && $_->command('ROLE')->[0] eq 'master' } $all->running;
+{
+    my $traffic = Test::Entitle::Traffic->new(site => $site, paid => $user, not_paid => 'eve');
+    ok warm($user), 'cached';
+    $all->migrating($slot, $from, $to);
+    is $site->get("/paid?user=$user")->status, 200, 'migrating, and still there';
+    $all->move_keys($slot, $from, $to);
+    is $site->get("/paid?user=$user")->status, 200, 'ask_is_followed_by_a_read' for 1 .. 3;
+    $all->finish_move($slot, $to);
+    my $version = $all->command(HINCRBY => record($user), version => 1);
+    sleep 0.05;
+    my ($saw) = split / /, seen($user);
+    is $saw, $version, 'moved_is_followed_and_the_new_node_heard';
+    ok warm($user), 'and cached again';
+    is $site->webhook(event($user, 'deleted'))->status, 200, 'what_comes_is_stored_there';
+    is $site->get("/paid?user=$user")->status, 402, 'and seen';
+    my $result = $traffic->stop;
+    my @wrong = grep { !/^$user:402/ } @{ $result->{wrong} };
+    is "@wrong", '', 'nobody else noticed';
+    cmp_ok scalar @{ $result->{stored} }, '>', 5, 'while events came';
+}
+
+# --- killed ------------------------------------------------------------------------
+
+{
+    my $traffic = Test::Entitle::Traffic->new(site => $site, paid => 'u2',
+        not_paid => 'eve', name => 'k');
+    my (@back, @killed);
+    for my $round (1 .. $FAILOVERS) {
+        my $old = $all->server_of(record('u2'));
+        sleep 0.5;
+        my $when = time;
+        $old->kill9;
+        push @killed, $when;
+        ok wait_until(sub { eval { $all->server_of(record('u2')) != $old } }, 30), 'a replica takes over';
+        ok wait_until(sub { $site->get('/paid?user=u2')->status == 200 }, 20), 'and_is_found';
+        push @back, time - $when;
+        $old->start;
+        ok wait_until(sub { $all->settled }, 30), 'the other comes back as its replica';
+    }
+    my $result = $traffic->stop;
+    diag sprintf '%d fail-overs, back after %s s; %d stored, %d refused; gate: %s', $FAILOVERS,
+        join(' ', map { sprintf '%.1f', $_ } @back), scalar @{ $result->{stored} },
+        $result->{refused}, join ', ', map { "$_ $result->{gate}{$_}" } sort keys %{ $result->{gate} };
+    cmp_ok scalar @{ $result->{stored} }, '>', 10 * $FAILOVERS, 'many events were answered 2xx';
+    is "@{ $result->{wrong} }", '', 'no_answer_of_a_gate_is_wrong';
+    my @lost = $traffic->lost($all);
+    my @told = grep { my $at = $_->{at}; !grep { $at > $_ - 0.5 && $at < $_ + 0.5 } @killed } @lost;
+    diag scalar(@lost) . ' lost in the moment before a kill' if @lost;
+    is join(' ', map { $_->{user} } @told), '', 'what_was_answered_2xx_is_there';
+}
+
+# --- hung, and back -----------------------------------------------------------------
+
+{
+    ok warm('u3'), 'cached';
+    my $old = $all->server_of(record('u3'));
+    $all->freeze($old);
+    ok wait_until(sub { eval { $all->server_of(record('u3')) != $old } }, 30), 'a replica takes over';
+    my $version = $all->command(HINCRBY => record('u3'), version => 1);
+    my $when = time;
+    $all->thaw($old);
+    my ($late, $end) = (0, time + $LEASE + 1);
+    while (time < $end) {
+        my $asked = time;
+        my ($saw) = seen('u3') =~ /^(\d+) /;
+        $late++ if $saw && $saw < $version && $asked > $when + $LEASE;
+        sleep 0.01;
+    }
+    is $late, 0, 'a_primary_that_was_replaced_is_not_believed_beyond_the_lease';
+    ok wait_until(sub { seen('u3') =~ /^$version / }, 20), 'but who replaced it';
+}
+
+my @gone = $site->reload;
+ok warm('u2'), 'a_reload_finds_the_nodes';
+ok wait_until(sub { !grep { kill 0, $_ } @gone }, 10), 'and the old workers go';
+$site->expect_log(qr/is unreachable|not_stored|entitle: Redis answered/);
+$site->finish;
+$all->stop;
+done_testing;
