@@ -39,6 +39,11 @@ server {
         add_header X-Seen "\$entitle_version \$entitle_cache" always;
         try_files /page.html =404;
     }
+    location /app {
+        entitle_session_redis app:cookie=sid json=/user;
+        entitle_require pro;
+        try_files /page.html =404;
+    }
 }
 EOF2
 
@@ -69,6 +74,20 @@ my %records = map { $all->server_of(record($_))->port => 1 } @users;
 is keys %records, 3, 'records are on all nodes';
 cmp_ok keys %places, '>', 1, 'places on several';
 ok warm(@users), 'what each node says is cached';
+
+# --- the app's own sessions -------------------------------------------------------
+
+{
+    # Several cookies of one name, whose sessions are on different nodes.
+    my %by_node;
+    for my $n (1 .. 40) { $by_node{ $all->server_of("app:0123456789abcdef$n")->port } //= "0123456789abcdef$n" }
+    my @ids = values %by_node;
+    $all->command(SET => "app:$_", '{"user":"u2"}') for @ids;
+    is scalar @ids, 3, 'sessions on each node';
+    is $site->get('/app', Cookie => "sid=$_")->status, 200, 'the_apps_session_is_read_there' for @ids;
+    is $site->get('/app', Cookie => join '; ', map { "sid=$_" } @ids)->status, 200, 'several_at_once';
+    is $site->get('/app', Cookie => 'sid=nobody0123456789abcdef')->status, 401, 'nobody is nobody';
+}
 
 # --- coherence ------------------------------------------------------------------
 
