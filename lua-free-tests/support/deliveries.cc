@@ -55,13 +55,12 @@ const GrantMap& grants() {
 }
 
 DeliveryOptions options(std::uint64_t seed) {
-  return {Keys("entitle:", Mode::live),
-          Policy(),
-          &grants(),
-          std::chrono::sys_time<std::chrono::milliseconds>(
+  return {.keys = Keys("entitle:", Mode::live),
+          .policy = Policy(),
+          .grants = &grants(),
+          .now = std::chrono::sys_time<std::chrono::milliseconds>(
               std::chrono::milliseconds(kNow * 1000)),
-          seed,
-          false};
+          .jitter_seed = seed};
 }
 
 Conversation<DeliveryResult> deliver(const Delivered& delivered,
