@@ -65,9 +65,10 @@ pool_new(ngx_pool_t* pool, Args&&... args) {
 
 // --- configuration: read-only at request time -----------------------------
 
-class Redis;        // the worker's Redis client: ngx_http_entitle_redis.h
-class RecordCache;  // the worker's: ngx_http_entitle_lookup.h
-class WaitRoom;     // the worker's: ngx_http_entitle_wait.h
+class Redis;          // the worker's Redis client: ngx_http_entitle_redis.h
+class RecordCache;    // the worker's: ngx_http_entitle_lookup.h
+class RedisWarnings;  // the first worker's: ngx_http_entitle_redis_warnings.h
+class WaitRoom;       // the worker's: ngx_http_entitle_wait.h
 
 struct IdentitySource;  // these four: ngx_http_entitle_identity.h
 struct JwtSettings;
@@ -109,9 +110,10 @@ struct MainConf {
     ngx_msec_t resolver_timeout;
     ngx_msec_t redis_connect_timeout;
     ngx_msec_t redis_timeout;
-    time_t webhook_noted[2][3];  // by mode and WebhookNote: last written
-    Where unbound_reauth;        // the last that was warned about
-    Redis* worker_redis;         // made at the worker's first use of it
+    time_t webhook_noted[2][3];      // by mode and WebhookNote: last written
+    Where unbound_reauth;            // the last that was warned about
+    Redis* worker_redis;             // made at the worker's first use of it
+    RedisWarnings* worker_warnings;  // null: another worker says them
     std::size_t zone_size;
     ngx_shm_zone_t* zone;       // entitle_zone; null: nothing is gated
     ngx_msec_t greatest_lease;  // of all gates

@@ -5,12 +5,14 @@
 #include "ngx_module/ngx_http_entitle_lookup.h"
 #include "ngx_module/ngx_http_entitle_redis.h"
 #include "ngx_module/ngx_http_entitle_redis_tls.h"
+#include "ngx_module/ngx_http_entitle_redis_warnings.h"
 #include "ngx_module/ngx_http_entitle_status.h"
 
 namespace entitle::ngx {
 namespace {
 
 ngx_int_t init_handlers(ngx_conf_t* cf) noexcept;
+ngx_int_t init_process(ngx_cycle_t* cycle) noexcept;
 void exit_process(ngx_cycle_t* cycle) noexcept;
 
 ngx_conf_enum_t modes[] = {
@@ -241,7 +243,7 @@ ngx_module_t ngx_http_entitle_module = {
     NGX_HTTP_MODULE,             // module type
     nullptr,                     // init master
     nullptr,                     // init module
-    nullptr,                     // init process
+    entitle::ngx::init_process,  // init process
     nullptr,                     // init thread
     nullptr,                     // exit thread
     entitle::ngx::exit_process,  // exit process
@@ -301,16 +303,30 @@ init_handlers(ngx_conf_t* cf) noexcept {
     return add_handler(cf, NGX_HTTP_ACCESS_PHASE, access_handler);
 }
 
+// Null: there is no http{}.
+MainConf*
+main_conf_of(ngx_cycle_t* cycle) {
+    if (cycle->conf_ctx[ngx_http_module.index] == nullptr) {
+        return nullptr;
+    }
+    return static_cast<MainConf*>(
+        ngx_http_cycle_get_module_main_conf(cycle, ngx_http_entitle_module));
+}
+
+ngx_int_t
+init_process(ngx_cycle_t* cycle) noexcept {
+    if (MainConf* conf = main_conf_of(cycle)) {
+        redis_warnings_begin(conf);
+    }
+    return NGX_OK;
+}
+
 // What is still connected is closed here, before nginx looks for sockets that
 // somebody forgot.
 void
 exit_process(ngx_cycle_t* cycle) noexcept {
-    if (cycle->conf_ctx[ngx_http_module.index] == nullptr) {
-        return;
-    }
-    auto* conf = static_cast<MainConf*>(
-        ngx_http_cycle_get_module_main_conf(cycle, ngx_http_entitle_module));
-    if (conf != nullptr) {
+    if (MainConf* conf = main_conf_of(cycle)) {
+        redis_warnings_exit(conf);
         cache_exit(conf);
         redis_exit(conf);
     }

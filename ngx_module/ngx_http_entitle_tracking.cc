@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "core/redis_info.h"
 #include "ngx_module/ngx_http_entitle_wait.h"
 
 namespace entitle::ngx {
@@ -11,22 +12,6 @@ namespace {
 // nginx's clock may stand on the kernel's coarse one: at most 100 ticks/s.
 constexpr Milliseconds kClockTick{10};
 constexpr ngx_msec_t kRefusedAgain = 60 * 1000;
-
-// What follows `field:` on a line of its own in an answer to INFO; empty where
-// there is none.
-std::string_view
-info_field(std::string_view info, std::string_view field) {
-    for (std::size_t at = 0; at < info.size();) {
-        const std::size_t end = std::min(info.find('\n', at), info.size());
-        std::string_view line = info.substr(at, end - at);
-        at = end + 1;
-        if (line.starts_with(field) && line.substr(field.size(), 1) == ":") {
-            line.remove_prefix(field.size() + 1);
-            return line.substr(0, line.find('\r'));
-        }
-    }
-    return {};
-}
 
 template <class T>
 T
