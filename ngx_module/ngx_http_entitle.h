@@ -299,7 +299,12 @@ ngx_int_t redis_lease_send(RedisLease* lease, RedisExchange* exchange) noexcept;
 // Gives the connection back (UNWATCH first where something is watched), or
 // closes it when an exchange is still outstanding. Safe at any moment, also
 // while acquiring.
-void redis_release(RedisLease* lease, bool watching) noexcept;
+void redis_release(RedisLease* lease) noexcept;
+
+// Any 64 bits, for pauses that should differ.
+std::uint64_t random_bits();
+// The worker was told to go: nothing is begun any more.
+bool worker_quits();
 
 // --- handlers ---------------------------------------------------------------
 

@@ -204,7 +204,7 @@ redis_lease_send(RedisLease* lease, RedisExchange* exchange) noexcept {
 }
 
 void
-redis_release(RedisLease* lease, bool) noexcept {
+redis_release(RedisLease* lease) noexcept {
     at_the_edge([=]() -> ngx_int_t {
         delete static_cast<RedisLegs*>(std::exchange(lease->legs, nullptr));
         return NGX_OK;

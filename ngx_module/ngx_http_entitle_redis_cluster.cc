@@ -98,8 +98,7 @@ RedisCluster::guard(RedisCluster* self, F f) noexcept {
     }
 }
 
-// --- nodes
-// --------------------------------------------------------------------
+// --- nodes -------------------------------------------------------------------
 
 // Null: somebody names more than there can be.
 RedisCluster::Member*
@@ -169,8 +168,7 @@ RedisCluster::nodes() {
     return nodes;
 }
 
-// --- the map
-// ------------------------------------------------------------------
+// --- the map -----------------------------------------------------------------
 
 void
 RedisCluster::wanted() {

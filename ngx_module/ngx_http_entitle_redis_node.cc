@@ -128,8 +128,7 @@ RedisNode::open(RedisConnection& connection) {
     return true;
 }
 
-// --- where it is
-// --------------------------------------------------------------
+// --- where it is -------------------------------------------------------------
 
 void
 RedisNode::search() {

@@ -180,9 +180,6 @@ void deliver(Pending pending);
 
 // The clock of leases and breakers: nginx's, as old as this turn of the loop.
 MonoTime mono_now();
-std::uint64_t random_bits();
-// The worker was told to go: nothing is begun any more.
-bool worker_quits();
 // Neither comes any more.
 void forget(ngx_event_t& event);
 

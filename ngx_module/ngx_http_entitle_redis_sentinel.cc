@@ -91,8 +91,7 @@ RedisSentinel::wanted() {
     }
 }
 
-// --- the search
-// ---------------------------------------------------------------
+// --- the search --------------------------------------------------------------
 
 void
 RedisSentinel::search() {
@@ -169,8 +168,7 @@ RedisSentinel::take_step(const RedisExchange& exchange, RedisStatus status) {
     go_on();
 }
 
-// --- what most Sentinels say
-// --------------------------------------------------
+// --- what most Sentinels say -------------------------------------------------
 
 void
 RedisSentinel::begin_vote() {

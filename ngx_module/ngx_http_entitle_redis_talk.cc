@@ -2,24 +2,6 @@
 
 namespace entitle::ngx {
 
-namespace {
-
-// Whether the connection still watches keys after these commands.
-bool
-watches_after(bool watching, const std::vector<Command>& commands) {
-    for (const Command& command : commands) {
-        const std::string& verb = command.front();
-        if (verb == "WATCH") {
-            watching = true;
-        } else if (verb == "EXEC" || verb == "DISCARD" || verb == "UNWATCH") {
-            watching = false;
-        }
-    }
-    return watching;
-}
-
-}  // namespace
-
 RedisTalk::RedisTalk(MainConf* conf, Ended ended, void* data)
     : conf_(conf), ended_(ended), data_(data) {
     lease_.acquired = on_acquired;
@@ -50,7 +32,6 @@ RedisTalk::send_step() {
     exchange_.more_time =
         static_cast<ngx_msec_t>(next_(talk_)->more_time.count());
     exchange_.replies.clear();
-    watching_ = watches_after(watching_, exchange_.commands);
     if (redis_lease_send(&lease_, &exchange_) != NGX_OK) {
         end(RedisStatus::unavailable, nullptr);
     }
@@ -68,8 +49,7 @@ RedisTalk::stop() noexcept {
         ngx_del_timer(&pause_);
     }
     redis_cancel(&exchange_);
-    redis_release(&lease_, watching_);
-    watching_ = false;
+    redis_release(&lease_);
 }
 
 // --- from the event loop -----------------------------------------------------

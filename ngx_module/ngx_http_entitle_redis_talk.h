@@ -62,15 +62,13 @@ class RedisTalk {
     void (*resume_)(void* talk, std::vector<Reply> replies) = nullptr;
     RedisLease lease_;
     RedisExchange exchange_;
-    bool watching_ = false;
     ngx_event_t pause_{};
 };
 
 // For the log.
 std::string_view word(RedisStatus status);
 
-// What conversations are given: chance for their pauses, and the time.
-std::uint64_t random_bits();
+// What conversations are given beside random_bits().
 std::chrono::sys_time<std::chrono::milliseconds> wall_clock();
 
 }  // namespace entitle::ngx

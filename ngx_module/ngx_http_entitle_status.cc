@@ -51,8 +51,7 @@ quoted(std::string_view text) {
     return json;
 }
 
-// --- what is known without asking
-// ---------------------------------------------
+// --- what is known without asking --------------------------------------------
 
 struct Here {
     bool gated;  // else there is neither zone nor lease
@@ -77,8 +76,7 @@ known_here(ngx_http_request_t* r) {
     return here;
 }
 
-// --- the two ways to tell
-// ------------------------------------------------------
+// --- the two ways to tell ----------------------------------------------------
 
 std::string
 as_json(const Here& here, bool reachable, const std::vector<Space>& spaces) {
@@ -178,8 +176,7 @@ wants_prometheus(ngx_http_request_t* r) {
     return wanted;
 }
 
-// --- asking Redis
-// ---------------------------------------------------------------
+// --- asking Redis ------------------------------------------------------------
 
 // One key after the other: in a cluster each has a node of its own. Lives with
 // the request.

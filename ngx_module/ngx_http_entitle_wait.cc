@@ -51,11 +51,6 @@ constexpr ngx_msec_t kLook = 1000;
 constexpr time_t kNoteFullAgain = 60;
 
 bool
-worker_quits() {
-    return ngx_exiting || ngx_quit || ngx_terminate;
-}
-
-bool
 is_past(ngx_msec_t time) {
     return static_cast<ngx_msec_int_t>(time - ngx_current_msec) <= 0;
 }
