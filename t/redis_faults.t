@@ -17,6 +17,7 @@ $site->start(<<'EOF' =~ s/%%FAULTY%%/$port/r);
 entitle_redis redis://127.0.0.1:%%FAULTY%%;
 entitle_redis_timeout 400ms;
 entitle_redis_connect_timeout 400ms;
+entitle_stale 0;
 entitle_grant pro prod_FxPRO000001;
 entitle_session_key_file %%KEY%%;
 entitle_session_cookie entitle secure=off;
