@@ -37,11 +37,11 @@ void Lease::reads_from(std::optional<Instance> instance) {
   reads_from_ = std::move(instance);
 }
 
-Lease::Beat Lease::beat(MonoTime now) {
+Lease::Beat Lease::beat(MonoTime now, MonoTime limit) {
   Sent* oldest = &*std::min_element(
       sent_.begin(), sent_.end(),
       [](const Sent& a, const Sent& b) { return a.beat < b.beat; });
-  *oldest = {++last_, now, parts_};
+  *oldest = {++last_, now, limit, parts_};
   return last_;
 }
 
@@ -52,7 +52,7 @@ void Lease::answered(Beat beat, Part part) {
   if (beat == 0 || sent == sent_.end()) return;
   sent->missing &= ~static_cast<unsigned>(part);
   if (sent->missing != 0) return;
-  end_ = std::max(end_, sent->at + length_);
+  end_ = std::max(end_, std::min(sent->at + length_, sent->limit));
   *sent = {};
 }
 

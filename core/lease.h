@@ -113,8 +113,10 @@ class Lease {
   void reads_from(std::optional<Instance> instance);
 
   // `now` is before the first part is sent. At most kBeats are waited for: the
-  // oldest is given up for a new one.
-  Beat beat(MonoTime now);
+  // oldest is given up for a new one. `limit`: the lease does not hold for
+  // longer by this beat. Of a replica: until when what it had applied by now
+  // may be believed; what it had not, it has not told.
+  Beat beat(MonoTime now, MonoTime limit = MonoTime::max());
   void answered(Beat beat, Part part);
   // The data connection's part. False: not the instance subscribed to; the
   // lease is lost and both connections have to go.
@@ -148,6 +150,7 @@ class Lease {
   struct Sent {
     Beat beat = 0;  // 0: free
     MonoTime at{};
+    MonoTime limit{};
     unsigned missing = 0;  // parts
   };
 

@@ -92,6 +92,16 @@ void an_earlier_heartbeat_never_shortens_it(void**) {
   assert_true(lease.end() == mono_time(220));
 }
 
+void a_heartbeat_counts_for_no_longer_than_its_limit(void**) {
+  Lease lease(Milliseconds{100});
+  lease.subscribed(kRedis, mono_time(100));
+  Lease::Beat beat = lease.beat(mono_time(110), mono_time(150));
+  lease.answered(beat, Lease::subscription);
+  lease.data_answered(beat, kRedis);
+  assert_true(lease.holds(mono_time(149)));
+  assert_false(lease.holds(mono_time(150)));
+}
+
 void the_oldest_unanswered_heartbeat_is_given_up(void**) {
   Lease lease(Milliseconds{1000});
   lease.subscribed(kRedis, mono_time(1));
@@ -269,6 +279,7 @@ int main() {
       cmocka_unit_test(every_part_has_to_answer),
       cmocka_unit_test(parts_of_different_heartbeats_do_not_add_up),
       cmocka_unit_test(an_earlier_heartbeat_never_shortens_it),
+      cmocka_unit_test(a_heartbeat_counts_for_no_longer_than_its_limit),
       cmocka_unit_test(the_oldest_unanswered_heartbeat_is_given_up),
       cmocka_unit_test(a_heartbeat_from_before_a_reconnect_proves_nothing),
       cmocka_unit_test(a_fill_after_the_start_is_believed),

@@ -96,7 +96,10 @@ struct MainConf {
     ngx_flag_t used;  // some location is gated or takes webhooks
     ngx_str_t redis;  // as written; for messages
     RedisAddress* redis_address;
-    std::vector<Endpoint>* redis_endpoints;  // never empty
+    std::vector<Endpoint>* redis_endpoints;           // never empty
+    std::vector<RedisAddress>* redis_read_addresses;  // null: none
+    std::vector<Endpoint>* redis_read;  // of entitle_redis_read, or null
+    Where redis_read_where;
     ngx_str_t redis_user;
     Where redis_user_where;       // or of the address that names one
     std::string* redis_password;  // from entitle_redis_password_file, or null

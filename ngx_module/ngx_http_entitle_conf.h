@@ -34,7 +34,7 @@ Setter set_webhook, add_webhook_secret_file, add_webhook_account, set_user_from,
     add_grant, set_provisional;
 
 // ngx_http_entitle_redis_conf.cc
-Setter set_redis, set_redis_user, set_redis_password_file,
+Setter set_redis, set_redis_read, set_redis_user, set_redis_password_file,
     set_sentinel_password_file, set_redis_prefix, set_redis_wait;
 // Once all of them were read.
 char* init_redis(ngx_conf_t* cf, MainConf* conf);

@@ -65,4 +65,19 @@ endpoints_of(const MainConf& conf) {
     return endpoints;
 }
 
+std::vector<Endpoint>
+replicas_of(const MainConf& conf) {
+    std::vector<Endpoint> endpoints;
+    for (const RedisAddress& address : *conf.redis_read_addresses) {
+        const bool socket = address.kind == RedisAddress::Kind::unix_socket;
+        Endpoint endpoint =
+            redis_node(conf, socket ? RedisHost{} : address.hosts.front());
+        endpoint.path = address.path;
+        // entitle_redis_ssl says it for all of them.
+        endpoint.tls = address.tls || (conf.redis_tls.on == 1 && !socket);
+        endpoints.push_back(std::move(endpoint));
+    }
+    return endpoints;
+}
+
 }  // namespace entitle::ngx

@@ -44,5 +44,7 @@ socklen_t socket_address(const Endpoint& endpoint, ngx_sockaddr_t& address);
 // What entitle_redis names: the one server, the Sentinels, or some nodes of
 // the cluster.
 std::vector<Endpoint> endpoints_of(const MainConf& conf);
+// Likewise what entitle_redis_read names.
+std::vector<Endpoint> replicas_of(const MainConf& conf);
 
 }  // namespace entitle::ngx

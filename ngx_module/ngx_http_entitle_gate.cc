@@ -5,6 +5,7 @@
 // that runs its phases again (gate_wake), so no foreign handler ever has our
 // request finished, and freed, underneath it.
 
+#include <algorithm>
 #include <cstddef>
 #include <new>
 
@@ -132,12 +133,23 @@ count_claims(Gate* gate) {
     }
 }
 
-// The zone, or a replica, may be a moment behind.
+// The zone, or a replica, may be a moment behind: of what was just claimed, or
+// of what a session was made for or the app saw when it signed.
 bool
-is_behind(Gate* gate) {
+is_behind(ngx_http_request_t* r, Gate* gate) {
     constexpr int kMostRereads = 3;
-    return gate->standing.version < gate->version_awaited &&
-           gate->reread++ < kMostRereads;
+    const bool replicas = main_conf(r)->redis_read != nullptr;
+    if (replicas && !gate->answer && gate->identity.version) {
+        gate->version_awaited =
+            std::max(gate->version_awaited, *gate->identity.version);
+    }
+    if (gate->standing.version >= gate->version_awaited) {
+        return false;
+    }
+    if (replicas) {
+        return !std::exchange(gate->of_primary, true);
+    }
+    return gate->reread++ < kMostRereads;
 }
 
 Stage
@@ -294,6 +306,7 @@ gate_settle(ngx_http_request_t* r, Gate* gate) {
         gate->before.reset();
         gate->keys_asked = false;
         gate->version_awaited = 0;
+        gate->of_primary = false;
     }
     for (;;) {
         switch (gate->stage) {
@@ -332,7 +345,7 @@ gate_settle(ngx_http_request_t* r, Gate* gate) {
                     case NGX_AGAIN:
                         return gate_suspend(r);
                     case NGX_OK:
-                        if (is_behind(gate)) {
+                        if (is_behind(r, gate)) {
                             break;
                         }
                         gate->stage = after_record(gate);

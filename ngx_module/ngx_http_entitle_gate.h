@@ -133,6 +133,8 @@ struct Gate {
     std::shared_ptr<const ReauthAnswer> answer;
     std::int64_t version_awaited = 0;  // the record is not older than this
     int reread = 0;
+    // What is near is known to be behind: only the primary is asked.
+    bool of_primary = false;
 
     Waiting waiting;
     // The answer has begun (entitle_poll): its headers can carry no cookie any

@@ -98,6 +98,7 @@ RecordCache::RecordCache(MainConf* conf, Redis* redis,
                          std::vector<RecordSpace> spaces)
     : conf_(conf),
       redis_(redis->near()),
+      primaries_(redis->primaries()),
       spaces_(std::move(spaces)),
       zone_(conf->zone) {}
 
@@ -227,17 +228,31 @@ RecordCache::use(ngx_http_request_t* r, Gate* gate, const Hash128& user,
     if (gate->trouble != Reason::redis_unreachable) {
         return NGX_DECLINED;
     }
-    const LocationConf* conf = location_conf(r);
-    const Tracking* tracking = tracking_of(r, gate);
     const std::optional<Zone::Found> found = zone_.find(user);
-    if (found && tracking != nullptr &&
-        tracking->believed_lately(found->stamp, user, conf->lease,
-                                  Seconds{conf->stale}) &&
+    if (found && believed_lately(r, gate, *found, user) &&
         give(r, gate, found->packed)) {
         gate->cache = CacheUse::stale;
         return NGX_OK;
     }
     return NGX_DECLINED;
+}
+
+// With replicas it may have been read from one that is no longer.
+bool
+RecordCache::believed_lately(ngx_http_request_t* r, const Gate* gate,
+                             const Zone::Found& found, const Hash128& user) {
+    const LocationConf* conf = location_conf(r);
+    const auto believed = [&](const Tracking* tracking) {
+        return tracking != nullptr &&
+               tracking->believed_lately(found.stamp, user, conf->lease,
+                                         Seconds{conf->stale});
+    };
+    if (conf_->redis_read == nullptr) {
+        return believed(tracking_of(r, gate));
+    }
+    return std::any_of(
+        trackings_.begin(), trackings_.end(),
+        [&](const auto& entry) { return believed(entry.second.get()); });
 }
 
 // --- one read for all who ask at the same time -------------------------------
@@ -247,9 +262,11 @@ bool
 RecordCache::join(ngx_http_request_t* r, Gate* gate, const Hash128& user) {
     std::unique_ptr<Fill>& known = fills_[user];
     if (known) {
-        const bool sees_all =
-            known->stamp && known->tracking->covers(*known->stamp, user,
-                                                    location_conf(r)->lease);
+        known->of_primary |= gate->of_primary;
+        const bool sees_all = known->stamp &&
+                              (!gate->of_primary || known->asks_primary) &&
+                              known->tracking->covers(*known->stamp, user,
+                                                      location_conf(r)->lease);
         (sees_all ? known->waiting : known->late).push_back(gate);
         gate->fill = known.get();
         return true;
@@ -261,6 +278,7 @@ RecordCache::join(ngx_http_request_t* r, Gate* gate, const Hash128& user) {
     fill->exchange.commands = {{"HGETALL", fill->exchange.key}};
     fill->exchange.done = answered;
     fill->exchange.data = fill.get();
+    fill->of_primary = gate->of_primary;
     fill->waiting.push_back(gate);
     if (!send(*fill)) {
         fills_.erase(user);
@@ -277,10 +295,12 @@ RecordCache::send(Fill& fill) {
     fill.late.clear();
     fill.sent++;
     fill.exchange.replies.clear();
-    RedisNode* node = redis_.node_of(fill.exchange.key);
+    RedisNode* node =
+        (fill.of_primary ? primaries_ : redis_).node_of(fill.exchange.key);
     if (node == nullptr) {
         return false;
     }
+    fill.asks_primary = fill.of_primary;
     fill.tracking = tracking_of(node);
     fill.stamp = fill.tracking->begin_fill(fill.user);
     fill.generation = node->generation();
@@ -299,6 +319,13 @@ RecordCache::answered(RedisExchange* exchange, RedisStatus status) noexcept {
                       "entitle: a record was read in vain: %s", error.what());
         cache->give_up(*fill);
     }
+}
+
+// One replica fell out, and there are more, or the primary.
+bool
+RecordCache::another_may_tell(const Fill& fill, RedisStatus status) {
+    return status != RedisStatus::ok && conf_->redis_read != nullptr &&
+           !fill.of_primary && redis_.only_node() != fill.tracking->node();
 }
 
 // Who waits asks again.
@@ -321,7 +348,8 @@ RecordCache::take(Fill& fill, RedisStatus status) {
                        fill.generation == node->generation();
     const bool current =
         whole && Lease::may_store(*fill.stamp, zone_.numbers(), fill.user.low);
-    if (status == RedisStatus::ok && whole && !current &&
+    const bool overtaken = status == RedisStatus::ok && whole && !current;
+    if ((overtaken || another_may_tell(fill, status)) &&
         fill.sent < kMostReads && send(fill)) {
         return;
     }

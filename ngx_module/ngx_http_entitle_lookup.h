@@ -30,6 +30,9 @@ struct Fill {
     RecordCache* cache;
     Hash128 user;
     RedisExchange exchange{};
+    // Whoever waits has seen that what is near is behind.
+    bool of_primary = false;
+    bool asks_primary = false;         // so it was sent
     Tracking* tracking = nullptr;      // of the node that is asked
     std::optional<FillStamp> stamp{};  // null: its answer is not stored
     std::uint64_t generation = 0;      // the node's, when it was sent
@@ -74,9 +77,12 @@ class RecordCache {
     void wanted();
     Tracking* tracking_of(RedisNode* node);
     Tracking* tracking_of(ngx_http_request_t* r, const Gate* gate);
+    bool believed_lately(ngx_http_request_t* r, const Gate* gate,
+                         const Zone::Found& found, const Hash128& user);
     bool give(ngx_http_request_t* r, Gate* gate, std::string_view packed);
     bool join(ngx_http_request_t* r, Gate* gate, const Hash128& user);
     bool send(Fill& fill);
+    bool another_may_tell(const Fill& fill, RedisStatus status);
     void take(Fill& fill, RedisStatus status);
     void give_up(Fill& fill) noexcept;
     ngx_int_t use(ngx_http_request_t* r, Gate* gate, const Hash128& user,
@@ -84,6 +90,7 @@ class RecordCache {
 
     MainConf* conf_;
     RedisTopology& redis_;
+    RedisTopology& primaries_;  // the same, unless replicas are read
     std::vector<RecordSpace> spaces_;
     Zone zone_;
     // One a node that was ever read from; those of `listened_` are kept up.

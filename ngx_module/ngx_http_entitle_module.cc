@@ -105,6 +105,8 @@ ngx_command_t commands[] = {
     // where it is kept
 
     ENTITLE_MAIN("entitle_redis", NGX_CONF_TAKE1, guarded<set_redis>, redis),
+    ENTITLE_MAIN("entitle_redis_read", NGX_CONF_1MORE, guarded<set_redis_read>,
+                 redis_read),
     ENTITLE_MAIN("entitle_redis_user", NGX_CONF_TAKE1, guarded<set_redis_user>,
                  redis_user),
     ENTITLE_MAIN("entitle_redis_password_file", NGX_CONF_TAKE1,

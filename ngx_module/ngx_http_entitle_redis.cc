@@ -116,7 +116,11 @@ make_single(const MainConf* conf) {
     return std::make_unique<SingleServer>(conf);
 }
 
-Redis::Redis(const MainConf* conf) : primaries_(make_topology(conf)) {}
+Redis::Redis(const MainConf* conf)
+    : primaries_(make_topology(conf)),
+      replicas_(conf->redis_read == nullptr
+                    ? nullptr
+                    : make_replicas(conf, *primaries_)) {}
 
 ngx_int_t
 Redis::send(RedisExchange* exchange) {
@@ -141,6 +145,9 @@ Redis::tell(const Command& command) {
 
 void
 Redis::shut() {
+    if (replicas_) {
+        replicas_->shut();
+    }
     primaries_->shut();
 }
 

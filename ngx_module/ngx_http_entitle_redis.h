@@ -25,7 +25,7 @@ class Redis {
     // What gates read.
     RedisTopology&
     near() {
-        return *primaries_;
+        return replicas_ ? *replicas_ : *primaries_;
     }
 
     ngx_int_t send(RedisExchange* exchange);
@@ -36,6 +36,7 @@ class Redis {
 
   private:
     std::unique_ptr<RedisTopology> primaries_;
+    std::unique_ptr<RedisTopology> replicas_;  // null: the primaries are read
 };
 
 // Made at first use, in the worker: no socket is ever opened in the master or

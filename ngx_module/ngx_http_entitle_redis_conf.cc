@@ -86,6 +86,73 @@ without_user(std::string_view address) {
            std::string(address.substr(at));
 }
 
+bool
+fits_a_socket(const RedisAddress& address) {
+    return address.path.size() < sizeof(sockaddr_un::sun_path);
+}
+
+constexpr std::string_view kPathTooLong =
+    "the path of a socket has at most 107 bytes";
+
+// Empty: none.
+std::string_view
+fault_of_replica(const RedisAddress& address) {
+    if (address.kind == RedisAddress::Kind::sentinel ||
+        address.kind == RedisAddress::Kind::cluster) {
+        return "it must be the address of a replica: redis://host[:port][/db], "
+               "rediss://host[:port][/db] or unix:/path[:db]";
+    }
+    if (!address.user.empty()) {
+        return "replicas know the user of \"entitle_redis\", and no other";
+    }
+    return fits_a_socket(address) ? std::string_view{} : kPathTooLong;
+}
+
+// Whether the replicas go with their primary.
+char*
+check_replicas(ngx_conf_t* cf, const MainConf* conf) {
+    const RedisAddress& primary = *conf->redis_address;
+    if (primary.kind == RedisAddress::Kind::cluster) {
+        return missing(cf, conf->redis_read_where,
+                       "\"entitle_redis_read\" does not go with "
+                       "\"entitle_redis cluster://...\"");
+    }
+    for (const RedisAddress& replica : *conf->redis_read_addresses) {
+        if (replica.db != primary.db) {
+            return missing(cf, conf->redis_read_where,
+                           "a replica has the same data as its primary: the "
+                           "database must be that of \"entitle_redis\", "
+                           "required by the directive");
+        }
+        if (replica.tls && conf->redis_tls.ssl == nullptr) {
+            return missing(cf, conf->redis_read_where,
+                           "rediss:// of a replica needs rediss:// in "
+                           "\"entitle_redis\", or \"entitle_redis_ssl on\", "
+                           "required by the directive");
+        }
+    }
+    return NGX_CONF_OK;
+}
+
+char*
+init_replicas(ngx_conf_t* cf, MainConf* conf) {
+    if (conf->redis_read_addresses == nullptr) {
+        return NGX_CONF_OK;
+    }
+    if (char* refused = check_replicas(cf, conf); refused != NGX_CONF_OK) {
+        return refused;
+    }
+    own(cf, conf->redis_read) = replicas_of(*conf);
+    for (const Endpoint& endpoint : *conf->redis_read) {
+        if (char* refused =
+                check_host(cf, *conf, endpoint, conf->redis_read_where);
+            refused != NGX_CONF_OK) {
+            return refused;
+        }
+    }
+    return NGX_CONF_OK;
+}
+
 }  // namespace
 
 char*
@@ -105,9 +172,31 @@ set_redis(ngx_conf_t* cf, ngx_command_t*, void* data) {
     }
     const RedisAddress& address = own(cf, conf->redis_address) =
         std::move(*parsed.address);
-    if (address.path.size() >= sizeof(sockaddr_un::sun_path)) {
-        return invalid_value(cf, view(conf->redis),
-                             "the path of a socket has at most 107 bytes");
+    if (!fits_a_socket(address)) {
+        return invalid_value(cf, view(conf->redis), kPathTooLong);
+    }
+    return NGX_CONF_OK;
+}
+
+char*
+set_redis_read(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    auto* conf = static_cast<MainConf*>(data);
+    if (conf->redis_read_addresses != nullptr) {
+        return duplicate();
+    }
+    conf->redis_read_where = where(cf);
+    auto& addresses = own(cf, conf->redis_read_addresses);
+    for (ngx_uint_t i = 1; i < cf->args->nelts; i++) {
+        const std::string_view text = view(arguments(cf)[i]);
+        ParsedRedisAddress parsed = parse_redis_address(text);
+        std::string_view why = parsed.error;
+        if (parsed.address) {
+            why = fault_of_replica(*parsed.address);
+        }
+        if (!why.empty()) {
+            return invalid_value(cf, without_user(text), why);
+        }
+        addresses.push_back(std::move(*parsed.address));
     }
     return NGX_CONF_OK;
 }
@@ -142,6 +231,9 @@ init_redis(ngx_conf_t* cf, MainConf* conf) {
             refused != NGX_CONF_OK) {
             return refused;
         }
+    }
+    if (char* refused = init_replicas(cf, conf); refused != NGX_CONF_OK) {
+        return refused;
     }
     return check_user(cf, conf);
 }

@@ -35,6 +35,10 @@ class RedisTopology {
     virtual void
     wanted() {}
 
+    // A node says that all it had is gone; it may have other data now.
+    virtual void
+    emptied(RedisNode*) {}
+
     virtual void shut() = 0;
 };
 
@@ -44,5 +48,8 @@ std::unique_ptr<RedisTopology> make_single(const MainConf* conf);
 std::unique_ptr<RedisTopology> make_sentinel(const MainConf* conf);
 // cluster://
 std::unique_ptr<RedisTopology> make_cluster(const MainConf* conf);
+// entitle_redis_read; `primaries` has one node, and outlives it.
+std::unique_ptr<RedisTopology> make_replicas(const MainConf* conf,
+                                             RedisTopology& primaries);
 
 }  // namespace entitle::ngx

@@ -214,7 +214,7 @@ Tracking::beat() {
     if (state_ != State::up || data_beat_ != 0) {
         return;
     }
-    const Lease::Beat beat = lease_.beat(mono_now());
+    const Lease::Beat beat = lease_.beat(mono_now(), node_->warranted_until());
     subscription_.say({"PING", std::to_string(beat)});
     data_.commands = who();
     if (!redis_.is_cluster()) {
@@ -421,6 +421,7 @@ Tracking::pushed(RedisConnection*, const Reply& reply) {
             return true;
         case PushMessage::Kind::everything:
             zone_->numbers().everything_changed();
+            redis_.emptied(node_);
             wait_everything_changed(conf_);
             return true;
         case PushMessage::Kind::pong:
