@@ -95,7 +95,7 @@ current('  and changes are seen');
 # --- NOAUTH, WRONGPASS ----------------------------------------------------------
 
 $redis->command('CONFIG', 'SET', 'requirepass', 'secret');
-like all_seen($site), qr/^$version HIT allow$/, 'a_password_for_everyone';
+ok wait_until(sub { all_seen($site) =~ /^$version HIT allow$/ }), 'a_password_for_everyone';
 cut();
 refused_meanwhile('NOAUTH', sub { shut('  the gate shuts') },
     sub { $redis->command('CONFIG', 'SET', 'requirepass', '') });
@@ -114,7 +114,7 @@ current('  and changes are seen');
         more => "entitle_redis_password_file $password; entitle_stale 0;"));
     ok warm($site), 'with a name and a password';
     $redis->command(@entitle, '>new');
-    like all_seen($site), qr/^$version HIT allow$/, 'another_password';
+    ok wait_until(sub { all_seen($site) =~ /^$version HIT allow$/ }), 'another_password';
     cut();
     refused_meanwhile('WRONGPASS', sub { shut('  the gate shuts') },
         sub { $redis->command(@entitle, '>old') });
@@ -130,7 +130,7 @@ current('  and changes are seen');
 
 ok warm($site), 'warm';
 $redis->command('CONFIG', 'SET', 'maxclients', 1);
-like all_seen($site), qr/^$version HIT allow$/, 'who_is_connected_stays';
+ok wait_until(sub { all_seen($site) =~ /^$version HIT allow$/ }), 'who_is_connected_stays';
 cut();
 refused_meanwhile('maxclients', sub { shut('  the gate shuts') },
     sub { $redis->command('CONFIG', 'SET', 'maxclients', 1000) });
