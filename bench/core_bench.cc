@@ -13,14 +13,14 @@
 #include <string>
 #include <vector>
 
-#include "core/client_reference.h"
-#include "core/cookie.h"
-#include "core/event.h"
-#include "core/facts.h"
-#include "core/hmac.h"
-#include "core/requirement.h"
-#include "core/session.h"
-#include "core/signature.h"
+#include "core/access/requirement.h"
+#include "core/crypto/hmac.h"
+#include "core/http/cookie.h"
+#include "core/identity/edge_session.h"
+#include "core/stripe/client_reference.h"
+#include "core/stripe/event.h"
+#include "core/stripe/facts.h"
+#include "core/stripe/signature.h"
 
 namespace {
 

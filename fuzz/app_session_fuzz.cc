@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "core/app_session.h"
+#include "core/identity/app_session.h"
 #include "fuzz/property.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,

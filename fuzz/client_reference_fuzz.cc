@@ -2,7 +2,7 @@
 // takes it.
 #include <string>
 
-#include "core/client_reference.h"
+#include "core/stripe/client_reference.h"
 #include "fuzz/property.h"
 
 namespace {

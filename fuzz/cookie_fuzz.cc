@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "core/cookie.h"
+#include "core/http/cookie.h"
 #include "fuzz/property.h"
 
 namespace {

@@ -1,12 +1,12 @@
-// core/json.h accepts what jansson accepts, with the same meaning, and refuses
-// what jansson refuses.
+// core/json/tree.h accepts what jansson accepts, with the same meaning, and
+// refuses what jansson refuses.
 #include <jansson.h>
 
 #include <cstdlib>
 #include <memory>
 #include <string>
 
-#include "core/json.h"
+#include "core/json/tree.h"
 #include "fuzz/property.h"
 
 namespace {

@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "core/jwk.h"
+#include "core/identity/jwk.h"
 #include "fuzz/property.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,

@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <string_view>
 
-#include "core/base64url.h"
-#include "core/hmac.h"
-#include "core/jwt.h"
+#include "core/base/base64url.h"
+#include "core/crypto/hmac.h"
+#include "core/identity/jwt.h"
 #include "fuzz/property.h"
 
 namespace {

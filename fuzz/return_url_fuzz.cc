@@ -1,9 +1,9 @@
 // Safe as a query argument's value, and safe to redirect to once decoded.
 #include <string>
 
-#include "core/percent.h"
-#include "core/return_url.h"
-#include "core/types.h"
+#include "core/base/percent.h"
+#include "core/base/types.h"
+#include "core/http/return_url.h"
 #include "fuzz/property.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,

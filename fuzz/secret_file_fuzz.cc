@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <string>
 
-#include "core/secret_file.h"
+#include "core/crypto/secret_file.h"
 #include "fuzz/property.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,

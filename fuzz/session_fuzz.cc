@@ -3,8 +3,8 @@
 // is one form only.
 #include <string>
 
-#include "core/base64url.h"
-#include "core/session.h"
+#include "core/base/base64url.h"
+#include "core/identity/edge_session.h"
 #include "fuzz/property.h"
 
 namespace {

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "core/signature.h"
+#include "core/stripe/signature.h"
 #include "fuzz/property.h"
 
 namespace {

@@ -1,7 +1,7 @@
 // A source read from anything at all is written in one form, and merging it
 // with itself changes nothing.
-#include "core/access.h"
-#include "core/source.h"
+#include "core/access/access.h"
+#include "core/source/source.h"
 #include "fuzz/property.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,

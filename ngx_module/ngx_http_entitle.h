@@ -15,17 +15,17 @@ extern "C" {
 #include <string_view>
 #include <vector>
 
-#include "core/access.h"
-#include "core/client_reference.h"
-#include "core/cookie.h"
-#include "core/delivery.h"
-#include "core/facts.h"
-#include "core/hmac.h"
-#include "core/packed_access.h"
-#include "core/record.h"
-#include "core/redis_address.h"
-#include "core/session.h"
-#include "core/types.h"
+#include "core/access/access.h"
+#include "core/access/packed_access.h"
+#include "core/base/types.h"
+#include "core/crypto/hmac.h"
+#include "core/delivery/delivery.h"
+#include "core/http/cookie.h"
+#include "core/identity/edge_session.h"
+#include "core/record/record.h"
+#include "core/redis/address.h"
+#include "core/stripe/client_reference.h"
+#include "core/stripe/facts.h"
 #include "ngx_module/ngx_http_entitle_compat.h"
 #include "ngx_module/ngx_http_entitle_endpoint.h"
 

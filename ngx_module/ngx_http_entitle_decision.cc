@@ -8,9 +8,9 @@
 
 #include <algorithm>
 
-#include "core/accept.h"
-#include "core/ascii.h"
-#include "core/problem.h"
+#include "core/access/problem.h"
+#include "core/base/ascii.h"
+#include "core/http/accept.h"
 #include "ngx_module/ngx_http_entitle_gate.h"
 
 namespace entitle::ngx {

@@ -2,9 +2,9 @@
 // becomes the user's, before anybody of the flight is decided about. Whatever
 // goes wrong, the login goes on; the next re-authentication tries again.
 
-#include "core/email_claim.h"
-#include "core/json_document.h"
-#include "core/json_pointer.h"
+#include "core/delivery/email_claim.h"
+#include "core/json/document.h"
+#include "core/json/pointer.h"
 #include "ngx_module/ngx_http_entitle_gate.h"
 #include "ngx_module/ngx_http_entitle_redis_talk.h"
 

@@ -12,7 +12,7 @@ extern "C" {
 #include <string>
 #include <vector>
 
-#include "core/redis_address.h"
+#include "core/redis/address.h"
 
 namespace entitle::ngx {
 

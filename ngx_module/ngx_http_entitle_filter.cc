@@ -8,8 +8,8 @@
 
 #include <algorithm>
 
-#include "core/cache_control.h"
-#include "core/set_cookie.h"
+#include "core/http/cache_control.h"
+#include "core/http/set_cookie.h"
 #include "ngx_module/ngx_http_entitle_identity.h"
 
 namespace entitle::ngx {

@@ -24,9 +24,9 @@
 #include <string_view>
 #include <vector>
 
-#include "core/ascii.h"
-#include "core/decision.h"
-#include "core/key_refresh.h"
+#include "core/access/decision.h"
+#include "core/base/ascii.h"
+#include "core/identity/key_refresh.h"
 #include "ngx_module/ngx_http_entitle.h"
 #include "ngx_module/ngx_http_entitle_wait.h"
 

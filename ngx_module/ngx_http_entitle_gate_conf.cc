@@ -1,8 +1,8 @@
 // Directives about the gate: who is let in, how they are recognised, what they
 // are told.
 
-#include "core/json_pointer.h"
-#include "core/secret_file.h"
+#include "core/crypto/secret_file.h"
+#include "core/json/pointer.h"
 #include "ngx_module/ngx_http_entitle_conf.h"
 
 namespace entitle::ngx {

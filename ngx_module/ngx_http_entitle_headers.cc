@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "core/ascii.h"
+#include "core/base/ascii.h"
 #include "ngx_module/ngx_http_entitle_gate.h"
 
 namespace entitle::ngx {

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "core/set_cookie.h"
+#include "core/http/set_cookie.h"
 
 namespace entitle::ngx {
 

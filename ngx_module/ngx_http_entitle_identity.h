@@ -7,9 +7,9 @@
 //   _app_session    the app's own session in Redis
 #pragma once
 
-#include "core/app_session.h"
-#include "core/jwt.h"
-#include "core/jwt_cache.h"
+#include "core/identity/app_session.h"
+#include "core/identity/jwt.h"
+#include "core/identity/jwt_cache.h"
 #include "ngx_module/ngx_http_entitle_gate.h"
 
 namespace entitle::ngx {

@@ -1,6 +1,6 @@
 // The keys of the app's JWTs, fetched from a URI of this server by subrequest:
-// once for all requests that wait for them, when core/key_refresh.h says so.
-// The answer's collection and bounds are those of re-authentication.
+// once for all requests that wait for them, when core/identity/key_refresh.h
+// says so. The answer's collection and bounds are those of re-authentication.
 //
 // Keys that were fetched stay in use while newer ones cannot be had.
 

@@ -1,7 +1,7 @@
 // entitle_logout: our cookie is cleared on whatever answer the location gives;
 // with `all`, every device has to say again who it is.
 
-#include "core/logout.h"
+#include "core/delivery/logout.h"
 #include "ngx_module/ngx_http_entitle_gate.h"
 #include "ngx_module/ngx_http_entitle_redis_talk.h"
 

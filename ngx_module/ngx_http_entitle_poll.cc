@@ -6,9 +6,9 @@
 
 #include <algorithm>
 
-#include "core/accept.h"
-#include "core/granted.h"
-#include "core/problem.h"
+#include "core/access/granted.h"
+#include "core/access/problem.h"
+#include "core/http/accept.h"
 #include "ngx_module/ngx_http_entitle_gate.h"
 
 namespace entitle::ngx {

@@ -1,8 +1,8 @@
 // What the app's answer says: a user, a guest, or nothing that can be believed
 // (which is never taken for "logged out").
 
-#include "core/app_session.h"
-#include "core/json_document.h"
+#include "core/identity/app_session.h"
+#include "core/json/document.h"
 #include "ngx_module/ngx_http_entitle_gate.h"
 
 namespace entitle::ngx {

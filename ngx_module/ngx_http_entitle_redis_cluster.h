@@ -19,7 +19,7 @@
 
 #include <map>
 
-#include "core/cluster.h"
+#include "core/redis/slots.h"
 #include "ngx_module/ngx_http_entitle_redis_topology.h"
 
 namespace entitle::ngx {

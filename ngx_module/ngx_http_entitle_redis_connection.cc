@@ -1,6 +1,6 @@
 #include "ngx_module/ngx_http_entitle_redis_connection.h"
 
-#include "core/redis_error.h"
+#include "core/redis/error.h"
 #include "ngx_module/ngx_http_entitle_redis_tls.h"
 
 namespace entitle::ngx {

@@ -10,7 +10,7 @@
 // again as long as the connection lives, and when it no longer has the address
 // in use, the connection closes as soon as nobody holds it and nothing that was
 // written is unanswered. It also does that once a server says that another is
-// the one to talk to (core/redis_error.h, elsewhere).
+// the one to talk to (core/redis/error.h, elsewhere).
 //
 // Nothing waits without a timer: connecting, with the handshake of TLS, has
 // entitle_redis_connect_timeout,
@@ -29,8 +29,8 @@
 #include <deque>
 #include <memory>
 
-#include "core/breaker.h"
-#include "core/resp.h"
+#include "core/redis/breaker.h"
+#include "core/redis/resp.h"
 #include "ngx_module/ngx_http_entitle.h"
 #include "ngx_module/ngx_http_entitle_resolve.h"
 

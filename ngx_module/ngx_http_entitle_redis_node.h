@@ -17,7 +17,7 @@
 // nodes are kept until it exits.
 #pragma once
 
-#include "core/lease.h"
+#include "core/redis/lease.h"
 #include "ngx_module/ngx_http_entitle_redis_pool.h"
 
 namespace entitle::ngx {

@@ -3,10 +3,10 @@
 //
 // Three times a lease, while anybody asks for a node, the primary is asked
 // where its history is at, then every replica how much of it has been applied
-// (core/replication.h). One that has it all is warranted until a lease after
-// the primary was asked; one that is somewhat behind until a lease after the
-// primary was there. So whatever is frozen, cut off, late or gone, what a gate
-// believes is never older than the lease; and where the primary does not
+// (core/redis/replication.h). One that has it all is warranted until a lease
+// after the primary was asked; one that is somewhat behind until a lease after
+// the primary was there. So whatever is frozen, cut off, late or gone, what a
+// gate believes is never older than the lease; and where the primary does not
 // answer, no replica is read for longer than that.
 //
 // A replica that becomes a primary, has another history, was emptied (as for
@@ -15,7 +15,7 @@
 // another.
 #pragma once
 
-#include "core/replication.h"
+#include "core/redis/replication.h"
 #include "ngx_module/ngx_http_entitle_redis_topology.h"
 
 namespace entitle::ngx {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/redis_error.h"
+#include "core/redis/error.h"
 
 namespace entitle::ngx {
 namespace {

@@ -2,7 +2,8 @@
 //
 //   search   ask a Sentinel, ask whom it names for its ROLE, then all Sentinels
 //            (SENTINEL MASTER): most of them have to say that it is the primary
-//            and well (core/sentinel.h). Until then callers wait, for a while.
+//            and well (core/redis/sentinel.h). Until then callers wait, for a
+//            while.
 //   found    callers are served. The Sentinels are asked again three times a
 //            lease while anybody asks for the node, and each time most of them
 //            agree the node is warranted for one more lease, from when they
@@ -16,7 +17,7 @@
 // which one of them says when the primary changes.
 #pragma once
 
-#include "core/sentinel.h"
+#include "core/redis/sentinel.h"
 #include "ngx_module/ngx_http_entitle_redis_topology.h"
 
 namespace entitle::ngx {

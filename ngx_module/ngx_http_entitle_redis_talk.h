@@ -1,10 +1,10 @@
 // Drives one of the core's conversations with Redis over a connection of its
-// own, from the bounded pool: nginx's end of core/conversation.h.
+// own, from the bounded pool: nginx's end of core/redis/conversation.h.
 //
 // Ends with its owner at any moment; what Redis was told by then stays told.
 #pragma once
 
-#include "core/conversation.h"
+#include "core/redis/conversation.h"
 #include "ngx_module/ngx_http_entitle.h"
 
 namespace entitle::ngx {

@@ -2,8 +2,8 @@
 
 #include <set>
 
-#include "core/backoff.h"
-#include "core/redis_warnings.h"
+#include "core/redis/backoff.h"
+#include "core/redis/warnings.h"
 #include "ngx_module/ngx_http_entitle_redis.h"
 
 namespace entitle::ngx {

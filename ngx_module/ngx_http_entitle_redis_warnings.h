@@ -1,4 +1,4 @@
-// What Redis' settings put at risk (core/redis_warnings.h), said at warn once
+// What Redis' settings put at risk (core/redis/warnings.h), said at warn once
 // for each primary after a start or reload.
 //
 // One worker asks, as soon as it runs, without waiting for a request: INFO, on

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "core/json_text.h"
+#include "core/json/text.h"
 #include "ngx_module/ngx_http_entitle_lookup.h"
 
 namespace entitle::ngx {

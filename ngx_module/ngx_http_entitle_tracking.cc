@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "core/redis_info.h"
+#include "core/redis/info.h"
 #include "ngx_module/ngx_http_entitle_wait.h"
 
 namespace entitle::ngx {

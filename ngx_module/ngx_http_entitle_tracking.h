@@ -1,6 +1,6 @@
 // A worker's ear on one node of Redis: a connection on which it says what
-// changes (core/invalidation.h), and the lease under which what was read there
-// may be believed (core/lease.h), as long as the node is warranted
+// changes (core/redis/invalidation.h), and the lease under which what was read
+// there may be believed (core/redis/lease.h), as long as the node is warranted
 // (_redis_node.h).
 //
 //   down -> connecting -> subscribing -> up -> down ...
@@ -17,8 +17,8 @@
 // Timers are cancelable: no worker lives on for this.
 #pragma once
 
-#include "core/backoff.h"
-#include "core/invalidation.h"
+#include "core/redis/backoff.h"
+#include "core/redis/invalidation.h"
 #include "ngx_module/ngx_http_entitle_redis_topology.h"
 #include "ngx_module/ngx_http_entitle_zone.h"
 

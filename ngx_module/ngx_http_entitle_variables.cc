@@ -2,7 +2,7 @@
 // and whatever else takes variables. Never cached by nginx: they change while
 // the request goes on.
 
-#include "core/return_url.h"
+#include "core/http/return_url.h"
 #include "ngx_module/ngx_http_entitle_gate.h"
 
 namespace entitle::ngx {

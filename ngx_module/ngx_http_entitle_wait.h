@@ -5,16 +5,16 @@
 // that loses nothing: first it is on the list, then it looks. A change before
 // that look is seen by it, a change after it wakes.
 //
-// While Redis does not say what changes (core/lease.h), a held request looks
-// about once a second instead, and once more when it is said again, since that
-// is another subscription. All requests of a user share a look (_lookup).
+// While Redis does not say what changes (core/redis/lease.h), a held request
+// looks about once a second instead, and once more when it is said again, since
+// that is another subscription. All requests of a user share a look (_lookup).
 //
 // One timer a worker ends the waiting: at each request's time, or when the
 // worker is told to exit. It is not cancelable, so that nobody is left without
 // an answer.
 #pragma once
 
-#include "core/siphash.h"
+#include "core/crypto/siphash.h"
 #include "ngx_module/ngx_http_entitle.h"
 
 namespace entitle::ngx {

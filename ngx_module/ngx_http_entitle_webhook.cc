@@ -5,9 +5,9 @@
 
 #include <algorithm>
 
-#include "core/answer.h"
-#include "core/event.h"
-#include "core/signature.h"
+#include "core/delivery/answer.h"
+#include "core/stripe/event.h"
+#include "core/stripe/signature.h"
 #include "ngx_module/ngx_http_entitle_body.h"
 
 namespace entitle::ngx {

@@ -3,13 +3,13 @@
 // It waits for Redis with timers of its own and may be cut off anywhere: when
 // the client goes away nginx runs abandon(), which gives the connection back
 // and forgets the conversation. What Redis was told by then stays told; the
-// next delivery of the event finishes it (core/delivery.h).
+// next delivery of the event finishes it (core/delivery/delivery.h).
 #pragma once
 
-#include "core/answer.h"
-#include "core/backoff.h"
-#include "core/event.h"
-#include "core/lookup.h"
+#include "core/delivery/answer.h"
+#include "core/delivery/lookup.h"
+#include "core/redis/backoff.h"
+#include "core/stripe/event.h"
 #include "ngx_module/ngx_http_entitle_redis_talk.h"
 
 namespace entitle::ngx {

@@ -1,7 +1,7 @@
 // Directives about Stripe: the webhook location, whose an event is, what a
 // purchase gives.
 
-#include "core/secret_file.h"
+#include "core/crypto/secret_file.h"
 #include "ngx_module/ngx_http_entitle_conf.h"
 
 namespace entitle::ngx {

@@ -1,7 +1,8 @@
-// The shared zone (entitle_zone): users' packed records (core/packed_record.h),
-// by user, and the numbers that say which of them were overtaken by a change
-// (core/lease.h). A cache: nothing depends on what is found here, a full zone
-// drops what was not asked for longest, and whatever fails is a miss.
+// The shared zone (entitle_zone): users' packed records
+// (core/access/packed_record.h), by user, and the numbers that say which of
+// them were overtaken by a change (core/redis/lease.h). A cache: nothing
+// depends on what is found here, a full zone drops what was not asked for
+// longest, and whatever fails is a miss.
 //
 //   slab pool -> data: ZoneHeader, in one piece with
 //                numbers[]   FillNumbers
@@ -16,9 +17,9 @@
 // is made with the zone and the same in every worker.
 #pragma once
 
-#include "core/lease.h"
-#include "core/packed_record.h"
-#include "core/siphash.h"
+#include "core/access/packed_record.h"
+#include "core/crypto/siphash.h"
+#include "core/redis/lease.h"
 #include "ngx_module/ngx_http_entitle.h"
 
 namespace entitle::ngx {

@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "core/delivery.h"
-#include "core/facts.h"
+#include "core/delivery/delivery.h"
+#include "core/stripe/facts.h"
 
 namespace entitle::test {
 

@@ -13,7 +13,7 @@
 #include <variant>
 #include <vector>
 
-#include "core/reply.h"
+#include "core/redis/reply.h"
 
 namespace entitle::test {
 

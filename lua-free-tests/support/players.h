@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/delivery.h"
+#include "core/delivery/delivery.h"
 #include "lua-free-tests/support/memory_redis.h"
 
 namespace entitle::test {

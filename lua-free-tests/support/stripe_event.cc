@@ -10,8 +10,8 @@
 #include <fstream>
 #include <iterator>
 
-#include "core/json_text.h"
-#include "core/signature.h"
+#include "core/json/text.h"
+#include "core/stripe/signature.h"
 
 namespace entitle::test {
 namespace {

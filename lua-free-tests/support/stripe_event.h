@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include "core/event.h"
-#include "core/facts.h"
-#include "core/source.h"
+#include "core/source/source.h"
+#include "core/stripe/event.h"
+#include "core/stripe/facts.h"
 
 namespace entitle::test {
 

@@ -1,7 +1,7 @@
 package Test::Entitle::GateSession;
 
 # The other end of the edge session, written from its specification
-# (core/session.h) and from RFC 5869 and RFC 7515, never with the code under
+# (core/identity/edge_session.h) and from RFC 5869 and RFC 7515, never with the code under
 # test; and users' records as docs/redis.md describes them.
 #
 #   my $token = session(user => 'ada', version => 5, bind => ['s1']);

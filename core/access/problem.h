@@ -1,0 +1,24 @@
+// Refusals that programs can read: problem details as JSON (RFC 9457).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/access/decision.h"
+
+namespace entitle {
+
+// The status a refusal is answered with: login 401, pay 402, error 503; 200
+// for decisions that let the request pass.
+int status_of(Decision decision);
+
+// {"type":"about:blank","title":"Payment Required","status":402,
+//  "detail":"...","decision":"pay","reason":"ended","missing":["pro"]}
+//
+// `type` is about:blank and `title` the status phrase (RFC 9457 section
+// 4.2.1); `decision` and `reason` are the words of $entitle_decision and
+// $entitle_reason; `missing`, of a 402 only, has every name of the lines of
+// entitle_require that do not hold. Never internals.
+std::string problem_json(const Ruling& ruling);
+
+}  // namespace entitle

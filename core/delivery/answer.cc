@@ -1,0 +1,74 @@
+#include "core/delivery/answer.h"
+
+#include "core/json/text.h"
+
+namespace entitle {
+namespace {
+
+int status_of(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::applied:
+    case Outcome::duplicate:
+    case Outcome::superseded:
+    case Outcome::ignored:
+      return 200;
+    case Outcome::parked:
+    case Outcome::unmatched:
+    case Outcome::mode_mismatch:
+    case Outcome::account_not_allowed:
+      return 202;
+    case Outcome::not_stored:
+      break;
+  }
+  return 503;
+}
+
+}  // namespace
+
+std::string_view name(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::applied:
+      return "applied";
+    case Outcome::duplicate:
+      return "duplicate";
+    case Outcome::superseded:
+      return "superseded";
+    case Outcome::ignored:
+      return "ignored";
+    case Outcome::parked:
+      return "parked";
+    case Outcome::unmatched:
+      return "unmatched";
+    case Outcome::mode_mismatch:
+      return "mode_mismatch";
+    case Outcome::account_not_allowed:
+      return "account_not_allowed";
+    case Outcome::not_stored:
+      break;
+  }
+  return "not_stored";
+}
+
+Answer answer(Outcome outcome, const std::vector<std::string>& unlocks) {
+  int status = status_of(outcome);
+  if (status == 503) return {status, error_body(name(outcome))};
+  std::string body = "{\"received\":true,\"outcome\":";
+  append_json_string(body, name(outcome));
+  if (status == 200 && outcome != Outcome::ignored) {
+    body += ",\"unlocks\":";
+    append_json_strings(body, unlocks, [](const std::string& entitlement) {
+      return std::string_view(entitlement);
+    });
+  }
+  body += '}';
+  return {status, std::move(body)};
+}
+
+std::string error_body(std::string_view error) {
+  std::string body = "{\"error\":";
+  append_json_string(body, error);
+  body += '}';
+  return body;
+}
+
+}  // namespace entitle

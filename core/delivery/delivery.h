@@ -1,0 +1,66 @@
+// Delivering one event's facts into Redis, exactly once, crash-safe: the
+// protocol of docs/redis.md "Places", after the executable model the project
+// started from. Each transaction is on one key under WATCH.
+//
+// Redis' state after any set of deliveries, in any order, with duplicates and
+// any of them broken off and repeated, is the same (records' versions, times
+// and logs aside). Redis refusing to write, or conflicts that do not end, is an
+// outcome (not_stored), never an exception.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/access/access.h"
+#include "core/record/record.h"
+#include "core/redis/conversation.h"
+#include "core/redis/transaction.h"
+#include "core/stripe/event.h"
+#include "core/stripe/facts.h"
+
+namespace entitle {
+
+enum class Outcome {
+  applied,
+  duplicate,   // all of it was known, and belongs to a user
+  superseded,  // what is known already leaves nothing of it
+  ignored,
+  parked,     // kept in its place: no user yet, or an unreadable record
+  unmatched,  // kept and effective, but no entitle_grant knows it
+  mode_mismatch,
+  account_not_allowed,
+  not_stored,  // 503: Redis refused, or conflicts did not end
+};
+std::string_view name(Outcome outcome);
+
+struct DeliveryOptions {
+  Keys keys;
+  Policy policy;
+  const GrantMap* grants;  // not null
+  std::chrono::sys_time<std::chrono::milliseconds> now;
+  std::uint64_t jitter_seed;      // for the pauses between retries
+  WaitFor wait{};                 // entitle_redis_wait: after each write
+  bool touch_duplicates = false;  // with it, a duplicate writes, too
+};
+
+struct DeliveryResult {
+  Outcome outcome = Outcome::not_stored;
+  std::optional<User> user;
+  std::vector<std::string> unlocks;       // entitlements of the user now
+  std::vector<Identifier> before, after;  // effective identifiers
+  std::int64_t version = 0;
+  std::vector<Identifier> unmatched;  // identifiers no grant knows
+  bool owner_changed = false;         // conflicting claims: facts moved
+  bool ambiguous = false;
+  std::string error;  // for the log: why not_stored, or
+                      // what was found unreadable
+};
+
+// Stores `facts` of `event`, then the lookup keys. No facts: `ignored`.
+Conversation<DeliveryResult> deliver(Facts facts, EventHead event,
+                                     DeliveryOptions options);
+
+}  // namespace entitle

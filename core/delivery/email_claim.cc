@@ -1,0 +1,143 @@
+#include "core/delivery/email_claim.h"
+
+#include <algorithm>
+
+#include "core/delivery/parts.h"
+#include "core/source/claims.h"
+#include "core/stripe/event_types.h"
+
+namespace entitle {
+namespace {
+
+constexpr std::size_t kMaxEmail = 320;  // RFC 3696 section 3, with its erratum
+
+EventHead login_event(const DeliveryOptions& options) {
+  EventHead head;
+  head.id = "login";
+  head.type = "email_claim";
+  head.created = seconds_of(options);
+  return head;
+}
+
+struct Claiming {
+  Delivery& delivery;
+  const std::string target;  // "u:<user>"
+  std::vector<std::string> to_look_at{};
+  std::int64_t version = 0;  // of the record, as far as we have seen
+  bool others_raised = false;
+  EmailClaimed claimed{};
+};
+
+void look_at(Claiming& c, const std::string& place) {
+  auto& all = c.to_look_at;
+  if (all.size() < kMostEmailPlaces &&
+      std::find(all.begin(), all.end(), place) == all.end()) {
+    all.push_back(place);
+  }
+}
+
+Conversation<Progress> find_places(Claiming& c, std::string email) {
+  std::string key = c.delivery.options.keys.email(email);
+  std::vector<Command> commands;
+  commands.push_back({"SRANDMEMBER", key, std::to_string(kMostEmailPlaces)});
+  auto asking = c.delivery.redis.send(key, std::move(commands));
+  std::vector<Reply> replies = co_await asking;
+  const Reply& members = replies.front();
+  if (members.is_error()) {
+    c.claimed.error = members.text;
+    co_return Progress::failed;
+  }
+  for (const Reply& member : members.elements) look_at(c, member.text);
+  co_return Progress::done;
+}
+
+// A place that is part of others is claimed there; what is nobody's, or was
+// claimed for this user and not brought to the end, is claimed (again).
+bool wants_claim(Claiming& c, const Place& place) {
+  if (!place.exists) return false;
+  std::optional<std::string> owner = place.owner();
+  if (!owner) return true;
+  if (user_of(*owner)) return *owner == c.target && !place.settled();
+  for (const std::string& greater : place.forwards()) look_at(c, greater);
+  return false;
+}
+
+// Before the first claim: what the record's version was.
+Conversation<Progress> read_version(Claiming& c) {
+  if (c.claimed.raised) co_return Progress::done;
+  auto reading = read_record(c.delivery, *user_of(c.target));
+  RecordRead read = co_await reading;
+  if (read.found != Found::read) co_return Progress::failed;
+  c.version = read.record.version;
+  c.claimed.raised = {c.version, c.version};
+  co_return Progress::done;
+}
+
+void note_version(Claiming& c, const PlaceReport& report) {
+  std::int64_t expected = c.version + (report.before != report.after ? 1 : 0);
+  c.others_raised |= c.version != 0 && report.record.version != expected;
+  c.version = report.record.version;
+}
+
+Conversation<Progress> claim_place(Claiming& c, std::string place) {
+  auto reading = c.delivery.redis.read(c.delivery.options.keys.place(place));
+  Reply reply = co_await reading;
+  if (reply.is_error() && !reply.is_error("WRONGTYPE")) {
+    c.claimed.error = reply.text;
+    co_return Progress::failed;
+  }
+  // One that cannot be read is for the next event to set aside.
+  std::optional<Place> known = Place::decode(reply);
+  if (!known || !wants_claim(c, *known)) co_return Progress::done;
+
+  auto preparing = read_version(c);
+  Progress progress = co_await preparing;
+  if (progress == Progress::failed) co_return Progress::failed;
+  PlaceFacts facts{place, {}, {}};
+  facts.claims.push_back(Claim{ClaimKind::email, c.delivery.event.created,
+                               c.delivery.event.id, c.target});
+  PlaceReport report;
+  auto delivering = deliver_to_place(c.delivery, std::move(facts), report);
+  progress = co_await delivering;
+  if (progress == Progress::failed) co_return Progress::failed;
+  if (report.user && report.user == user_of(c.target)) {
+    note_version(c, report);
+    c.claimed.places.push_back(place);
+  }
+  co_return Progress::done;
+}
+
+}  // namespace
+
+std::string claimable_email(std::string_view text) {
+  bool plain = std::none_of(text.begin(), text.end(), [](char c) {
+    return is_control_byte(c) || c == ' ';
+  });
+  if (!plain || text.size() > kMaxEmail ||
+      text.find('@') == std::string_view::npos) {
+    return {};
+  }
+  return lower_case(text);
+}
+
+Conversation<EmailClaimed> claim_by_email(std::string email, User user,
+                                          DeliveryOptions options) {
+  EventHead event = login_event(options);
+  Delivery delivery{event, options, Transactions(options.jitter_seed), {}, {}};
+  Claiming c{delivery, "u:" + user.str()};
+  auto finding = find_places(c, std::move(email));
+  Progress progress = co_await finding;
+  for (std::size_t i = 0; progress == Progress::done && i < c.to_look_at.size();
+       i++) {
+    auto claiming = claim_place(c, c.to_look_at[i]);
+    progress = co_await claiming;
+  }
+  if (progress == Progress::failed && c.claimed.error.empty()) {
+    c.claimed.error = delivery.result.error;
+  }
+  if (c.claimed.raised) c.claimed.raised->second = c.version;
+  if (c.others_raised) c.claimed.raised.reset();
+  co_return std::move(c.claimed);
+}
+
+}  // namespace entitle

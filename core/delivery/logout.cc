@@ -1,0 +1,60 @@
+#include "core/delivery/logout.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "core/redis/transaction.h"
+
+namespace entitle {
+namespace {
+
+std::vector<Command> writes(const Keys& keys, const User& user,
+                            const Record& record, UnixTime now) {
+  const std::string key = keys.record(user);
+  const std::string log = keys.log(user);
+  const std::string time = std::to_string(to_unix(now));
+  const UnixTime not_before = std::max(record.not_before.value_or(now), now);
+  return {
+      {"HSET", key, "not_before", std::to_string(to_unix(not_before)),
+       "updated", time},
+      {"HINCRBY", key, "version", "1"},
+      {"LPUSH", log,
+       R"({"time":)" + time + R"(,"type":"logout","version":)" +
+           std::to_string(record.version + 1) + "}"},
+      {"LTRIM", log, "0", "99"},
+  };
+}
+
+LogoutResult failure(std::string why) {
+  return {LoggedOut::failed, 0, std::move(why)};
+}
+
+}  // namespace
+
+Conversation<LogoutResult> log_out_everywhere(Keys keys, User user,
+                                              UnixTime now,
+                                              std::uint64_t seed) {
+  Transactions transactions(seed);
+  const std::string key = keys.record(user);
+  do {
+    auto watching = transactions.watch(key);
+    Reply read = co_await watching;
+    if (read.is_error()) co_return failure(read.text);
+    std::optional<Record> record = Record::decode(read);
+    if (!record) co_return failure("the record cannot be read");
+    if (!record->exists) co_return LogoutResult{LoggedOut::no_record, 0, {}};
+
+    auto committing =
+        transactions.commit(key, writes(keys, user, *record, now));
+    CommitReply reply = co_await committing;
+    if (reply.status == Commit::refused) co_return failure(reply.error);
+    if (reply.status == Commit::committed) {
+      co_return LogoutResult{LoggedOut::everywhere, record->version + 1, {}};
+    }
+  } while (transactions.try_again());
+  co_return failure("the record changes too often");
+}
+
+}  // namespace entitle

@@ -1,0 +1,32 @@
+// Logging a user out everywhere: every session and token issued before now is
+// stale from now on, and every edge session has to be renewed.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/base/types.h"
+#include "core/record/record.h"
+#include "core/redis/conversation.h"
+
+namespace entitle {
+
+enum class LoggedOut {
+  everywhere,
+  no_record,  // nothing is kept about this user, and nothing was written
+  failed,
+};
+
+struct LogoutResult {
+  LoggedOut outcome = LoggedOut::failed;
+  std::int64_t version = 0;  // once logged out
+  std::string error;         // why it failed
+};
+
+// One transaction on the user's record: `not_before` is `now` (never earlier
+// than it was), the version rises, and the log says so. A session issued in
+// the second of `now` is ended by the version alone.
+Conversation<LogoutResult> log_out_everywhere(Keys keys, User user,
+                                              UnixTime now, std::uint64_t seed);
+
+}  // namespace entitle

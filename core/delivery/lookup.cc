@@ -1,0 +1,62 @@
+#include "core/delivery/lookup.h"
+
+#include "core/base/percent.h"
+#include "core/json/text.h"
+
+namespace entitle {
+namespace {
+
+constexpr Seconds kEventLifetime = std::chrono::hours(24 * 35);
+constexpr Seconds kEmailLifetime = std::chrono::hours(24 * 400);
+
+}  // namespace
+
+Command event_lookup(const Keys& keys, std::string_view event, Outcome outcome,
+                     std::string_view place, const std::optional<User>& user) {
+  std::string json = "{\"outcome\":";
+  append_json_string(json, name(outcome));
+  json += ",\"place\":";
+  append_json_string(json, place);
+  if (user) {
+    json += ",\"user\":";
+    append_json_string(json, percent_encode(user->str()));
+  }
+  json += '}';
+  return {"SET", keys.event(event), std::move(json), "EX",
+          std::to_string(kEventLifetime.count())};
+}
+
+Command parked_add(const Keys& keys, std::string_view place, UnixTime now) {
+  return {"ZADD", keys.parked(), "NX", std::to_string(to_unix(now)),
+          std::string(place)};
+}
+
+Command parked_remove(const Keys& keys, std::string_view place) {
+  return {"ZREM", keys.parked(), std::string(place)};
+}
+
+std::vector<Command> email_lookup(const Keys& keys, std::string_view email,
+                                  std::string_view place) {
+  std::string key = keys.email(email);
+  return {{"SADD", key, std::string(place)},
+          {"EXPIRE", key, std::to_string(kEmailLifetime.count())}};
+}
+
+Command webhook_note(const Keys& keys, WebhookNote note, UnixTime now,
+                     std::string_view detail) {
+  std::string time = std::to_string(to_unix(now));
+  switch (note) {
+    case WebhookNote::applied:
+      return {"HSET", keys.webhook(),       "last_applied",
+              time,   "last_applied_event", std::string(detail)};
+    case WebhookNote::refused:
+      return {"HSET", keys.webhook(),     "last_refused",
+              time,   "last_refused_why", std::string(detail)};
+    case WebhookNote::received:
+      break;
+  }
+  return {"HSET", keys.webhook(),        "last_received",
+          time,   "last_received_event", std::string(detail)};
+}
+
+}  // namespace entitle

@@ -1,0 +1,115 @@
+// What the parts of one delivery share; of no use outside
+// core/delivery/delivery.cc, place_delivery.cc, settle.cc and record_edit.cc.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/delivery/delivery.h"
+#include "core/delivery/writes.h"
+#include "core/redis/conversation.h"
+#include "core/redis/transaction.h"
+
+namespace entitle {
+
+struct Delivery {
+  const EventHead& event;
+  const DeliveryOptions& options;
+  Transactions redis;
+  std::vector<std::string> sources;  // ids of those the event speaks of
+  DeliveryResult result;             // error and owner_changed are kept here
+
+  // Whether anything the event itself said is among these.
+  bool says(const Sources& among) const;
+  // Whether any of the sources the event speaks of is among these.
+  bool speaks_of(const Sources& among) const;
+};
+
+// failed: result.error says why, and the delivery is over.
+enum class Progress { done, failed };
+
+// What became of the facts given to one place.
+struct PlaceReport {
+  bool known = false;                     // the event had been here before
+  bool kept = false;                      // something of it is here now
+  std::optional<User> user;               // whose it is; null: parked
+  Record record;                          // the user's
+  std::vector<Identifier> before, after;  // effective identifiers
+};
+
+Conversation<Progress> deliver_to_place(Delivery& delivery, PlaceFacts facts,
+                                        PlaceReport& report);
+
+// Ends with nothing waiting in the place and nothing of it anywhere but with
+// its owner, or with everything kept in the place (`report.user` null).
+// `place` is what Redis holds, its owner known.
+Conversation<Progress> settle(Delivery& delivery, std::string id, Place place,
+                              bool may_be_parked, PlaceReport& report);
+
+// --- one place ------------------------------------------------------------
+
+struct PlaceRead {
+  Progress progress;
+  Place place;
+};
+// WATCHes and reads. An unreadable place is moved aside to quarantine and
+// started afresh, so that what comes next is kept.
+Conversation<PlaceRead> watch_place(Delivery& delivery, std::string id);
+
+// Writes what differs if the watched place is unchanged. Refused: result.error
+// is set.
+Conversation<Commit> write_place(Delivery& delivery, std::string id,
+                                 Place before, Place after);
+
+// Puts the place on the list of parked ones, or takes it off.
+Conversation<Progress> list_as_parked(Delivery& delivery, std::string id,
+                                      bool parked);
+
+// Gives `claims` and `sources` to every place in `to`.
+Conversation<Progress> deliver_to_places(Delivery& delivery,
+                                         std::vector<std::string> to,
+                                         std::vector<Claim> claims,
+                                         Sources sources, PlaceReport& report);
+
+// --- one record -----------------------------------------------------------
+
+struct Edit {
+  enum class Action { write, leave, refuse } action;
+  std::string_view logged_as{};  // the outcome in the log; empty: no line
+};
+// Decides from what the record is (`before`) what it shall be (`after`, given
+// as a copy). Called again after each conflict.
+using Editor = std::function<Edit(const Record& before, Record& after)>;
+
+struct EditReason {
+  std::string_view place;
+  std::vector<std::string> moved_from{};
+  std::string moved_to{};
+};
+
+enum class Edited { done, refused, unreadable, failed };
+
+// Reads, edits and writes one user's record in one transaction. When done,
+// `report` holds it as it is now. An unreadable record is copied to quarantine
+// and never written.
+Conversation<Edited> edit_record(Delivery& delivery, User user,
+                                 const Editor& editor, EditReason reason,
+                                 PlaceReport& report);
+
+enum class Found { read, unreadable, failed };
+struct RecordRead {
+  Found found;
+  Record record;
+};
+// Reads without watching.
+Conversation<RecordRead> read_record(Delivery& delivery, User user);
+
+// The sources that are a place's, out of a record's.
+Sources sources_of(const Record& record, std::string_view place);
+
+// Whether `all` has all that `some` says.
+bool includes(const Sources& all, const Sources& some);
+
+}  // namespace entitle

@@ -1,0 +1,326 @@
+// What an event says to one place: straight on to where the place's facts go,
+// or first into the place itself.
+#include <algorithm>
+
+#include "core/delivery/lookup.h"
+#include "core/delivery/parts.h"
+#include "core/source/claims.h"
+
+namespace entitle {
+namespace {
+
+// What a user's record says when facts come straight to it.
+enum class Straight {
+  done,
+  not_live,  // the record should be live for the place, and is not
+  moved,     // the place has moved on: read it again
+  failed,
+};
+
+bool acceptable(std::string_view place, const Claim& claim) {
+  if (claim.kind != ClaimKind::forward)
+    return user_of(claim.target).has_value();
+  std::string_view target = place_of(claim.target);
+  return !target.empty() && may_forward(place, target);
+}
+
+// A place that becomes part of one more place has that one learn all it knows.
+void take_claims(Place& place, const std::vector<Claim>& claims) {
+  std::vector<std::string> before = place.forwards();
+  for (const Claim& claim : claims) place.add(claim);
+  if (place.forwards() == before) return;
+  merge(place.sources, place.passed_on);
+  place.passed_on.clear();
+  place.to.reset();
+}
+
+bool has_any(const std::vector<Claim>& claims, const std::vector<Claim>& some) {
+  return std::any_of(some.begin(), some.end(), [&](const Claim& claim) {
+    return std::find(claims.begin(), claims.end(), claim) != claims.end();
+  });
+}
+
+Edit merge_if_live(Delivery& delivery, const PlaceFacts& facts,
+                   std::int64_t epoch, const Record& before, Record& after,
+                   PlaceReport& report, Straight& refusal) {
+  report.known = delivery.says(before.sources);
+  report.kept = report.known;
+  if (facts.sources.empty()) return {Edit::Action::leave};
+
+  auto mark = before.places.find(facts.place);
+  if (mark == before.places.end() || !mark->second.live) {
+    bool newer = mark != before.places.end() && mark->second.epoch > epoch;
+    refusal = newer ? Straight::moved : Straight::not_live;
+    return {Edit::Action::refuse};
+  }
+  merge(after.sources, facts.sources);
+  fold(after.sources, seconds_of(delivery.options));
+  report.kept = delivery.says(after.sources);
+  if (after.sources != before.sources) return {Edit::Action::write, "applied"};
+  if (report.known || !delivery.speaks_of(facts.sources)) {
+    return {Edit::Action::leave};
+  }
+  return {Edit::Action::write, "superseded"};
+}
+
+Conversation<Straight> straight_to_user(Delivery& delivery,
+                                        const PlaceFacts& facts, User user,
+                                        std::int64_t epoch,
+                                        PlaceReport& report) {
+  Straight refusal = Straight::moved;
+  Editor editor = [&](const Record& before, Record& after) {
+    return merge_if_live(delivery, facts, epoch, before, after, report,
+                         refusal);
+  };
+  EditReason reason{facts.place};
+  auto editing = edit_record(delivery, user, editor, reason, report);
+  Edited edited = co_await editing;
+  switch (edited) {
+    case Edited::done:
+      report.user = user;
+      co_return Straight::done;
+    case Edited::refused:
+      co_return refusal;
+    case Edited::unreadable:
+      co_return facts.sources.empty() ? Straight::done : Straight::not_live;
+    case Edited::failed:
+      break;
+  }
+  co_return Straight::failed;
+}
+
+Conversation<Straight> straight_on(Delivery& delivery, const PlaceFacts& facts,
+                                   const Place& place, PlaceReport& report) {
+  std::optional<User> user = user_of(*place.to);
+  if (user) {
+    auto going = straight_to_user(delivery, facts, *user, place.epoch, report);
+    Straight result = co_await going;
+    co_return result;
+  }
+  // What belongs to what never changes, so there is nothing to check; and what
+  // the place passed on it has kept.
+  std::vector<Claim> claims;
+  for (const Claim& claim : facts.claims) {
+    if (claim.kind != ClaimKind::forward) claims.push_back(claim);
+  }
+  if (claims.empty() && facts.sources.empty()) co_return Straight::done;
+  auto going = deliver_to_places(delivery, place.forwards(), std::move(claims),
+                                 facts.sources, report);
+  Progress progress = co_await going;
+  co_return progress == Progress::done ? Straight::done : Straight::failed;
+}
+
+// Whether a record that may hold the place's facts knows the event. Facts move
+// into the owner's record before they leave another's, so the owner's is read
+// last.
+Conversation<Progress> find_in_holders(Delivery& delivery, const Place& place,
+                                       bool& known) {
+  std::vector<std::string> holders(place.holders.begin(), place.holders.end());
+  std::stable_partition(
+      holders.begin(), holders.end(),
+      [&](const std::string& holder) { return holder != place.owner(); });
+  for (const std::string& holder : holders) {
+    if (known) break;
+    auto reading = read_record(delivery, *user_of(holder));
+    RecordRead read = co_await reading;
+    if (read.found == Found::failed) co_return Progress::failed;
+    known = delivery.says(read.record.sources);
+  }
+  co_return Progress::done;
+}
+
+// `place` with the facts waiting in it, and whoever owns it now a holder.
+void take_facts(Place& place, const Sources& sources,
+                const std::optional<std::string>& owner_before) {
+  merge(place.sources, sources);
+  std::optional<std::string> owner = place.owner();
+  if (!owner) return;
+  if (owner != owner_before) place.epoch++;
+  place.to.reset();
+  if (user_of(*owner)) {
+    place.holders.insert(*owner);
+    return;
+  }
+  bool nothing_to_pass_on = place.sources.empty() && place.holders.empty() &&
+                            place.user_claims().empty();
+  if (nothing_to_pass_on) place.to = owner;
+}
+
+bool taken_from_a_user(const Place& before, const Place& after) {
+  std::optional<std::string> old_owner = before.owner();
+  std::optional<std::string> owner = after.owner();
+  return old_owner && owner && user_of(*old_owner) && user_of(*owner) &&
+         *old_owner != *owner;
+}
+
+// Everything into the place, durably, before any of it goes further.
+Conversation<Commit> keep_in_place(Delivery& delivery, const PlaceFacts& facts,
+                                   const Place& before, Place& after,
+                                   bool& known) {
+  known = delivery.says(before.sources);
+  auto finding = find_in_holders(delivery, before, known);
+  Progress found = co_await finding;
+  if (found == Progress::failed) co_return Commit::refused;
+
+  take_facts(after, facts.sources, before.owner());
+  auto writing = write_place(delivery, facts.place, before, after);
+  Commit commit = co_await writing;
+  if (commit == Commit::committed && taken_from_a_user(before, after)) {
+    delivery.result.owner_changed = true;
+  }
+  co_return commit;
+}
+
+// Lists a place that holds something and is nobody's. It may have become
+// somebody's meanwhile, and whoever settled it have come too early to find it
+// on the list: then it is taken off again, and `place` is as it is now.
+Conversation<Progress> park(Delivery& delivery, std::string id, Place& place) {
+  auto listing = list_as_parked(delivery, id, true);
+  co_await listing;
+  auto reading = watch_place(delivery, id);
+  PlaceRead read = co_await reading;
+  if (read.progress == Progress::failed) co_return Progress::failed;
+  place = std::move(read.place);
+  if (place.owner()) {
+    auto unlisting = list_as_parked(delivery, id, false);
+    co_await unlisting;
+  }
+  co_return Progress::done;
+}
+
+}  // namespace
+
+Conversation<Progress> list_as_parked(Delivery& delivery, std::string id,
+                                      bool parked) {
+  const Keys& keys = delivery.options.keys;
+  std::vector<Command> commands;
+  commands.push_back(parked ? parked_add(keys, id, seconds_of(delivery.options))
+                            : parked_remove(keys, id));
+  auto listing = delivery.redis.send(keys.parked(), std::move(commands));
+  co_await listing;
+  co_return Progress::done;
+}
+
+Conversation<PlaceRead> watch_place(Delivery& delivery, std::string id) {
+  std::string key = delivery.options.keys.place(id);
+  for (;;) {
+    auto reading = delivery.redis.watch(key);
+    Reply reply = co_await reading;
+    if (reply.is_error() && !reply.is_error("WRONGTYPE")) {
+      delivery.result.error = reply.text;
+      co_return PlaceRead{Progress::failed, {}};
+    }
+    std::optional<Place> place = Place::decode(reply);
+    if (place) co_return PlaceRead{Progress::done, *std::move(place)};
+
+    std::vector<Command> commands;
+    commands.push_back({"RENAME", key, Keys::quarantine(key)});
+    auto moving = delivery.redis.commit(key, std::move(commands));
+    CommitReply moved = co_await moving;
+    delivery.result.error = "place " + key + " could not be read";
+    bool stuck = moved.status == Commit::refused || !delivery.redis.try_again();
+    if (stuck) co_return PlaceRead{Progress::failed, {}};
+  }
+}
+
+Conversation<Commit> write_place(Delivery& delivery, std::string id,
+                                 Place before, Place after) {
+  std::string key = delivery.options.keys.place(id);
+  std::vector<Command> commands =
+      place_commands(delivery.options.keys, id, before, after);
+  if (commands.empty()) {
+    if (!delivery.options.touch_duplicates || !before.exists) {
+      co_return Commit::committed;
+    }
+    commands.push_back({"HSET", key, "epoch", std::to_string(after.epoch)});
+  }
+  auto committing = delivery.redis.commit(key, std::move(commands));
+  CommitReply reply = co_await committing;
+  if (reply.status == Commit::refused) delivery.result.error = reply.error;
+  co_return reply.status;
+}
+
+Conversation<Progress> deliver_to_places(Delivery& delivery,
+                                         std::vector<std::string> to,
+                                         std::vector<Claim> claims,
+                                         Sources sources, PlaceReport& report) {
+  for (const std::string& id : to) {
+    PlaceReport one;
+    PlaceFacts facts{id, claims, sources};
+    auto delivering = deliver_to_place(delivery, std::move(facts), one);
+    Progress progress = co_await delivering;
+    if (progress == Progress::failed) co_return Progress::failed;
+    bool better = !report.user;
+    if (better) report = std::move(one);
+  }
+  co_return Progress::done;
+}
+
+Conversation<Progress> deliver_to_place(Delivery& delivery, PlaceFacts facts,
+                                        PlaceReport& report) {
+  for (auto& [id, source] : facts.sources) source.place = facts.place;
+  std::erase_if(facts.claims, [&](const Claim& claim) {
+    return !acceptable(facts.place, claim);
+  });
+
+  bool straight = true;
+  for (bool first = true;; first = false) {
+    if (!first && !delivery.redis.try_again()) {
+      delivery.result.error = "conflicts did not end";
+      co_return Progress::failed;
+    }
+    auto reading = watch_place(delivery, facts.place);
+    PlaceRead read = co_await reading;
+    if (read.progress == Progress::failed) co_return Progress::failed;
+    const Place& before = read.place;
+    Place after = before;
+    take_claims(after, facts.claims);
+    bool claims_known = has_any(before.claims, facts.claims);
+    bool claims_kept = has_any(after.claims, facts.claims);
+    bool known = false;
+
+    if (straight && after.settled()) {
+      if (!user_of(*after.to)) merge(after.passed_on, facts.sources);
+      bool changed =
+          after.claims != before.claims || after.passed_on != before.passed_on;
+      if (changed) {
+        auto writing = write_place(delivery, facts.place, before, after);
+        Commit commit = co_await writing;
+        if (commit == Commit::refused) co_return Progress::failed;
+        if (commit == Commit::conflict) continue;
+      }
+      auto going = straight_on(delivery, facts, after, report);
+      Straight result = co_await going;
+      if (result == Straight::failed) co_return Progress::failed;
+      if (result == Straight::not_live) straight = false;
+      if (result != Straight::done) continue;
+      known = report.known;
+      if (known) {
+        // It may have broken off when it had just listed the place.
+        auto unlisting = list_as_parked(delivery, facts.place, false);
+        co_await unlisting;
+      }
+    } else {
+      auto keeping = keep_in_place(delivery, facts, before, after, known);
+      Commit commit = co_await keeping;
+      if (commit == Commit::refused) co_return Progress::failed;
+      if (commit == Commit::conflict) continue;
+      if (!after.owner() && !after.sources.empty()) {
+        auto parking = park(delivery, facts.place, after);
+        Progress progress = co_await parking;
+        if (progress == Progress::failed) co_return Progress::failed;
+      }
+      if (after.owner()) {
+        auto settling =
+            settle(delivery, facts.place, after, before.exists, report);
+        Progress progress = co_await settling;
+        if (progress == Progress::failed) co_return Progress::failed;
+      }
+    }
+    report.known = delivery.sources.empty() ? claims_known : known;
+    if (delivery.sources.empty()) report.kept = claims_kept;
+    co_return Progress::done;
+  }
+}
+
+}  // namespace entitle

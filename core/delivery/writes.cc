@@ -1,0 +1,157 @@
+#include "core/delivery/writes.h"
+
+#include "core/base/percent.h"
+#include "core/json/text.h"
+#include "core/source/claims.h"
+
+namespace entitle {
+namespace {
+
+constexpr std::string_view kLogLength = "99";  // LTRIM's last index: 100 lines
+
+// A hash's HSET and HDEL, built up field by field.
+class HashWrite {
+ public:
+  explicit HashWrite(const std::string& key)
+      : set_{"HSET", key}, remove_{"HDEL", key} {}
+
+  void set(std::string field, std::string value) {
+    set_.push_back(std::move(field));
+    set_.push_back(std::move(value));
+  }
+  void remove(std::string field) { remove_.push_back(std::move(field)); }
+
+  void sources(const std::string& prefix, const Sources& before,
+               const Sources& after) {
+    for (const auto& [id, source] : after) {
+      auto known = before.find(id);
+      if (known == before.end() || known->second != source) {
+        set(prefix + id, source.encode());
+      }
+    }
+    for (const auto& [id, source] : before) {
+      if (!after.contains(id)) remove(prefix + id);
+    }
+  }
+
+  void append_to(std::vector<Command>& commands) && {
+    if (set_.size() > 2) commands.push_back(std::move(set_));
+    if (remove_.size() > 2) commands.push_back(std::move(remove_));
+  }
+
+ private:
+  Command set_;
+  Command remove_;
+};
+
+void append_identifiers(std::string& line, std::string_view name,
+                        const std::vector<Identifier>& identifiers) {
+  line += ",\"";
+  line += name;
+  line += "\":";
+  append_json_strings(line, identifiers, [](const Identifier& identifier) {
+    return std::string_view(identifier.str());
+  });
+}
+
+void append_text(std::string& line, std::string_view name,
+                 std::string_view text) {
+  line += ",\"";
+  line += name;
+  line += "\":";
+  append_json_string(line, text);
+}
+
+std::string log_line(UnixTime now, const RecordCause& cause,
+                     const RecordWrite& write) {
+  std::string line = "{\"time\":" + std::to_string(to_unix(now));
+  append_text(line, "event", cause.event.id);
+  append_text(line, "type", cause.event.type);
+  append_text(line, "outcome", cause.outcome);
+  append_text(line, "place", cause.place);
+  if (!cause.moved_from.empty()) {
+    line += ",\"moved_from\":";
+    append_json_strings(line, cause.moved_from, encode_target);
+  }
+  if (!cause.moved_to.empty()) {
+    append_text(line, "moved_to", encode_target(cause.moved_to));
+  }
+  append_identifiers(line, "before", write.before);
+  append_identifiers(line, "after", write.after);
+  line += ",\"version\":" + std::to_string(write.version) + '}';
+  return line;
+}
+
+}  // namespace
+
+UnixTime seconds_of(const DeliveryOptions& options) {
+  return std::chrono::floor<Seconds>(options.now);
+}
+
+std::vector<Command> place_commands(const Keys& keys, std::string_view id,
+                                    const Place& before, const Place& after) {
+  std::string key = keys.place(id);
+  HashWrite hash(key);
+  if (after.claims != before.claims) {
+    hash.set("claims", encode_claims(after.claims));
+  }
+  if (after.epoch != before.epoch) {
+    hash.set("epoch", std::to_string(after.epoch));
+  }
+  if (after.holders != before.holders) {
+    hash.set("holders", encode_holders(after.holders));
+  }
+  if (after.to && after.to != before.to) {
+    hash.set("to", encode_target(*after.to));
+  }
+  if (!after.to && before.to) hash.remove("to");
+  hash.sources("source:", before.sources, after.sources);
+  hash.sources("passed_on:", before.passed_on, after.passed_on);
+
+  std::vector<Command> commands;
+  std::move(hash).append_to(commands);
+  if (!commands.empty() && !is_customer(id)) {
+    commands.push_back({"EXPIRE", key, std::to_string(kPlaceLifetime.count())});
+  }
+  return commands;
+}
+
+RecordWrite write_record(const DeliveryOptions& options, const User& user,
+                         const Record& before, const Record& after,
+                         const RecordCause& cause) {
+  UnixTime now = seconds_of(options);
+  RecordWrite write;
+  write.before = effective_identifiers(before.sources, options.policy, now);
+  write.after = effective_identifiers(after.sources, options.policy, now);
+
+  std::string key = options.keys.record(user);
+  HashWrite hash(key);
+  hash.sources("source:", before.sources, after.sources);
+  for (const auto& [place, mark] : after.places) {
+    auto known = before.places.find(place);
+    if (known == before.places.end() || known->second != mark) {
+      hash.set("place:" + place, mark.encode());
+    }
+  }
+  hash.set("updated", std::to_string(to_unix(now)));
+  write.version = before.version;
+  bool made = before.version == 0;
+  if (made) {
+    // No session is older than the record, so none has to be refreshed.
+    write.version = options.now.time_since_epoch().count();
+    hash.set("version", std::to_string(write.version));
+  }
+  std::move(hash).append_to(write.commands);
+  if (!made && write.before != write.after) {
+    write.commands.push_back({"HINCRBY", key, "version", "1"});
+    write.version++;
+  }
+  if (!cause.outcome.empty()) {
+    std::string log = options.keys.log(user);
+    write.commands.push_back({"LPUSH", log, log_line(now, cause, write)});
+    write.commands.push_back({"LTRIM", log, "0", std::string(kLogLength)});
+  }
+  return write;
+}
+
+}  // namespace entitle

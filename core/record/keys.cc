@@ -1,0 +1,35 @@
+#include "core/base/percent.h"
+#include "core/record/record.h"
+
+namespace entitle {
+
+Keys::Keys(std::string_view prefix, Mode mode)
+    : base_(std::string(prefix) + std::string(name(mode)) + ':') {}
+
+std::string Keys::record(const User& user) const {
+  return base_ + "{u:" + percent_encode(user.str()) + '}';
+}
+
+std::string Keys::log(const User& user) const { return record(user) + ":log"; }
+
+std::string Keys::place(std::string_view id) const {
+  return base_ + "{p:" + percent_encode(id) + '}';
+}
+
+std::string Keys::event(std::string_view id) const {
+  return base_ + "event:" + std::string(id);
+}
+
+std::string Keys::email(std::string_view lower_case) const {
+  return base_ + "email:" + std::string(lower_case);
+}
+
+std::string Keys::parked() const { return base_ + "parked"; }
+
+std::string Keys::webhook() const { return base_ + "webhook"; }
+
+std::string Keys::quarantine(std::string_view key) {
+  return std::string(key) + ":quarantine";
+}
+
+}  // namespace entitle

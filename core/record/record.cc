@@ -1,0 +1,58 @@
+#include "core/record/record.h"
+
+#include "core/record/fields.h"
+
+namespace entitle {
+namespace {
+
+bool read_field(Record& record, std::string_view name,
+                const std::string& text) {
+  if (name.starts_with("source:")) {
+    std::optional<Source> source = Source::decode(text);
+    if (!source) return false;
+    record.sources.insert_or_assign(std::string(name.substr(7)),
+                                    *std::move(source));
+    return true;
+  }
+  if (name.starts_with("place:")) {
+    std::optional<PlaceMark> mark = PlaceMark::decode(text);
+    if (!mark) return false;
+    record.places.insert_or_assign(std::string(name.substr(6)), *mark);
+    return true;
+  }
+  if (name == "version") return read_integer(text, record.version);
+  if (name == "not_before") return read_time(text, record.not_before);
+  if (name == "updated") return read_time(text, record.updated);
+  return true;
+}
+
+}  // namespace
+
+std::string PlaceMark::encode() const {
+  return std::to_string(epoch) + (live ? " live" : " gone");
+}
+
+std::optional<PlaceMark> PlaceMark::decode(std::string_view text) {
+  PlaceMark mark;
+  if (text.ends_with(" live")) {
+    mark.live = true;
+  } else if (!text.ends_with(" gone")) {
+    return std::nullopt;
+  }
+  text.remove_suffix(5);
+  if (!read_integer(text, mark.epoch)) return std::nullopt;
+  return mark;
+}
+
+std::optional<Record> Record::decode(const Reply& hgetall) {
+  Record record;
+  bool read = each_field(
+      hgetall, [&](const std::string& field, const std::string& text) {
+        return read_field(record, field, text);
+      });
+  if (!read) return std::nullopt;
+  record.exists = !hgetall.elements.empty();
+  return record;
+}
+
+}  // namespace entitle

@@ -1,0 +1,220 @@
+#include "core/redis/slots.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+namespace entitle {
+namespace {
+
+constexpr std::array<std::uint16_t, 256> crc16_table() {
+  std::array<std::uint16_t, 256> table{};
+  for (unsigned byte = 0; byte < table.size(); ++byte) {
+    unsigned crc = byte << 8;
+    for (int bit = 0; bit < 8; ++bit) {
+      crc = (crc & 0x8000) != 0 ? (crc << 1) ^ 0x1021 : crc << 1;
+    }
+    table[byte] = static_cast<std::uint16_t>(crc);
+  }
+  return table;
+}
+
+std::uint16_t crc16(std::string_view bytes) {
+  static constexpr std::array<std::uint16_t, 256> table = crc16_table();
+  unsigned crc = 0;
+  for (char c : bytes) {
+    unsigned index = (crc >> 8 ^ static_cast<std::uint8_t>(c)) & 0xff;
+    crc = (crc << 8 ^ table[index]) & 0xffff;
+  }
+  return static_cast<std::uint16_t>(crc);
+}
+
+// Decimal digits only, 0 to `greatest`.
+std::optional<std::uint16_t> number(std::string_view text, unsigned greatest) {
+  unsigned value = 0;
+  const char* end = text.data() + text.size();
+  auto [last, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || last != end || value > greatest) {
+    return std::nullopt;
+  }
+  return static_cast<std::uint16_t>(value);
+}
+
+// Up to a DNS name's length, printable: it goes to logs and to the resolver.
+bool valid_host(std::string_view host) {
+  return host.size() <= 253 &&
+         std::all_of(host.begin(), host.end(),
+                     [](char c) { return c > 0x20 && c < 0x7f; });
+}
+
+// "" and nil: the endpoint that was asked; "?": unknown to the cluster.
+bool left_out(std::string_view host) { return host.empty() || host == "?"; }
+
+std::optional<RedisHost> parse_node(const Reply& node, const RedisHost& asked) {
+  if (!node.is_array() || node.elements.size() < 2) return std::nullopt;
+  const Reply& host = node.elements[0];
+  const Reply& port = node.elements[1];
+  if (host.type != Reply::Type::string && !host.is_nil()) return std::nullopt;
+  if (port.type != Reply::Type::integer || port.integer < 1 ||
+      port.integer > 65535 || !valid_host(host.text)) {
+    return std::nullopt;
+  }
+  return RedisHost{left_out(host.text) ? asked.host : host.text,
+                   static_cast<std::uint16_t>(port.integer)};
+}
+
+struct Range {
+  std::uint16_t first, last;
+};
+
+std::optional<Range> parse_range(const Reply& entry) {
+  if (!entry.is_array() || entry.elements.size() < 3) return std::nullopt;
+  const Reply& first = entry.elements[0];
+  const Reply& last = entry.elements[1];
+  if (first.type != Reply::Type::integer || last.type != Reply::Type::integer ||
+      first.integer < 0 || first.integer > last.integer ||
+      last.integer >= kSlots) {
+    return std::nullopt;
+  }
+  return Range{static_cast<std::uint16_t>(first.integer),
+               static_cast<std::uint16_t>(last.integer)};
+}
+
+}  // namespace
+
+std::uint16_t key_slot(std::string_view key) {
+  std::size_t open = key.find('{');
+  if (open != std::string_view::npos) {
+    std::size_t close = key.find('}', open + 1);
+    if (close != std::string_view::npos && close != open + 1) {
+      key = key.substr(open + 1, close - open - 1);
+    }
+  }
+  return crc16(key) % kSlots;
+}
+
+std::optional<Redirect> parse_redirect(const Reply& error,
+                                       const RedisHost& asked) {
+  if (!error.is_error()) return std::nullopt;
+  std::string_view text = error.text;
+  Redirect redirect{Redirect::Kind::moved, 0, {}};
+  if (text.starts_with("MOVED ")) {
+    text.remove_prefix(6);
+  } else if (text.starts_with("ASK ")) {
+    redirect.kind = Redirect::Kind::ask;
+    text.remove_prefix(4);
+  } else {
+    return std::nullopt;
+  }
+
+  std::size_t space = text.find(' ');
+  if (space == std::string_view::npos) return std::nullopt;
+  std::optional<std::uint16_t> slot = number(text.substr(0, space), kSlots - 1);
+  text.remove_prefix(space + 1);
+
+  // IPv6 comes without brackets: the port follows the last colon.
+  std::size_t colon = text.rfind(':');
+  if (!slot || colon == std::string_view::npos) return std::nullopt;
+  std::string_view host = text.substr(0, colon);
+  std::optional<std::uint16_t> port = number(text.substr(colon + 1), 65535);
+  if (!port || *port == 0 || !valid_host(host)) return std::nullopt;
+
+  redirect.slot = *slot;
+  redirect.host = {left_out(host) ? asked.host : std::string(host), *port};
+  return redirect;
+}
+
+std::optional<SlotMap> SlotMap::parse(const Reply& cluster_slots,
+                                      const RedisHost& asked) {
+  if (!cluster_slots.is_array() || cluster_slots.elements.size() > kSlots) {
+    return std::nullopt;
+  }
+  SlotMap map;
+  for (const Reply& entry : cluster_slots.elements) {
+    std::optional<Range> range = parse_range(entry);
+    if (!range || entry.elements.size() > kMaxNodes) return std::nullopt;
+
+    Shard shard;
+    for (std::size_t i = 2; i < entry.elements.size(); ++i) {
+      std::optional<RedisHost> node = parse_node(entry.elements[i], asked);
+      if (!node) return std::nullopt;
+      if (i == 2) {
+        shard.primary = *std::move(node);
+      } else {
+        shard.replicas.push_back(*std::move(node));
+      }
+    }
+    std::optional<std::uint16_t> shard_number = map.number_of(std::move(shard));
+    if (!shard_number) return std::nullopt;
+    std::fill(map.owner_.begin() + range->first,
+              map.owner_.begin() + range->last + 1, *shard_number);
+  }
+  return map;
+}
+
+std::optional<std::uint16_t> SlotMap::number_of(Shard shard) {
+  auto found = std::find(shards_.begin(), shards_.end(), shard);
+  if (found == shards_.end()) {
+    if (nodes_ + 1 + shard.replicas.size() > kMaxNodes) return std::nullopt;
+    nodes_ += 1 + shard.replicas.size();
+    found = shards_.insert(shards_.end(), std::move(shard));
+  }
+  return static_cast<std::uint16_t>(found - shards_.begin());
+}
+
+const SlotMap::Shard* SlotMap::shard(std::uint16_t slot) const {
+  if (slot >= kSlots || owner_[slot] == kNobody) return nullptr;
+  return &shards_[owner_[slot]];
+}
+
+const RedisHost* SlotMap::primary(std::uint16_t slot) const {
+  const Shard* found = shard(slot);
+  return found == nullptr ? nullptr : &found->primary;
+}
+
+std::span<const RedisHost> SlotMap::replicas(std::uint16_t slot) const {
+  const Shard* found = shard(slot);
+  if (found == nullptr) return {};
+  return found->replicas;
+}
+
+const RedisHost* SlotMap::replica(std::uint16_t slot,
+                                  std::uint64_t random) const {
+  std::span<const RedisHost> choices = replicas(slot);
+  if (choices.empty()) return primary(slot);
+  return &choices[random % choices.size()];
+}
+
+std::vector<RedisHost> SlotMap::primaries() const {
+  std::vector<RedisHost> hosts;
+  for (std::size_t i = 0; i < shards_.size(); ++i) {
+    // A shard that a MOVED has emptied serves nothing any more.
+    bool serves = std::find(owner_.begin(), owner_.end(), i) != owner_.end();
+    const RedisHost& host = shards_[i].primary;
+    if (serves && std::find(hosts.begin(), hosts.end(), host) == hosts.end()) {
+      hosts.push_back(host);
+    }
+  }
+  return hosts;
+}
+
+bool SlotMap::complete() const {
+  return std::find(owner_.begin(), owner_.end(), kNobody) == owner_.end();
+}
+
+bool SlotMap::follow(const Redirect& redirect) {
+  if (redirect.kind != Redirect::Kind::moved || redirect.slot >= kSlots) {
+    return false;
+  }
+  // The node may be one whose replicas are known.
+  auto known = std::find_if(
+      shards_.begin(), shards_.end(),
+      [&](const Shard& shard) { return shard.primary == redirect.host; });
+  Shard shard = known != shards_.end() ? *known : Shard{redirect.host, {}};
+  std::optional<std::uint16_t> shard_number = number_of(std::move(shard));
+  if (!shard_number) return false;
+  owner_[redirect.slot] = *shard_number;
+  return true;
+}
+
+}  // namespace entitle

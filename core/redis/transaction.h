@@ -1,0 +1,70 @@
+// Optimistic transactions, one after another, each on one key: WATCH and read,
+// decide, then MULTI ... EXEC, which writes nothing if the key has changed.
+// At most one key is watched at a time.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/redis/conversation.h"
+#include "core/redis/reply.h"
+
+namespace entitle {
+
+enum class Commit {
+  committed,
+  conflict,  // somebody else wrote the key: nothing was written
+  refused,   // Redis answered an error: nothing was written; or it was, and
+             // too few replicas said in time that they have it
+};
+
+struct CommitReply {
+  Commit status;
+  std::string error;  // Redis' words, when refused
+};
+
+// Every EXEC is followed by WAIT: it counts once this many replicas have it.
+// Source: https://redis.io/docs/latest/commands/wait/
+struct WaitFor {
+  int replicas = 0;  // 0: no WAIT
+  std::chrono::milliseconds time{0};
+};
+
+class Transactions {
+ public:
+  // `seed` makes the pauses of two deliveries differ.
+  explicit Transactions(std::uint64_t seed, WaitFor wait = {})
+      : random_(seed), wait_(wait) {}
+
+  // WATCH and HGETALL; forgets what was watched before.
+  Conversation<Reply> watch(std::string key);
+  // HGETALL; what is watched stays watched.
+  Conversation<Reply> read(std::string key);
+  // Writes to the watched key (or its Cluster slot) if it is unchanged.
+  Conversation<CommitReply> commit(std::string key,
+                                   std::vector<Command> commands);
+  // Commands outside any transaction; what is watched stays watched.
+  Conversation<std::vector<Reply>> send(std::string key,
+                                        std::vector<Command> commands);
+  // The same, and forgets what was watched.
+  Conversation<std::vector<Reply>> send_last(std::string key,
+                                             std::vector<Command> commands);
+
+  // After a conflict or a refusal to go on: the next step is sent after a
+  // growing, random pause. False when it has been tried often enough.
+  bool try_again();
+
+ private:
+  void forget_watch(Step& step);
+  Step make_step(std::string key);
+
+  std::uint64_t random_;
+  WaitFor wait_;
+  int tries_ = 0;
+  bool watching_ = false;
+  std::chrono::milliseconds pause_{0};
+};
+
+}  // namespace entitle

@@ -1,0 +1,271 @@
+// A subscription's state out of the set of what was said about it.
+//
+// Stripe's events carry seconds, and those of one second have no order but what
+// previous_attributes tells. So: nothing comes after the end; else the newest
+// second counts; inside it `created` comes before notices and those before
+// `updated`; several updates are put in the order in which each one's previous
+// attributes are those of the one before and all else is unchanged, beginning
+// with the state before that second. Where that leaves several last ones, the
+// least privileged is taken and the result flagged.
+#include <algorithm>
+#include <cstdint>
+#include <tuple>
+
+#include "core/source/bounds.h"
+#include "core/source/chain.h"
+#include "core/source/source.h"
+
+namespace entitle {
+namespace {
+
+static_assert(kMaxSnapshots <= kMaxChain);
+
+using Group = std::vector<const Snapshot*>;  // of one second
+
+bool is_name(const Identifier& identifier) {
+  std::string_view text = identifier.str();
+  if (text.starts_with("acct_")) text.remove_prefix(text.find('/') + 1);
+  return text.starts_with("metadata=");
+}
+
+// Whether `state` has, of its names or of its items' identifiers, exactly
+// `expected`.
+bool has_exactly(const SubscriptionState& state, bool names,
+                 const std::vector<Identifier>& expected) {
+  auto at = expected.begin();
+  for (const Identifier& identifier : state.identifiers) {
+    if (is_name(identifier) != names) continue;
+    if (at == expected.end() || *at != identifier) return false;
+    ++at;
+  }
+  return at == expected.end();
+}
+
+bool same_identifiers(const SubscriptionState& a, const SubscriptionState& b,
+                      bool names) {
+  std::vector<Identifier> of_a;
+  for (const Identifier& identifier : a.identifiers) {
+    if (is_name(identifier) == names) of_a.push_back(identifier);
+  }
+  return has_exactly(b, names, of_a);
+}
+
+// How much is asked of an event's previous attributes to follow a state: that
+// what they name was so, or also that what they do not name did not change. An
+// event between the two that never came breaks the latter.
+enum class Link { named, whole };
+
+template <class T>
+bool agrees(const std::optional<T>& previous, const T& before, const T& after,
+            Link link) {
+  if (previous) return *previous == before;
+  return link == Link::named || before == after;
+}
+
+bool identifiers_agree(const std::optional<std::vector<Identifier>>& previous,
+                       const SubscriptionState& before,
+                       const SubscriptionState& after, bool names, Link link) {
+  // Of a list that was cut, nothing can be said.
+  if (before.more_items) return true;
+  if (previous) return has_exactly(before, names, *previous);
+  return link == Link::named || after.more_items ||
+         same_identifiers(before, after, names);
+}
+
+// Whether `next` can directly follow a subscription in this state. Null: the
+// state is not known, so anything can.
+bool follows(const SubscriptionState* before, const Snapshot& next, Link link) {
+  if (before == nullptr) return true;
+  const PreviousState& was = next.previous;
+  const SubscriptionState& is = next.state;
+  return agrees(was.status, before->status, is.status, link) &&
+         agrees(was.period_end, before->period_end, is.period_end, link) &&
+         agrees(was.trial_end, before->trial_end, is.trial_end, link) &&
+         agrees(was.cancel_at, before->cancel_at, is.cancel_at, link) &&
+         agrees(was.cancel_at_period_end, before->cancel_at_period_end,
+                is.cancel_at_period_end, link) &&
+         agrees(was.ended_at, before->ended_at, is.ended_at, link) &&
+         identifiers_agree(was.identifiers, *before, is, false, link) &&
+         identifiers_agree(was.names, *before, is, true, link);
+}
+
+// Those of `updates` that can be the last one of a chain through all of them.
+Group possible_last(const SubscriptionState* before, const Group& updates,
+                    Link link) {
+  std::uint8_t last = chain_ends(
+      updates.size(),
+      [&](std::size_t y) { return follows(before, *updates[y], link); },
+      [&](std::size_t x, std::size_t y) {
+        return follows(&updates[x]->state, *updates[y], link);
+      });
+  Group ends;
+  for (std::size_t x = 0; x < updates.size(); ++x) {
+    if (last >> x & 1u) ends.push_back(updates[x]);
+  }
+  return ends;
+}
+
+int status_privilege(std::string_view status) {
+  if (status == "active" || status == "trialing") return 3;
+  return status == "past_due" ? 2 : 0;
+}
+
+auto privilege(const Snapshot& snapshot) {
+  const SubscriptionState& state = snapshot.state;
+  bool ending = state.cancel_at || state.cancel_at_period_end;
+  return std::make_tuple(
+      status_privilege(state.status), !ending,
+      state.cancel_at.value_or(kForever), state.period_end.value_or(UnixTime{}),
+      state.trial_end.value_or(UnixTime{}), state.identifiers.size(),
+      std::string_view(snapshot.event));
+}
+
+struct Decided {
+  const Snapshot* snapshot = nullptr;
+  bool ambiguous = false;
+};
+
+// The state after the updates of one second.
+Decided last_of(Decided before, const Group& updates) {
+  if (updates.size() == 1) return {updates.front(), false};
+  const SubscriptionState* known =
+      before.snapshot ? &before.snapshot->state : nullptr;
+  Group ends = possible_last(known, updates, Link::whole);
+  if (ends.empty()) ends = possible_last(known, updates, Link::named);
+  if (ends.empty()) ends = updates;
+  const Snapshot* least = *std::min_element(
+      ends.begin(), ends.end(), [](const Snapshot* a, const Snapshot* b) {
+        return privilege(*a) < privilege(*b);
+      });
+  bool agree = std::all_of(ends.begin(), ends.end(), [&](const Snapshot* end) {
+    return end->state == least->state;
+  });
+  return {least, !agree || before.ambiguous};
+}
+
+Decided after_second(Decided before, const Group& second) {
+  Group created, notices, updates;
+  for (const Snapshot* snapshot : second) {
+    Group& kind = snapshot->type == SnapshotType::created  ? created
+                  : snapshot->type == SnapshotType::notice ? notices
+                                                           : updates;
+    kind.push_back(snapshot);
+  }
+  if (updates.empty()) updates = std::move(notices);
+  if (updates.empty()) return {created.front(), false};
+  if (before.snapshot == nullptr && !created.empty()) {
+    before = {created.front(), false};
+  }
+  return last_of(before, updates);
+}
+
+// `newest_first` is not empty and has no terminal snapshot.
+Decided decide(const std::vector<Snapshot>& newest_first) {
+  Decided decided;
+  // A full set may have lost the beginning of its oldest second.
+  decided.ambiguous = newest_first.size() >= kMaxSnapshots;
+  bool oldest_second = decided.ambiguous;
+  for (auto at = newest_first.rbegin(); at != newest_first.rend();) {
+    UnixTime second = at->created;
+    Group group;
+    for (; at != newest_first.rend() && at->created == second; ++at) {
+      group.push_back(&*at);
+    }
+    decided = after_second(decided, group);
+    decided.ambiguous |= oldest_second;
+    oldest_second = false;
+  }
+  return decided;
+}
+
+// items.has_more: what is not listed may still be there, so what earlier
+// snapshots knew stays, back to the last one that was complete.
+void add_unlisted(const std::vector<Snapshot>& newest_first,
+                  const Snapshot& decided, SubscriptionState& state) {
+  bool older = false;
+  for (const Snapshot& snapshot : newest_first) {
+    if (&snapshot == &decided) {
+      older = true;
+    } else if (older) {
+      state.identifiers.insert(state.identifiers.end(),
+                               snapshot.state.identifiers.begin(),
+                               snapshot.state.identifiers.end());
+      if (!snapshot.state.more_items) break;
+    }
+  }
+  std::sort(state.identifiers.begin(), state.identifiers.end());
+  state.identifiers.erase(
+      std::unique(state.identifiers.begin(), state.identifiers.end()),
+      state.identifiers.end());
+}
+
+// When the past_due that holds now began.
+UnixTime past_due_since(const Source& source, const Snapshot& decided) {
+  std::optional<UnixTime> other;  // the newest that was not past due
+  for (const Snapshot& snapshot : source.snapshots) {
+    if (snapshot.state.status != "past_due") {
+      other = snapshot.created;
+      break;
+    }
+  }
+  if (source.entered_past_due &&
+      (!other || source.entered_past_due->created >= *other)) {
+    return source.entered_past_due->created;
+  }
+  UnixTime since = decided.created;
+  for (const Snapshot& snapshot : source.snapshots) {
+    if (snapshot.state.status == "past_due" &&
+        (!other || snapshot.created >= *other)) {
+      since = std::min(since, snapshot.created);
+    }
+  }
+  return since;
+}
+
+SubscriptionState state_of(const PaidInvoice& invoice) {
+  SubscriptionState state;
+  state.status = "active";
+  state.period_end = invoice.period_end;
+  state.identifiers = invoice.identifiers;
+  return state;
+}
+
+}  // namespace
+
+std::optional<ResolvedSubscription> resolve(const Source& source) {
+  ResolvedSubscription resolved;
+  if (source.snapshots.empty()) {
+    if (!source.invoice) return std::nullopt;
+    resolved.state = state_of(*source.invoice);
+    return resolved;
+  }
+  const Snapshot& greatest = source.snapshots.front();
+  if (greatest.terminal()) {
+    resolved.state = greatest.state;
+    resolved.ended = true;
+    return resolved;
+  }
+
+  Decided decided = decide(source.snapshots);
+  resolved.state = decided.snapshot->state;
+  resolved.ambiguous = decided.ambiguous;
+  if (resolved.state.more_items) {
+    add_unlisted(source.snapshots, *decided.snapshot, resolved.state);
+  }
+  if (source.invoice && source.invoice->created >= decided.snapshot->created) {
+    // A trial that is paid beyond its end is over: only its event is missing.
+    if (resolved.state.trial_end &&
+        source.invoice->period_end > *resolved.state.trial_end) {
+      resolved.state.trial_end = source.invoice->period_end;
+    }
+    resolved.state.period_end =
+        std::max(resolved.state.period_end,
+                 std::optional<UnixTime>(source.invoice->period_end));
+  }
+  if (resolved.state.status == "past_due") {
+    resolved.past_due_since = past_due_since(source, *decided.snapshot);
+  }
+  return resolved;
+}
+
+}  // namespace entitle

@@ -1,0 +1,199 @@
+// A source: one Stripe object that grants (or takes), as the bounded set of
+// what events said about it. It stores no "latest state": merging is set
+// union, then keep the greatest of each kind, so any order, duplication and
+// loss-then-resend of the same events ends in the same source.
+//
+//   sub_...  a subscription: its snapshots (the 8 greatest by terminal,
+//            created, event id), the newest that entered `past_due`, the
+//            newest paid invoice that names a plan
+//   cs_...   a checkout session: paid is never undone by a late unpaid
+//   pi_/ch_  a payment: refunds and disputes, each by its own id
+//   cus_...  a customer: active-entitlement summaries, deleted
+//
+// Every list is kept in one order with a bound, so that equal sets of facts
+// are equal values and equal bytes. The format of encode() is public:
+// docs/redis.md, core/source/json.cc.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/types.h"
+
+namespace entitle {
+
+enum class SnapshotType { created, notice, updated, deleted };
+std::string_view name(SnapshotType type);
+
+// The part of a subscription that decides access, as compared by the rule for
+// events of one second (reference: docs/stripe.md, "Order").
+struct SubscriptionState {
+  std::string status;
+  std::optional<UnixTime> period_end;  // the greatest item's, or top-level
+  std::optional<UnixTime> trial_end;
+  std::optional<UnixTime> cancel_at;
+  bool cancel_at_period_end = false;
+  std::optional<UnixTime> ended_at;
+  std::vector<Identifier> identifiers;  // sorted, unique
+  bool more_items = false;              // items.has_more: a lower bound only
+  auto operator<=>(const SubscriptionState&) const = default;
+};
+
+// data.previous_attributes, as far as SubscriptionState is concerned: only
+// what is present is compared.
+struct PreviousState {
+  std::optional<std::string> status;
+  std::optional<std::optional<UnixTime>> period_end, trial_end, cancel_at,
+      ended_at;
+  std::optional<bool> cancel_at_period_end;
+  std::optional<std::vector<Identifier>> identifiers;  // of the items
+  std::optional<std::vector<Identifier>> names;  // of metadata.entitlements
+  auto operator<=>(const PreviousState&) const = default;
+};
+
+struct Snapshot {
+  std::string event;
+  SnapshotType type = SnapshotType::updated;
+  UnixTime created;
+  SubscriptionState state;
+  PreviousState previous;
+  // canceled, incomplete_expired, ended or deleted: nothing comes after.
+  bool terminal() const;
+  auto operator<=>(const Snapshot&) const = default;
+};
+
+// The event with which a subscription turned past_due: kept by itself, so that
+// neither dunning nor metadata updates let its grace slide.
+struct PastDueFact {
+  std::string event;
+  UnixTime created;
+  auto operator<=>(const PastDueFact&) const = default;
+};
+
+struct PaidInvoice {
+  std::string event;
+  UnixTime created;  // of the event
+  UnixTime issued;   // the invoice's own: one paid late is not a newer one
+  std::string invoice;
+  UnixTime period_end;
+  std::vector<Identifier> identifiers;  // of lines that are no prorations
+  auto operator<=>(const PaidInvoice&) const = default;
+};
+
+struct SessionFact {
+  std::string event;
+  UnixTime created;
+  bool subscription_mode = false;
+  bool paid = false;           // paid or no_payment_required
+  std::string subscription;    // sub_... or empty
+  std::string payment_intent;  // pi_... or empty
+  std::vector<Identifier> identifiers;
+  auto operator<=>(const SessionFact&) const = default;
+};
+
+struct RefundFact {
+  std::string event;
+  UnixTime created;
+  std::string id;          // re_..., or ch_... for what charge.refunded says
+  bool of_charge = false;  // charge.refunded said it
+  bool full = false;       // the whole charge is refunded (of_charge only)
+  bool returned = false;   // the refund failed or was canceled: money is back
+  auto operator<=>(const RefundFact&) const = default;
+};
+
+struct DisputeFact {
+  std::string event;
+  UnixTime created;
+  std::string id;  // du_... / dp_...
+  std::string status;
+  // Money is or was taken back. An inquiry (warning_*) has moved none, a won,
+  // prevented or closed one leaves it; a status nobody knows yet suspends.
+  bool suspends() const;
+  bool settled() const;  // won, lost, warning_closed, prevented
+  auto operator<=>(const DisputeFact&) const = default;
+};
+
+struct SummaryFact {
+  std::string event;
+  UnixTime created;
+  std::vector<Identifier> identifiers;
+  bool has_more = false;  // some of them only: absence proves nothing
+  std::optional<std::vector<Identifier>>
+      previous;  // whole list before, if said
+  auto operator<=>(const SummaryFact&) const = default;
+};
+
+struct DeletedFact {
+  std::string event;
+  UnixTime created;
+  auto operator<=>(const DeletedFact&) const = default;
+};
+
+struct Source {
+  std::string place;  // the place whose facts these are (cus_..., cs_...)
+
+  std::vector<Snapshot>
+      snapshots;  // greatest first, by (terminal, created, id)
+  std::optional<PastDueFact> entered_past_due;  // the newest
+  std::optional<PaidInvoice> invoice;           // the newest
+  std::vector<SessionFact> sessions;   // greatest first, by (paid, created, id)
+  std::vector<RefundFact> refunds;     // one an id, charges first, newest first
+  std::vector<DisputeFact> disputes;   // one an id, newest first
+  std::vector<SummaryFact> summaries;  // newest first
+  std::optional<DeletedFact> deleted;  // the newest
+  // An operator's grant: the source id is `grant:<name>`.
+  std::optional<UnixTime> granted_until;
+  std::vector<Identifier> granted;
+
+  bool operator==(const Source&) const = default;
+
+  // Whether this event is among the facts kept.
+  bool has_event(std::string_view event) const;
+
+  // Set union, then keep the greatest. True when anything changed.
+  // Commutative, associative, idempotent (property-tested).
+  bool merge(const Source& other);
+
+  // When the newest fact was said; the epoch when there is none.
+  UnixTime newest() const;
+
+  std::string encode() const;                                  // compact JSON
+  static std::optional<Source> decode(std::string_view json);  // null: corrupt
+};
+
+using Sources = std::map<std::string, Source, std::less<>>;  // by source id
+
+// True when anything changed.
+bool merge(Sources& into, const Sources& from);
+
+inline constexpr std::size_t kMaxSources = 200;
+inline constexpr Seconds kKeptAfterEnd = std::chrono::hours(24 * 400);
+
+// Bounds a record: drops sources that ended over 400 days ago, then, above 200
+// sources, those that ended, the longest ago first. Nothing that could be
+// effective under any policy goes, nor a refund or dispute of what stays.
+// Returns how many went.
+std::size_t fold(Sources& sources, UnixTime now);
+
+// The subscription's state now, a pure function of the facts.
+struct ResolvedSubscription {
+  SubscriptionState state;
+  std::optional<UnixTime> past_due_since;  // while the status is past_due
+  bool ended = false;                      // for good, whatever the status says
+  bool ambiguous = false;  // order inside one second undetermined: the least
+                           // privileged candidate was taken
+};
+// Null: nothing was said about a subscription.
+std::optional<ResolvedSubscription> resolve(const Source& source);
+
+// A customer's features now, by the same rules. Null: no summary came.
+struct ResolvedFeatures {
+  std::vector<Identifier> identifiers;  // sorted, unique
+  bool ambiguous = false;
+};
+std::optional<ResolvedFeatures> resolve_features(const Source& source);
+
+}  // namespace entitle

@@ -1,0 +1,105 @@
+#include "core/stripe/event.h"
+
+#include <algorithm>
+
+#include "core/json/tree.h"
+
+namespace entitle {
+namespace {
+
+ParsedEvent refuse(EventError error, std::string detail) {
+  ParsedEvent parsed;
+  parsed.error = error;
+  parsed.detail = std::move(detail);
+  return parsed;
+}
+
+ParsedEvent not_an_event(std::string detail) {
+  return refuse(EventError::not_an_event, std::move(detail));
+}
+
+bool is_type_name(std::string_view text) {
+  return !text.empty() && text.size() <= 255 &&
+         std::all_of(text.begin(), text.end(),
+                     [](char c) { return c > 0x20 && c < 0x7f; });
+}
+
+}  // namespace
+
+std::string_view name(EventError error) {
+  switch (error) {
+    case EventError::body_not_json:
+      return "body_not_json";
+    case EventError::not_an_event:
+      return "not_an_event";
+  }
+  return "not_an_event";
+}
+
+ParsedEvent parse_event(const VerifiedPayload& payload, std::size_t max_bytes) {
+  std::string_view text = payload.bytes();
+  if (text.size() > max_bytes) {
+    return refuse(EventError::body_not_json,
+                  "longer than " + std::to_string(max_bytes) + " bytes");
+  }
+  json::Error why;
+  std::optional<json::Document> document =
+      json::parse(text, kMaxEventDepth, why);
+  if (!document) {
+    return refuse(
+        EventError::body_not_json,
+        std::string(why.reason) + " at byte " + std::to_string(why.at));
+  }
+  const json::Node* root = document->root();
+  if (!json::is_object(root)) return not_an_event("not an object");
+
+  Event event;
+  std::string_view id = json::string(root, "id");
+  if (!id.starts_with("evt_") || !json::is_id(id)) {
+    return not_an_event("no event id");
+  }
+  event.head.id = id;
+  std::string_view type = json::string(root, "type");
+  if (!is_type_name(type)) return not_an_event(event.head.id + ": no type");
+  event.head.type = type;
+  event.head.livemode = json::boolean(root, "livemode").value_or(false);
+  event.head.created = json::time(root, "created").value_or(unix_time(0));
+
+  std::string_view kind = json::string(root, "object");
+  if (kind.starts_with("v2.")) {
+    event.thin = true;
+  } else if (kind != "event") {
+    return not_an_event(event.head.id + ": \"object\" is not \"event\"");
+  } else {
+    if (!json::boolean(root, "livemode")) {
+      return not_an_event(event.head.id + ": no livemode");
+    }
+    if (!json::time(root, "created")) {
+      return not_an_event(event.head.id + ": no creation time");
+    }
+    const json::Node* account = json::member(root, "account");
+    if (account && !json::is_null(account)) {
+      // Taking a connected account's event for our own would let its prices
+      // stand for ours.
+      std::string_view account_id = json::id(root, "account");
+      if (!account_id.starts_with("acct_") || !json::is_string(account)) {
+        return not_an_event(event.head.id + ": account is no account id");
+      }
+      event.head.account = account_id;
+    }
+    const json::Node* data = json::member(root, "data");
+    event.object = json::member(data, "object");
+    if (!json::is_object(event.object)) {
+      return not_an_event(event.head.id + ": no object in data");
+    }
+    const json::Node* previous = json::member(data, "previous_attributes");
+    if (json::is_object(previous)) event.previous = previous;
+  }
+  event.document = *std::move(document);
+
+  ParsedEvent parsed;
+  parsed.event = std::move(event);
+  return parsed;
+}
+
+}  // namespace entitle

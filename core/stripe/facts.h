@@ -1,0 +1,83 @@
+// What one Stripe event says, in our words: who owns what (claims) and what
+// was bought, paid, ended or given back (sources). A pure function of the
+// event; nothing here knows what was said before.
+//
+// Adding an event type: one row in core/stripe/event_types.cc, one small
+// function.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/base/types.h"
+#include "core/source/source.h"
+#include "core/stripe/event.h"
+
+namespace entitle {
+
+// Who says whose a place is, least trusted first (docs/redis.md: explicit
+// before customer metadata before e-mail). `forward` says that the place is
+// part of another one: what it is told about users is told to that one.
+enum class ClaimKind {
+  forward,
+  email,
+  customer_metadata,
+  session_metadata,
+  subscription_metadata,
+  client_reference,
+};
+
+struct Claim {
+  ClaimKind kind;
+  UnixTime created;    // of the event
+  std::string event;   // evt_...
+  std::string target;  // "u:<user>" or "p:<stripe id>"
+  auto operator<=>(const Claim&) const = default;
+};
+
+// What the event says to one place. Places are Stripe ids: cus_, cs_, pi_,
+// ch_, with `acct_.../` before them for Connect.
+struct PlaceFacts {
+  std::string place;
+  std::vector<Claim> claims;
+  Sources sources;
+};
+
+struct Facts {
+  // The place the event itself goes to comes last: others only learn where to
+  // forward. Empty: the event changes nothing (`ignored`).
+  std::vector<PlaceFacts> places;
+  std::string customer;                 // for $entitle_customer; may be empty
+  std::string email;                    // lower case; for the lookup key only
+  std::vector<Identifier> identifiers;  // of what was bought, for messages
+  std::string note;  // why nothing was taken from it, for the log; or empty
+};
+
+// Where `entitle_user_from` looks, in order; the first that names a valid
+// user is the event's explicit claim.
+struct UserFrom {
+  enum class Kind {
+    client_reference_id,
+    signed_client_reference_id,
+    metadata,
+    link,
+    email,
+  };
+  Kind kind;
+  std::string key;  // for metadata
+};
+
+class ClientReference;  // core/stripe/client_reference.h
+
+struct FactsOptions {
+  std::vector<UserFrom> user_from;
+  const ClientReference* reference = nullptr;  // verifies signed references
+};
+
+// The default of `entitle_user_from`:
+// client_reference_id metadata.user_id metadata.userId link
+std::vector<UserFrom> default_user_from();
+
+Facts facts_of(const Event& event, const FactsOptions& options);
+
+}  // namespace entitle

@@ -1,0 +1,100 @@
+// checkout.session.*: whose the purchase is and, for one-time payments, what
+// was bought.
+// Source: https://docs.stripe.com/api/checkout/sessions/object,
+// https://docs.stripe.com/checkout/fulfillment
+#include "core/json/tree.h"
+#include "core/stripe/event_types.h"
+
+namespace entitle {
+namespace {
+
+std::vector<Identifier> purchased(const Reading& reading) {
+  const json::Node* session = reading.object();
+  IdentifierList list(reading.head().account);
+  list.add_id(json::id(session, "payment_link"));
+  list.add_names(json::member(session, "metadata"));
+  // Only where somebody expanded them: Stripe sends none.
+  for (const json::Node* line :
+       json::Children(json::list(session, "line_items"))) {
+    if (list.truncated()) break;
+    list.add_price(json::member(line, "price"));
+  }
+  return std::move(list).sorted();
+}
+
+std::string email_of(const json::Node* session) {
+  std::string_view email =
+      json::string(json::member(session, "customer_details"), "email");
+  if (email.empty()) email = json::string(session, "customer_email");
+  return lower_case(email);
+}
+
+bool is_paid(std::string_view payment_status) {
+  return payment_status == "paid" || payment_status == "no_payment_required";
+}
+
+}  // namespace
+
+void checkout_session_facts(const Reading& reading, Facts& facts) {
+  const json::Node* session = reading.object();
+  std::string_view id = json::id(session, "id");
+  if (id.empty()) {
+    add_note(facts, "the session has no id");
+    return;
+  }
+  std::string source_id = reading.qualified(id);
+  facts.customer = customer_place(reading);
+  facts.email = email_of(session);
+
+  std::string place = facts.customer.empty() ? source_id : facts.customer;
+  std::string_view mode = json::string(session, "mode");
+  std::string_view payment_intent = json::id(session, "payment_intent");
+  if (!payment_intent.empty() && mode == "payment") {
+    add_forward(reading, reading.qualified(payment_intent), place, facts);
+  }
+
+  UserHints hints;
+  hints.client_reference = json::string(session, "client_reference_id");
+  hints.metadata = json::member(session, "metadata");
+  hints.metadata_kind = ClaimKind::session_metadata;
+  hints.email = facts.email;
+  PlaceFacts own = own_place(reading, std::move(place), hints, facts);
+
+  // A session that only sets up a payment method buys nothing, and of one
+  // whose status nobody said nothing is known.
+  std::string_view payment_status = json::string(session, "payment_status");
+  bool buys = mode == "payment" || mode == "subscription";
+  if (buys && !payment_status.empty()) {
+    SessionFact fact;
+    fact.event = reading.head().id;
+    fact.created = reading.head().created;
+    fact.subscription_mode = mode == "subscription";
+    fact.paid = is_paid(payment_status);
+    std::string_view subscription = json::id(session, "subscription");
+    if (!subscription.empty()) {
+      fact.subscription = reading.qualified(subscription);
+    }
+    if (!payment_intent.empty()) {
+      fact.payment_intent = reading.qualified(payment_intent);
+    }
+    fact.identifiers = purchased(reading);
+    // A subscription's session is not what grants: its subscription is.
+    if (fact.paid && !fact.subscription_mode) {
+      facts.identifiers = fact.identifiers;
+      if (fact.identifiers.empty()) {
+        add_note(facts,
+                 "the purchase names nothing to unlock: it came by no payment "
+                 "link and its metadata has no \"entitlements\"");
+      }
+    }
+    Source& source = own.sources[source_id];
+    source.place = own.place;
+    source.sessions.push_back(std::move(fact));
+  } else {
+    add_note(facts, buys ? "the session says no payment status"
+                         : "a session of this mode buys nothing");
+  }
+  facts.places.push_back(std::move(own));
+}
+
+}  // namespace entitle

@@ -1,0 +1,46 @@
+// customer.*: whose a customer is, and that it is gone.
+// Source: https://docs.stripe.com/api/customers/object
+#include "core/json/tree.h"
+#include "core/stripe/event_types.h"
+
+namespace entitle {
+namespace {
+
+std::optional<PlaceFacts> customer(const Reading& reading, Facts& facts) {
+  const json::Node* object = reading.object();
+  std::string_view id = json::id(object, "id");
+  if (id.empty()) {
+    add_note(facts, "the customer has no id");
+    return std::nullopt;
+  }
+  facts.customer = reading.qualified(id);
+  facts.email = lower_case(json::string(object, "email"));
+  UserHints hints;
+  hints.metadata = json::member(object, "metadata");
+  hints.metadata_kind = ClaimKind::customer_metadata;
+  hints.email = facts.email;
+  return own_place(reading, facts.customer, hints, facts);
+}
+
+}  // namespace
+
+void customer_facts(const Reading& reading, Facts& facts) {
+  std::optional<PlaceFacts> own = customer(reading, facts);
+  if (!own) return;
+  if (own->claims.empty() && facts.email.empty()) {
+    add_note(facts, "the customer names no user and no e-mail");
+    return;
+  }
+  facts.places.push_back(*std::move(own));
+}
+
+void customer_deleted_facts(const Reading& reading, Facts& facts) {
+  std::optional<PlaceFacts> own = customer(reading, facts);
+  if (!own) return;
+  Source& source = own->sources[own->place];
+  source.place = own->place;
+  source.deleted = {reading.head().id, reading.head().created};
+  facts.places.push_back(*std::move(own));
+}
+
+}  // namespace entitle

@@ -1,0 +1,62 @@
+// entitlements.active_entitlement_summary.updated: all a customer's features,
+// or, with has_more, some of them (Stripe lists at most ten).
+// Source: https://docs.stripe.com/billing/entitlements
+#include "core/json/tree.h"
+#include "core/stripe/event_types.h"
+
+namespace entitle {
+namespace {
+
+IdentifierList features(const Reading& reading, const json::Node* data) {
+  IdentifierList list(reading.head().account);
+  for (const json::Node* entitlement : json::Children(data)) {
+    if (list.truncated()) break;
+    std::string_view key = json::string(entitlement, "lookup_key");
+    if (key.empty()) {
+      key = json::string(json::member(entitlement, "feature"), "lookup_key");
+    }
+    if (!key.empty()) list.add_feature(key);
+  }
+  return list;
+}
+
+}  // namespace
+
+void entitlement_summary_facts(const Reading& reading, Facts& facts) {
+  const json::Node* summary = reading.object();
+  facts.customer = customer_place(reading);
+  const json::Node* data = json::list(summary, "entitlements");
+  if (facts.customer.empty() || data == nullptr) {
+    add_note(facts, "the summary has no customer or no list");
+    return;
+  }
+
+  SummaryFact fact;
+  fact.event = reading.head().id;
+  fact.created = reading.head().created;
+  IdentifierList list = features(reading, data);
+  fact.has_more =
+      list.truncated() ||
+      json::boolean(json::member(summary, "entitlements"), "has_more")
+          .value_or(false);
+  fact.identifiers = std::move(list).sorted();
+  const json::Node* before =
+      json::member(reading.event.previous, "entitlements");
+  if (const json::Node* previous =
+          json::list(reading.event.previous, "entitlements")) {
+    IdentifierList previous_list = features(reading, previous);
+    if (!previous_list.truncated() &&
+        !json::boolean(before, "has_more").value_or(false)) {
+      fact.previous = std::move(previous_list).sorted();
+    }
+  }
+  facts.identifiers = fact.identifiers;
+
+  PlaceFacts own = own_place(reading, facts.customer, UserHints{}, facts);
+  Source& source = own.sources[own.place];
+  source.place = own.place;
+  source.summaries.push_back(std::move(fact));
+  facts.places.push_back(std::move(own));
+}
+
+}  // namespace entitle

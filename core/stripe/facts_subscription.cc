@@ -1,0 +1,160 @@
+// customer.subscription.*: full snapshots, the truth about a subscription.
+// Source: https://docs.stripe.com/api/subscriptions/object; where fields moved
+// in 2025-03-31.basil both places are read, whatever api_version says.
+#include <algorithm>
+
+#include "core/json/tree.h"
+#include "core/stripe/event_types.h"
+
+namespace entitle {
+namespace {
+
+constexpr std::size_t kMaxStatusBytes = 64;
+
+// The greatest of the items' period ends and the old top-level one.
+std::optional<UnixTime> period_end_of(const json::Node* said) {
+  std::optional<UnixTime> end = json::time(said, "current_period_end");
+  for (const json::Node* item : json::Children(json::list(said, "items"))) {
+    end = std::max(end, json::time(item, "current_period_end"));
+  }
+  return end;
+}
+
+void add_items(const json::Node* said, IdentifierList& list) {
+  for (const json::Node* item : json::Children(json::list(said, "items"))) {
+    if (list.truncated()) break;
+    list.add_price(json::member(item, "price"));
+    // Before prices there were plans; where both are sent they agree.
+    if (!json::is_object(json::member(item, "price"))) {
+      list.add_price(json::member(item, "plan"));
+    }
+  }
+}
+
+SubscriptionState state_of(const Reading& reading) {
+  const json::Node* said = reading.object();
+  SubscriptionState state;
+  state.status = json::string(said, "status").substr(0, kMaxStatusBytes);
+  state.period_end = period_end_of(said);
+  state.trial_end = json::time(said, "trial_end");
+  state.cancel_at = json::time(said, "cancel_at");
+  state.cancel_at_period_end =
+      json::boolean(said, "cancel_at_period_end").value_or(false);
+  state.ended_at = json::time(said, "ended_at");
+  IdentifierList list(reading.head().account);
+  list.add_names(json::member(said, "metadata"));
+  add_items(said, list);
+  state.more_items =
+      list.truncated() ||
+      json::boolean(json::member(said, "items"), "has_more").value_or(false);
+  state.identifiers = std::move(list).sorted();
+  return state;
+}
+
+// Null in previous_attributes means "had none", absence "did not change".
+void read_previous_time(const json::Node* previous, const char* key,
+                        std::optional<std::optional<UnixTime>>& into) {
+  const json::Node* value = json::member(previous, key);
+  if (json::is_null(value)) {
+    into.emplace(std::nullopt);
+  } else if (std::optional<UnixTime> time = json::time(previous, key)) {
+    into.emplace(time);
+  }
+}
+
+PreviousState previous_of(const Reading& reading) {
+  const json::Node* said = reading.event.previous;
+  PreviousState previous;
+  std::string_view status = json::string(said, "status");
+  if (!status.empty()) previous.status = status.substr(0, kMaxStatusBytes);
+  if (std::optional<UnixTime> end = period_end_of(said)) {
+    previous.period_end.emplace(end);
+  }
+  read_previous_time(said, "trial_end", previous.trial_end);
+  read_previous_time(said, "cancel_at", previous.cancel_at);
+  read_previous_time(said, "ended_at", previous.ended_at);
+  previous.cancel_at_period_end = json::boolean(said, "cancel_at_period_end");
+  if (const json::Node* items = json::list(said, "items");
+      items != nullptr && items->size() > 0) {
+    IdentifierList list(reading.head().account);
+    add_items(said, list);
+    if (!list.truncated()) previous.identifiers = std::move(list).sorted();
+  }
+  const json::Node* names =
+      json::member(json::member(said, "metadata"), "entitlements");
+  if (json::is_string(names) || json::is_null(names)) {
+    IdentifierList list(reading.head().account);
+    list.add_names(json::member(said, "metadata"));
+    if (!list.truncated()) previous.names = std::move(list).sorted();
+  }
+  return previous;
+}
+
+bool turned_past_due(const Snapshot& snapshot) {
+  if (snapshot.state.status != "past_due") return false;
+  if (snapshot.type == SnapshotType::created) return true;
+  return snapshot.previous.status && *snapshot.previous.status != "past_due";
+}
+
+void subscription_facts(const Reading& reading, SnapshotType type,
+                        Facts& facts) {
+  const json::Node* said = reading.object();
+  std::string_view id = json::id(said, "id");
+  facts.customer = customer_place(reading);
+  if (id.empty() || facts.customer.empty()) {
+    add_note(facts, "the subscription has no id or no customer");
+    return;
+  }
+
+  UserHints hints;
+  hints.metadata = json::member(said, "metadata");
+  hints.metadata_kind = ClaimKind::subscription_metadata;
+  PlaceFacts own = own_place(reading, facts.customer, hints, facts);
+
+  Snapshot snapshot;
+  snapshot.event = reading.head().id;
+  snapshot.type = type;
+  snapshot.created = reading.head().created;
+  snapshot.state = state_of(reading);
+  if (type == SnapshotType::deleted && snapshot.state.status.empty()) {
+    snapshot.state.status = "canceled";
+  }
+  if (snapshot.state.status.empty()) {
+    add_note(facts, "the subscription says no status");
+  } else {
+    if (type == SnapshotType::updated) {
+      snapshot.previous = previous_of(reading);
+    }
+    if (!snapshot.terminal()) facts.identifiers = snapshot.state.identifiers;
+    Source& source = own.sources[reading.qualified(id)];
+    source.place = own.place;
+    if (turned_past_due(snapshot)) {
+      source.entered_past_due = {snapshot.event, snapshot.created};
+    }
+    source.snapshots.push_back(std::move(snapshot));
+  }
+  facts.places.push_back(std::move(own));
+}
+
+}  // namespace
+
+void subscription_created_facts(const Reading& reading, Facts& facts) {
+  subscription_facts(reading, SnapshotType::created, facts);
+}
+
+void subscription_updated_facts(const Reading& reading, Facts& facts) {
+  subscription_facts(reading, SnapshotType::updated, facts);
+}
+
+void subscription_deleted_facts(const Reading& reading, Facts& facts) {
+  subscription_facts(reading, SnapshotType::deleted, facts);
+}
+
+// trial_will_end, pending_update_*, paused, resumed: a snapshot like any, but
+// without previous_attributes, so never ordered before an `updated` of the
+// same second.
+void subscription_notice_facts(const Reading& reading, Facts& facts) {
+  subscription_facts(reading, SnapshotType::notice, facts);
+}
+
+}  // namespace entitle

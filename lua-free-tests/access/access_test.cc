@@ -1,0 +1,412 @@
+#include "core/access/access.h"
+
+#include <csetjmp>
+#include <cstdarg>
+#include <cstddef>
+#include <cstdint>
+
+extern "C" {
+#include <cmocka.h>
+}
+
+#include <algorithm>
+#include <string>
+
+#include "lua-free-tests/support/stripe_event.h"
+#include "lua-free-tests/support/stripe_json.h"
+
+using namespace entitle;
+using test::item;
+using test::Payment;
+using test::Session;
+using test::Subscription;
+using test::Time;
+
+namespace {
+
+constexpr Time kHour = 3600, kDay = 24 * kHour;
+constexpr Time kStart = 1'767'225'600, kEnd = kStart + 30 * kDay;
+
+// The single source of these events at a moment.
+Verdict verdict(const std::vector<std::string>& bodies, Time now,
+                const Policy& policy = {}) {
+  std::vector<Projection> projections = project(test::sources_of(bodies));
+  assert_int_equal(projections.size(), 1);
+  return judge(projections[0], policy, unix_time(now));
+}
+
+void assert_until(const std::vector<std::string>& bodies, Time end, Lapse after,
+                  const Policy& policy = {}) {
+  Verdict last = verdict(bodies, end - 1, policy);
+  assert_true(last.effective);
+  assert_int_equal(to_unix(last.until), end);
+  assert_int_equal(last.lapse, Lapse::none);
+  Verdict over = verdict(bodies, end, policy);
+  assert_false(over.effective);
+  assert_int_equal(over.lapse, after);
+}
+
+Subscription pro(std::string status) {
+  Subscription sub{.items = {item("pro", kEnd)}};
+  sub.status = std::move(status);
+  return sub;
+}
+
+std::vector<std::string> said(const Subscription& sub,
+                              std::string_view type = "updated") {
+  return {test::subscription_event({"evt_1", kStart}, type, sub)};
+}
+
+void active_ends_a_grace_after_its_period(void**) {
+  assert_until(said(pro("active")), kEnd + 72 * kHour, Lapse::ended);
+  Policy policy;
+  policy.grace = Seconds{5};
+  assert_until(said(pro("active")), kEnd + 5, Lapse::ended, policy);
+}
+
+void active_without_a_known_end_does_not_end(void**) {
+  Subscription sub = pro("active");
+  sub.items[0].period_end = 0;
+  Verdict open = verdict(said(sub), kEnd + 10000 * kDay);
+  assert_true(open.effective);
+  assert_true(open.until == kForever);
+}
+
+void a_trial_ends_with_the_trial(void**) {
+  Subscription sub = pro("trialing");
+  sub.trial_end = kStart + 14 * kDay;
+  assert_until(said(sub), kStart + 14 * kDay + 72 * kHour, Lapse::ended);
+}
+
+void cancel_at_ends_sharp(void**) {
+  Subscription sub = pro("active");
+  sub.cancel_at = kStart + 5 * kDay;
+  assert_until(said(sub), kStart + 5 * kDay, Lapse::ended);
+}
+
+void cancel_at_period_end_ends_sharp(void**) {
+  Subscription sub = pro("active");
+  sub.cancel_at_period_end = true;
+  assert_until(said(sub), kEnd, Lapse::ended);
+  sub.cancel_at = kStart + 5 * kDay;  // whichever is first
+  assert_until(said(sub), kStart + 5 * kDay, Lapse::ended);
+  sub.cancel_at = kEnd + 5 * kDay;
+  assert_until(said(sub), kEnd, Lapse::ended);
+}
+
+void a_trial_that_is_cancelled_ends_with_the_trial(void**) {
+  Subscription sub = pro("trialing");
+  sub.trial_end = sub.items[0].period_end = kStart + 14 * kDay;
+  sub.cancel_at_period_end = true;
+  assert_until(said(sub), kStart + 14 * kDay, Lapse::ended);
+}
+
+void past_due_ends_its_grace_after_it_began(void**) {
+  Subscription sub = pro("past_due");
+  assert_until(said(sub, "created"), kStart + 7 * kDay, Lapse::past_due_over);
+  sub.cancel_at = kStart + kDay;
+  assert_until(said(sub, "created"), kStart + kDay, Lapse::ended);
+}
+
+void other_statuses_give_nothing(void**) {
+  for (const char* status : {"unpaid", "canceled", "incomplete_expired",
+                             "paused", "some_future_status"}) {
+    Verdict none = verdict(said(pro(status)), kStart);
+    assert_false(none.effective);
+    assert_int_equal(none.lapse, Lapse::ended);
+  }
+  assert_int_equal(verdict(said(pro("incomplete")), kStart).lapse,
+                   Lapse::not_paid);
+}
+
+void ended_at_and_deleted_end_at_once(void**) {
+  Subscription sub = pro("active");
+  assert_false(verdict(said(sub, "deleted"), kStart).effective);
+  sub.ended_at = kStart;
+  assert_false(verdict(said(sub), kStart).effective);
+}
+
+void pause_collection_changes_nothing(void**) {
+  for (const char* version : {"2024-06-20", "2026-07-29.dahlia"}) {
+    std::string body = test::fixture(
+        std::string(version) +
+        "/customer.subscription.updated.pause_collection_void.json");
+    assert_true(verdict({body}, kStart + kDay).effective);
+  }
+}
+
+void an_invoice_alone_gives_access_until_its_end(void**) {
+  assert_until({test::invoice_event({"evt_1", kStart}, "paid",
+                                    {.items = {item("pro", kEnd)}})},
+               kEnd + 72 * kHour, Lapse::ended);
+}
+
+// --- one-time purchases ----------------------------------------------------
+
+std::string session(std::string status = "paid", Time at = kStart,
+                    std::string event = "evt_1") {
+  return test::session_event({event, at}, "completed",
+                             {.payment_status = status,
+                              .payment_intent = "pi_1",
+                              .payment_link = "plink_1"});
+}
+
+std::string refunded(std::string event, Time at, bool full) {
+  return test::charge_refunded_event({event, at}, {.customer = "cus_1"}, full);
+}
+
+std::string refund(std::string event, Time at, std::string status,
+                   std::string id = "re_1") {
+  return test::refund_event({event, at}, "refund.updated", {}, id, status);
+}
+
+std::string dispute(std::string event, Time at, std::string status,
+                    std::string id = "du_1") {
+  return test::dispute_event({event, at}, "updated", {}, id, status);
+}
+
+void assert_lapse(std::vector<std::string> bodies, Lapse expected,
+                  const Policy& policy = {}) {
+  std::sort(bodies.begin(), bodies.end());
+  do {
+    Verdict now = verdict(bodies, kEnd, policy);
+    assert_int_equal(now.lapse, expected);
+    assert_int_equal(now.effective, expected == Lapse::none);
+  } while (std::next_permutation(bodies.begin(), bodies.end()));
+}
+
+void a_purchase_is_for_ever(void**) {
+  Verdict paid = verdict({session()}, kEnd + 10000 * kDay);
+  assert_true(paid.effective);
+  assert_true(paid.until == kForever);
+}
+
+void unpaid_waits_for_its_money(void**) {
+  assert_lapse({session("unpaid")}, Lapse::not_paid);
+  assert_lapse({session("unpaid"), session("paid", kStart + 5, "evt_2")},
+               Lapse::none);
+  assert_lapse({session("paid"), session("unpaid", kStart + 5, "evt_2")},
+               Lapse::none);
+}
+
+void only_a_full_refund_revokes(void**) {
+  assert_lapse({session(), refunded("evt_2", kStart + 1, false)}, Lapse::none);
+  assert_lapse({session(), refunded("evt_2", kStart + 1, false),
+                refunded("evt_3", kStart + 2, true)},
+               Lapse::refunded);
+  assert_lapse({session(), refund("evt_2", kStart + 1, "succeeded")},
+               Lapse::none);
+}
+
+void a_failed_refund_restores(void**) {
+  assert_lapse({session(), refunded("evt_2", kStart + 1, true),
+                refund("evt_3", kStart + 1, "succeeded"),
+                refund("evt_4", kStart + 9, "failed")},
+               Lapse::none);
+  assert_lapse({session(), refunded("evt_2", kStart + 1, true),
+                refund("evt_4", kStart + 9, "canceled")},
+               Lapse::none);
+}
+
+void of_refunds_the_newest_word_decides_and_ties_revoke(void**) {
+  assert_lapse({session(), refund("evt_4", kStart + 1, "failed"),
+                refunded("evt_2", kStart + 9, true)},
+               Lapse::refunded);
+  assert_lapse({session(), refund("evt_4", kStart + 9, "failed"),
+                refunded("evt_2", kStart + 9, true)},
+               Lapse::refunded);
+  // Two halves: one fails, so not everything is back.
+  assert_lapse({session(), refunded("evt_2", kStart + 1, false),
+                refund("evt_3", kStart + 1, "pending"),
+                refunded("evt_4", kStart + 2, true),
+                refund("evt_5", kStart + 2, "succeeded", "re_2"),
+                refund("evt_6", kStart + 3, "failed")},
+               Lapse::none);
+}
+
+void open_and_lost_disputes_suspend(void**) {
+  struct {
+    const char* status;
+    Lapse expected;
+  } cases[] = {{"needs_response", Lapse::disputed},
+               {"under_review", Lapse::disputed},
+               {"lost", Lapse::disputed},
+               {"some_future_status", Lapse::disputed},
+               {"won", Lapse::none},
+               {"prevented", Lapse::none},
+               {"warning_needs_response", Lapse::none},
+               {"warning_under_review", Lapse::none},
+               {"warning_closed", Lapse::none}};
+  for (const auto& one : cases) {
+    assert_lapse({session(), dispute("evt_2", kStart + 1, one.status)},
+                 one.expected);
+  }
+}
+
+void disputes_flip_both_ways(void**) {
+  std::string open = dispute("evt_2", kStart + 1, "needs_response");
+  std::string won = dispute("evt_3", kStart + 2, "won");
+  std::string lost = dispute("evt_4", kStart + 3, "lost");
+  assert_lapse({session(), open, won}, Lapse::none);
+  assert_lapse({session(), open, won, lost}, Lapse::disputed);
+  assert_lapse({session(), lost, dispute("evt_5", kStart + 4, "won")},
+               Lapse::none);
+}
+
+void one_open_dispute_of_several_suspends(void**) {
+  assert_lapse({session(), dispute("evt_2", kStart + 1, "won"),
+                dispute("evt_3", kStart + 1, "needs_response", "du_2")},
+               Lapse::disputed);
+}
+
+void what_refunds_and_disputes_do_is_policy(void**) {
+  std::vector<std::string> both = {session(),
+                                   refunded("evt_2", kStart + 1, true),
+                                   dispute("evt_3", kStart + 2, "lost")};
+  Policy keep_refunds, keep_disputes, keep_both;
+  keep_refunds.refund_revokes = keep_both.refund_revokes = false;
+  keep_disputes.dispute_revokes = keep_both.dispute_revokes = false;
+  assert_lapse(both, Lapse::refunded);
+  assert_lapse(both, Lapse::disputed, keep_refunds);
+  assert_lapse(both, Lapse::refunded, keep_disputes);
+  assert_lapse(both, Lapse::none, keep_both);
+}
+
+void a_payment_of_another_session_is_its_own_business(void**) {
+  Sources all = test::sources_of(
+      {session(), test::charge_refunded_event(
+                      {"evt_2", kStart + 1},
+                      {.intent = "pi_2", .customer = "cus_1"}, true)});
+  assert_int_equal(effective_identifiers(all, {}, unix_time(kEnd)).size(), 1);
+}
+
+// --- subscriptions' sessions -------------------------------------------------
+
+void a_subscriptions_session_stands_in_only_where_asked_to(void**) {
+  std::string paid = test::session_event(
+      {"evt_1", kStart}, "completed",
+      {.mode = "subscription", .subscription = "sub_1", .names = "pro"});
+  Policy provisional;
+  provisional.provisional = std::chrono::hours(1);
+  assert_false(verdict({paid}, kStart).effective);
+  assert_until({paid}, kStart + kHour, Lapse::not_paid, provisional);
+
+  // Ends with the first word about the subscription, whatever it says.
+  for (const char* status : {"incomplete", "active", "canceled"}) {
+    Sources all = test::sources_of({paid, said(pro(status))[0]});
+    for (const Projection& one : project(all)) {
+      assert_string_equal(one.source.c_str(), "sub_1");
+    }
+  }
+  std::string unpaid = test::session_event(
+      {"evt_1", kStart}, "completed",
+      {.mode = "subscription", .payment_status = "unpaid", .names = "pro"});
+  assert_true(project(test::sources_of({unpaid})).empty());
+}
+
+// --- customers
+// -----------------------------------------------------------------
+
+void a_deleted_customer_ends_all_it_has_whatever_comes_later(void**) {
+  std::vector<std::string> bodies = {
+      said(pro("active"))[0], session("paid", kStart, "evt_2"),
+      test::summary_event({"evt_3", kStart}, "cus_1", {"sso"}, false),
+      test::customer_event({"evt_4", kStart + 1}, "deleted", "cus_1", ""),
+      test::subscription_event({"evt_5", kStart + 9}, "updated",
+                               pro("active"))};
+  Sources all = test::sources_of(bodies);
+  assert_true(effective_identifiers(all, {}, unix_time(kStart + 10)).empty());
+  for (const Projection& one : project(all)) {
+    assert_int_equal(one.state, Projection::State::ended);
+  }
+  // Another customer of the same user is not touched.
+  Subscription other = pro("active");
+  other.id = "sub_2";
+  other.customer = "cus_2";
+  bodies.push_back(
+      test::subscription_event({"evt_6", kStart}, "created", other));
+  assert_int_equal(effective_identifiers(test::sources_of(bodies), {},
+                                         unix_time(kStart + 10))
+                       .size(),
+                   3);
+}
+
+void effective_identifiers_are_a_union(void**) {
+  Subscription other = pro("active");
+  other.id = "sub_2";
+  other.items = {item("pro", kEnd), item("addon", kEnd)};
+  Sources all = test::sources_of(
+      {said(pro("active"))[0], session("paid", kStart, "evt_2"),
+       test::subscription_event({"evt_3", kStart}, "created", other),
+       test::summary_event({"evt_4", kStart}, "cus_1", {"sso"}, false)});
+  assert_string_equal(
+      test::joined(effective_identifiers(all, {}, unix_time(kStart))).c_str(),
+      "feature=sso lookup_key=addon_key lookup_key=pro_key plink_1 "
+      "price_addon price_pro prod_addon prod_pro");
+}
+
+void the_end_of_an_old_subscription_leaves_the_new_one(void**) {
+  Subscription replaced = pro("canceled");
+  replaced.ended_at = kStart;
+  Subscription current = pro("active");
+  current.id = "sub_2";
+  Sources all = test::sources_of(
+      {said(replaced, "deleted")[0],
+       test::subscription_event({"evt_2", kStart}, "created", current)});
+  assert_int_equal(effective_identifiers(all, {}, unix_time(kStart)).size(), 3);
+}
+
+void an_operators_grant_ends_when_it_says(void**) {
+  Sources all;
+  all["grant:beta"].granted = {*Identifier::parse("metadata=beta")};
+  all["grant:beta"].granted_until = unix_time(kEnd);
+  assert_int_equal(effective_identifiers(all, {}, unix_time(kEnd - 1)).size(),
+                   1);
+  assert_true(effective_identifiers(all, {}, unix_time(kEnd)).empty());
+}
+
+void extreme_times_do_not_overflow(void**) {
+  constexpr Time kLast = (Time{1} << 40) - 1;
+  Subscription sub{.items = {item("pro", kLast)}};
+  Policy policy;
+  policy.grace = policy.past_due_grace = Seconds::max();
+  Verdict open = verdict(said(sub), kLast, policy);
+  assert_true(open.effective);
+  sub.status = "past_due";
+  assert_true(verdict(said(sub), kLast, policy).effective);
+}
+
+}  // namespace
+
+int main() {
+  const CMUnitTest tests[] = {
+      cmocka_unit_test(active_ends_a_grace_after_its_period),
+      cmocka_unit_test(active_without_a_known_end_does_not_end),
+      cmocka_unit_test(a_trial_ends_with_the_trial),
+      cmocka_unit_test(cancel_at_ends_sharp),
+      cmocka_unit_test(cancel_at_period_end_ends_sharp),
+      cmocka_unit_test(a_trial_that_is_cancelled_ends_with_the_trial),
+      cmocka_unit_test(past_due_ends_its_grace_after_it_began),
+      cmocka_unit_test(other_statuses_give_nothing),
+      cmocka_unit_test(ended_at_and_deleted_end_at_once),
+      cmocka_unit_test(pause_collection_changes_nothing),
+      cmocka_unit_test(an_invoice_alone_gives_access_until_its_end),
+      cmocka_unit_test(a_purchase_is_for_ever),
+      cmocka_unit_test(unpaid_waits_for_its_money),
+      cmocka_unit_test(only_a_full_refund_revokes),
+      cmocka_unit_test(a_failed_refund_restores),
+      cmocka_unit_test(of_refunds_the_newest_word_decides_and_ties_revoke),
+      cmocka_unit_test(open_and_lost_disputes_suspend),
+      cmocka_unit_test(disputes_flip_both_ways),
+      cmocka_unit_test(one_open_dispute_of_several_suspends),
+      cmocka_unit_test(what_refunds_and_disputes_do_is_policy),
+      cmocka_unit_test(a_payment_of_another_session_is_its_own_business),
+      cmocka_unit_test(a_subscriptions_session_stands_in_only_where_asked_to),
+      cmocka_unit_test(a_deleted_customer_ends_all_it_has_whatever_comes_later),
+      cmocka_unit_test(effective_identifiers_are_a_union),
+      cmocka_unit_test(the_end_of_an_old_subscription_leaves_the_new_one),
+      cmocka_unit_test(an_operators_grant_ends_when_it_says),
+      cmocka_unit_test(extreme_times_do_not_overflow),
+  };
+  return cmocka_run_group_tests(tests, nullptr, nullptr);
+}

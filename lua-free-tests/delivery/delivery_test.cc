@@ -1,0 +1,689 @@
+// What one delivery after another does to Redis. Deliveries at the same moment:
+// delivery_interleaving_property_test.cc.
+#include "core/delivery/delivery.h"
+
+#include <csetjmp>
+#include <cstdarg>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "lua-free-tests/support/deliveries.h"
+#include "lua-free-tests/support/memory_redis.h"
+#include "lua-free-tests/support/players.h"
+
+extern "C" {
+#include <cmocka.h>
+}
+
+namespace {
+
+using namespace entitle;
+using namespace entitle::test;
+
+const std::string kAlice = "entitle:live:{u:alice}";
+const std::string kBob = "entitle:live:{u:bob}";
+const std::string kCustomer = "entitle:live:{p:cus_1}";
+const std::string kFirstVersion = std::to_string(kNow * 1000);
+
+void assert_outcome(const DeliveryResult& result, Outcome outcome) {
+  assert_string_equal(std::string(name(result.outcome)).c_str(),
+                      std::string(name(outcome)).c_str());
+}
+
+DeliveryResult tell(MemoryRedis& redis, const Delivered& event) {
+  return run(redis, entitle::test::deliver(event));
+}
+
+Delivered alice_buys() {
+  return purchase("evt_1", "cus_1", "cs_1", {user_claim("evt_1", 10, "alice")});
+}
+
+std::string field(const MemoryRedis& redis, const std::string& key,
+                  const std::string& name) {
+  return redis.field(key, name).value_or("(none)");
+}
+
+std::vector<std::string> list_of(const MemoryRedis& redis,
+                                 const std::string& key) {
+  const MemoryRedis::Value* value = redis.find(key);
+  if (value == nullptr) return {};
+  return std::get<MemoryRedis::List>(*value);
+}
+
+bool is_parked(const MemoryRedis& redis, const std::string& place) {
+  const MemoryRedis::Value* value = redis.find("entitle:live:parked");
+  if (value == nullptr) return false;
+  return std::get<MemoryRedis::SortedSet>(*value).scores.contains(place);
+}
+
+void purchase_with_a_user_unlocks_at_once(void**) {
+  MemoryRedis redis;
+  DeliveryResult result = tell(redis, alice_buys());
+  assert_outcome(result, Outcome::applied);
+  assert_string_equal(result.user->str().c_str(), "alice");
+  assert_int_equal(result.unlocks.size(), 1);
+  assert_string_equal(result.unlocks[0].c_str(), "pro");
+  assert_true(result.before.empty());
+  assert_int_equal(result.after.size(), 1);
+  assert_int_equal(result.version, kNow * 1000);
+
+  assert_true(redis.field(kAlice, "source:cs_1").has_value());
+  assert_string_equal(field(redis, kAlice, "version").c_str(),
+                      kFirstVersion.c_str());
+  assert_string_equal(field(redis, kAlice, "updated").c_str(),
+                      std::to_string(kNow).c_str());
+  assert_string_equal(field(redis, kAlice, "place:cus_1").c_str(), "1 live");
+}
+
+void settled_place_only_forwards(void**) {
+  MemoryRedis redis;
+  tell(redis, alice_buys());
+  assert_string_equal(field(redis, kCustomer, "to").c_str(), "u:alice");
+  assert_string_equal(field(redis, kCustomer, "holders").c_str(),
+                      "[\"u:alice\"]");
+  assert_string_equal(field(redis, kCustomer, "epoch").c_str(), "1");
+  assert_string_equal(field(redis, kCustomer, "source:cs_1").c_str(), "(none)");
+  assert_string_equal(
+      field(redis, kCustomer, "claims").c_str(),
+      R"([{"by":"client_reference","at":10,"event":"evt_1","to":"u:alice"}])");
+}
+
+void event_for_a_settled_place_takes_three_round_trips_and_a_lookup(void**) {
+  MemoryRedis redis;
+  tell(redis, alice_buys());
+  Player player(redis,
+                entitle::test::deliver(purchase("evt_2", "cus_1", "cs_2")));
+  player.finish();
+  assert_outcome(player.result(), Outcome::applied);
+  assert_int_equal(player.steps(), 4);
+}
+
+void event_without_a_user_waits_in_its_place(void**) {
+  MemoryRedis redis;
+  DeliveryResult result = tell(redis, purchase("evt_1", "cus_1", "cs_1"));
+  assert_outcome(result, Outcome::parked);
+  assert_false(result.user.has_value());
+  assert_true(result.unlocks.empty());
+  assert_true(redis.field(kCustomer, "source:cs_1").has_value());
+  assert_true(is_parked(redis, "cus_1"));
+
+  result = tell(redis, purchase("evt_1", "cus_1", "cs_1"));
+  assert_outcome(result, Outcome::parked);
+}
+
+void claim_brings_what_waited(void**) {
+  MemoryRedis redis;
+  tell(redis, purchase("evt_1", "cus_1", "cs_1"));
+  DeliveryResult result =
+      tell(redis,
+           purchase("evt_2", "cus_1", "", {user_claim("evt_2", 20, "alice")}));
+  assert_outcome(result, Outcome::applied);
+  assert_string_equal(result.unlocks.at(0).c_str(), "pro");
+  assert_true(redis.field(kAlice, "source:cs_1").has_value());
+  assert_false(redis.field(kCustomer, "source:cs_1").has_value());
+  assert_false(is_parked(redis, "cus_1"));
+}
+
+void duplicate_changes_nothing(void**) {
+  MemoryRedis redis;
+  tell(redis, alice_buys());
+  std::string before = redis.dump();
+  DeliveryResult result = tell(redis, alice_buys());
+  assert_outcome(result, Outcome::duplicate);
+  assert_string_equal(result.unlocks.at(0).c_str(), "pro");
+  assert_string_equal(redis.dump().c_str(), before.c_str());
+}
+
+void duplicate_is_a_write_when_replicas_must_confirm_it(void**) {
+  MemoryRedis redis;
+  tell(redis, alice_buys());
+  DeliveryOptions later = options();
+  later.touch_duplicates = true;
+  later.now += std::chrono::seconds(60);
+  Delivered event = alice_buys();
+  DeliveryResult result =
+      run(redis, entitle::deliver(event.facts, event.head, later));
+  assert_outcome(result, Outcome::duplicate);
+  assert_string_equal(field(redis, kAlice, "updated").c_str(),
+                      std::to_string(kNow + 60).c_str());
+  assert_string_equal(field(redis, kAlice, "version").c_str(),
+                      kFirstVersion.c_str());
+}
+
+void duplicate_of_what_was_parked_belongs_to_its_user_now(void**) {
+  MemoryRedis redis;
+  tell(redis, purchase("evt_1", "cus_1", "cs_1"));
+  tell(redis,
+       purchase("evt_2", "cus_1", "cs_2", {user_claim("evt_2", 20, "alice")}));
+  assert_outcome(tell(redis, purchase("evt_1", "cus_1", "cs_1")),
+                 Outcome::duplicate);
+  assert_string_equal(
+      std::get<std::string>(*redis.find("entitle:live:event:evt_1")).c_str(),
+      R"({"outcome":"applied","place":"cus_1","user":"alice"})");
+}
+
+void duplicate_amid_a_broken_off_move_is_a_duplicate(void**) {
+  MemoryRedis redis;
+  tell(redis, alice_buys());
+  {
+    Player mover(redis, entitle::test::deliver(
+                            purchase("evt_2", "cus_1", "cs_2",
+                                     {user_claim("evt_2", 20, "bob")})));
+    while (field(redis, kCustomer, "epoch") == "1") mover.advance();
+  }
+  DeliveryResult result = tell(redis, alice_buys());
+  assert_outcome(result, Outcome::duplicate);
+  assert_string_equal(result.user->str().c_str(), "bob");
+  assert_true(redis.field(kBob, "source:cs_1").has_value());
+}
+
+// One settles for an owner that is no more while the next has filled a record
+// and a third claims: all who may hold something must stay known.
+void late_finish_forgets_no_holder(void**) {
+  for (int i = 0; i < 16; i++) {
+    for (int j = 0; j < 16; j++) {
+      MemoryRedis redis;
+      Player one(redis, entitle::test::deliver(alice_buys()));
+      for (int n = 0; n < i && !one.done(); n++) one.advance();
+      Player two(redis, entitle::test::deliver(
+                            purchase("evt_2", "cus_1", "cs_2",
+                                     {user_claim("evt_2", 20, "bob")})));
+      for (int n = 0; n < j && !two.done(); n++) two.advance();
+      one.finish();
+      tell(redis, purchase("evt_3", "cus_1", "cs_3",
+                           {user_claim("evt_3", 30, "carol")}));
+      two.finish();
+      for (const char* id : {"source:cs_1", "source:cs_2", "source:cs_3"}) {
+        assert_false(redis.field(kAlice, id).has_value());
+        assert_false(redis.field(kBob, id).has_value());
+        assert_true(redis.field("entitle:live:{u:carol}", id).has_value());
+      }
+    }
+  }
+}
+
+// A place that has something to hand over is not settled before it did.
+void part_with_facts_is_settled_only_when_they_are_passed_on(void**) {
+  MemoryRedis redis;
+  tell(redis, purchase("evt_1", "pi_1", "pi_1"));
+  Delivered session = alice_buys();
+  also_forwards(session, "pi_1", "cus_1");
+  const std::string payment = "entitle:live:{p:pi_1}";
+  Player player(redis, entitle::test::deliver(session));
+  while (!player.done()) {
+    bool waits = redis.field(payment, "source:pi_1").has_value();
+    assert_false(waits && redis.field(payment, "to").has_value());
+    player.advance();
+  }
+  assert_string_equal(field(redis, payment, "to").c_str(), "p:cus_1");
+}
+
+void event_that_leaves_nothing_is_superseded(void**) {
+  MemoryRedis redis;
+  Delivered newer = alice_buys();
+  newer.facts.places[0].sources.clear();
+  Source& source = newer.facts.places[0].sources["cus_1"];
+  source.deleted = {"evt_1", unix_time(20)};
+  tell(redis, newer);
+  Delivered older = newer;
+  older.head.id = "evt_0";
+  older.facts.places[0].sources["cus_1"].deleted = {"evt_0", unix_time(10)};
+  assert_outcome(tell(redis, older), Outcome::superseded);
+}
+
+void purchase_no_grant_knows_is_unmatched_and_named(void**) {
+  MemoryRedis redis;
+  DeliveryResult result = tell(
+      redis, purchase("evt_1", "cus_1", "cs_1",
+                      {user_claim("evt_1", 10, "alice")}, "price_unheard"));
+  assert_outcome(result, Outcome::unmatched);
+  assert_int_equal(result.unmatched.size(), 1);
+  assert_string_equal(result.unmatched[0].str().c_str(), "price_unheard");
+  assert_true(redis.field(kAlice, "source:cs_1").has_value());
+}
+
+void newer_explicit_claim_moves_everything(void**) {
+  MemoryRedis redis;
+  tell(redis, alice_buys());
+  DeliveryResult result = tell(
+      redis,
+      purchase("evt_2", "cus_1", "cs_2", {user_claim("evt_2", 20, "bob")}));
+  assert_outcome(result, Outcome::applied);
+  assert_true(result.owner_changed);
+  assert_string_equal(result.user->str().c_str(), "bob");
+  assert_true(redis.field(kBob, "source:cs_1").has_value());
+  assert_true(redis.field(kBob, "source:cs_2").has_value());
+  assert_string_equal(field(redis, kBob, "place:cus_1").c_str(), "2 live");
+  assert_false(redis.field(kAlice, "source:cs_1").has_value());
+  assert_string_equal(field(redis, kAlice, "place:cus_1").c_str(), "2 gone");
+  assert_string_equal(field(redis, kAlice, "version").c_str(),
+                      std::to_string(kNow * 1000 + 1).c_str());
+  assert_string_equal(field(redis, kCustomer, "to").c_str(), "u:bob");
+}
+
+void move_is_logged_in_both_records(void**) {
+  MemoryRedis redis;
+  tell(redis, alice_buys());
+  tell(redis,
+       purchase("evt_2", "cus_1", "cs_2", {user_claim("evt_2", 20, "bob")}));
+  std::string bob = list_of(redis, kBob + ":log").at(0);
+  std::string alice = list_of(redis, kAlice + ":log").at(0);
+  assert_non_null(strstr(bob.c_str(), R"("moved_from":["u:alice"])"));
+  assert_non_null(strstr(alice.c_str(), R"("moved_to":"u:bob")"));
+  assert_non_null(
+      strstr(alice.c_str(), R"("before":["price_pro"],"after":[])"));
+}
+
+void older_claim_that_comes_late_changes_no_owner(void**) {
+  MemoryRedis redis;
+  tell(redis,
+       purchase("evt_2", "cus_1", "cs_2", {user_claim("evt_2", 20, "bob")}));
+  DeliveryResult result = tell(redis, alice_buys());
+  assert_outcome(result, Outcome::applied);
+  assert_false(result.owner_changed);
+  assert_string_equal(result.user->str().c_str(), "bob");
+  assert_null(redis.find(kAlice));
+}
+
+void log_says_what_changed(void**) {
+  MemoryRedis redis;
+  tell(redis, alice_buys());
+  std::string expected =
+      R"({"time":1750000000,"event":"evt_1",)"
+      R"("type":"checkout.session.completed","outcome":"applied",)"
+      R"("place":"cus_1","before":[],"after":["price_pro"],"version":)" +
+      kFirstVersion + "}";
+  assert_string_equal(list_of(redis, kAlice + ":log").at(0).c_str(),
+                      expected.c_str());
+}
+
+void log_keeps_the_newest_hundred(void**) {
+  MemoryRedis redis;
+  tell(redis, alice_buys());
+  for (int i = 2; i < 130; i++) {
+    std::string n = std::to_string(i);
+    tell(redis, purchase("evt_" + n, "cus_1", "cs_" + n));
+  }
+  assert_int_equal(list_of(redis, kAlice + ":log").size(), 100);
+}
+
+void version_rises_only_when_identifiers_change(void**) {
+  MemoryRedis redis;
+  tell(redis, alice_buys());
+  tell(redis, purchase("evt_2", "cus_1", "cs_2"));
+  assert_string_equal(field(redis, kAlice, "version").c_str(),
+                      kFirstVersion.c_str());
+  DeliveryResult result =
+      tell(redis, purchase("evt_3", "cus_1", "cs_3", {}, "price_extra"));
+  assert_int_equal(result.version, kNow * 1000 + 1);
+  assert_string_equal(field(redis, kAlice, "version").c_str(),
+                      std::to_string(result.version).c_str());
+}
+
+void fields_of_others_stay(void**) {
+  MemoryRedis redis;
+  redis.run({"HSET", kAlice, "version", "7", "plan_of_the_app", "gold"});
+  DeliveryResult result = tell(redis, alice_buys());
+  assert_int_equal(result.version, 8);
+  assert_string_equal(field(redis, kAlice, "version").c_str(), "8");
+  assert_string_equal(field(redis, kAlice, "plan_of_the_app").c_str(), "gold");
+}
+
+void refund_before_its_purchase_finds_it(void**) {
+  MemoryRedis redis;
+  Delivered refund = purchase("evt_1", "pi_1", "pi_1");
+  refund.facts.places[0].sources["pi_1"] = Source();
+  refund.facts.places[0].sources["pi_1"].refunds = {
+      RefundFact{"evt_1", unix_time(30), "ch_1", true, true, false}};
+  assert_outcome(tell(redis, refund), Outcome::parked);
+  assert_true(is_parked(redis, "pi_1"));
+
+  Delivered session = alice_buys();
+  session.facts.places[0].sources["cs_1"].sessions[0].payment_intent = "pi_1";
+  also_forwards(session, "pi_1", "cus_1");
+  DeliveryResult result = tell(redis, session);
+  assert_outcome(result, Outcome::applied);
+  assert_true(result.unlocks.empty());
+  assert_true(redis.field(kAlice, "source:pi_1").has_value());
+  const std::string payment = "entitle:live:{p:pi_1}";
+  assert_string_equal(field(redis, payment, "to").c_str(), "p:cus_1");
+  assert_false(redis.field(payment, "source:pi_1").has_value());
+  assert_false(is_parked(redis, "pi_1"));
+  assert_false(is_parked(redis, "cus_1"));
+
+  assert_outcome(tell(redis, refund), Outcome::duplicate);
+}
+
+void claims_of_a_part_count_for_the_whole(void**) {
+  MemoryRedis redis;
+  tell(redis,
+       purchase("evt_1", "cs_1", "cs_1", {user_claim("evt_1", 10, "alice")}));
+  Delivered link = purchase("evt_2", "cus_1", "cs_2");
+  also_forwards(link, "cs_1", "cus_1");
+  DeliveryResult result = tell(redis, link);
+  assert_outcome(result, Outcome::applied);
+  assert_string_equal(result.user->str().c_str(), "alice");
+  assert_true(redis.field(kAlice, "source:cs_1").has_value());
+  assert_string_equal(field(redis, kAlice, "place:cs_1").c_str(), "2 gone");
+  assert_string_equal(field(redis, kAlice, "place:cus_1").c_str(), "1 live");
+}
+
+void place_learns_of_a_second_whole_and_gives_it_all(void**) {
+  MemoryRedis redis;
+  tell(redis, purchase("evt_1", "pi_1", "pi_1"));
+  Delivered first = purchase("evt_2", "cus_1", "cs_2");
+  also_forwards(first, "pi_1", "cus_1");
+  tell(redis, first);
+  Delivered second =
+      purchase("evt_3", "cs_3", "cs_3", {user_claim("evt_3", 30, "alice")});
+  also_forwards(second, "pi_1", "cs_3");
+  tell(redis, second);
+  assert_true(redis.field(kAlice, "source:pi_1").has_value());
+}
+
+void place_keeps_what_it_passed_on_for_a_second_whole(void**) {
+  MemoryRedis redis;
+  Delivered first = purchase("evt_1", "cus_1", "cs_1");
+  also_forwards(first, "pi_1", "cus_1");
+  tell(redis, first);
+  tell(redis, purchase("evt_2", "pi_1", "pi_1"));
+  Delivered second =
+      purchase("evt_3", "cs_3", "cs_3", {user_claim("evt_3", 30, "alice")});
+  also_forwards(second, "pi_1", "cs_3");
+  tell(redis, second);
+  assert_true(redis.field(kAlice, "source:pi_1").has_value());
+}
+
+void second_whole_gets_all_though_its_link_broke_off(void**) {
+  Delivered first = purchase("evt_1", "cus_1", "cs_1");
+  also_forwards(first, "pi_1", "cus_1");
+  Delivered second =
+      purchase("evt_3", "cs_3", "cs_3", {user_claim("evt_3", 30, "alice")});
+  also_forwards(second, "pi_1", "cs_3");
+  for (int i = 0; i < 30; i++) {
+    for (int j = 0; j < 30; j++) {
+      MemoryRedis redis;
+      tell(redis, purchase("evt_2", "pi_1", "pi_1"));
+      Player one(redis, entitle::test::deliver(first));
+      for (int n = 0; n < i && !one.done(); n++) one.advance();
+      {
+        Player two(redis, entitle::test::deliver(second));
+        for (int n = 0; n < j && !two.done(); n++) two.advance();
+      }
+      one.finish();
+      tell(redis, second);
+      assert_true(redis.field(kAlice, "source:pi_1").has_value());
+    }
+  }
+}
+
+void customer_is_part_of_nothing(void**) {
+  MemoryRedis redis;
+  Delivered event = alice_buys();
+  also_forwards(event, "cus_1", "cus_2");
+  assert_outcome(tell(redis, event), Outcome::applied);
+  assert_string_equal(field(redis, kCustomer, "to").c_str(), "u:alice");
+}
+
+void unreadable_record_is_copied_and_the_event_kept(void**) {
+  for (bool settled_before : {false, true}) {
+    MemoryRedis redis;
+    if (settled_before) {
+      tell(redis, purchase("evt_0", "cus_1", "cs_0",
+                           {user_claim("evt_0", 5, "alice")}));
+    }
+    redis.run({"DEL", kAlice});
+    redis.run({"SET", kAlice, "oops"});
+    DeliveryResult result = tell(redis, alice_buys());
+    assert_outcome(result, Outcome::parked);
+    assert_non_null(strstr(result.error.c_str(), "cannot be read"));
+    assert_string_equal(std::get<std::string>(*redis.find(kAlice)).c_str(),
+                        "oops");
+    assert_non_null(redis.find(kAlice + ":quarantine"));
+    assert_true(redis.field(kCustomer, "source:cs_1").has_value());
+    assert_false(redis.field(kCustomer, "to").has_value());
+    assert_true(is_parked(redis, "cus_1"));
+
+    redis.run({"DEL", kAlice});
+    result = tell(redis, purchase("evt_2", "cus_1", "cs_2"));
+    assert_outcome(result, Outcome::applied);
+    assert_true(redis.field(kAlice, "source:cs_1").has_value());
+    assert_false(is_parked(redis, "cus_1"));
+  }
+}
+
+// Its facts are kept in the place although somebody else is just settling it.
+void unreadable_record_loses_nothing_to_a_delivery_at_work(void**) {
+  for (int when = 0; when < 12; when++) {
+    MemoryRedis redis;
+    Player player(redis, entitle::test::deliver(alice_buys()));
+    for (int i = 0; i < when && !player.done(); i++) player.advance();
+    redis.run({"DEL", kAlice});
+    redis.run({"SET", kAlice, "oops"});
+    tell(redis, purchase("evt_2", "cus_1", "cs_2"));
+    redis.run({"DEL", kAlice});
+    player.finish();
+    bool kept = redis.field(kCustomer, "source:cs_2").has_value() ||
+                redis.field(kAlice, "source:cs_2").has_value();
+    assert_true(kept);
+  }
+}
+
+void corrupt_source_makes_a_record_unreadable(void**) {
+  MemoryRedis redis;
+  tell(redis, alice_buys());
+  redis.run({"HSET", kAlice, "source:cs_1", "{"});
+  DeliveryResult result = tell(redis, purchase("evt_2", "cus_1", "cs_2"));
+  assert_outcome(result, Outcome::parked);
+  assert_string_equal(field(redis, kAlice, "source:cs_1").c_str(), "{");
+}
+
+void unreadable_place_is_moved_aside_and_the_event_kept(void**) {
+  for (const Command& damage :
+       std::vector<Command>{{"SET", kCustomer, "oops"},
+                            {"HSET", kCustomer, "claims", "["},
+                            {"HSET", kCustomer, "epoch", "-1"}}) {
+    MemoryRedis redis;
+    redis.run(damage);
+    DeliveryResult result = tell(redis, alice_buys());
+    assert_outcome(result, Outcome::applied);
+    assert_false(result.error.empty());
+    assert_non_null(redis.find(kCustomer + ":quarantine"));
+    assert_true(redis.field(kAlice, "source:cs_1").has_value());
+  }
+}
+
+void refused_write_is_not_stored(void**) {
+  MemoryRedis redis;
+  redis.refuse_writes("READONLY You can't write against a read only replica.");
+  DeliveryResult result = tell(redis, alice_buys());
+  assert_outcome(result, Outcome::not_stored);
+  assert_non_null(strstr(result.error.c_str(), "READONLY"));
+  assert_true(redis.keys().empty());
+}
+
+void refusal_at_any_moment_is_mended_by_the_next_delivery(void**) {
+  for (int when = 0; when < 12; when++) {
+    MemoryRedis redis;
+    Player player(redis, entitle::test::deliver(alice_buys()));
+    for (int i = 0; i < when && !player.done(); i++) player.advance();
+    redis.refuse_writes("OOM command not allowed");
+    player.finish();
+    redis.refuse_writes("");
+    tell(redis, alice_buys());
+    assert_true(redis.field(kAlice, "source:cs_1").has_value());
+    assert_string_equal(field(redis, kCustomer, "to").c_str(), "u:alice");
+    assert_false(redis.field(kCustomer, "source:cs_1").has_value());
+  }
+}
+
+void conflicts_without_end_are_not_stored(void**) {
+  MemoryRedis redis;
+  Conversation<DeliveryResult> talk = entitle::test::deliver(alice_buys());
+  std::chrono::milliseconds longest{0};
+  int steps = 0;
+  MemoryRedis::Connection connection;
+  while (const Step* step = talk.next()) {
+    longest = std::max(longest, step->pause);
+    std::vector<Reply> replies;
+    for (const Command& command : step->commands) {
+      redis.run({"HSET", step->key, "disturbance", std::to_string(steps)});
+      replies.push_back(redis.run(connection, command));
+    }
+    talk.resume(std::move(replies));
+    assert_true(++steps < 200);
+  }
+  assert_outcome(talk.result(), Outcome::not_stored);
+  assert_true(longest > std::chrono::milliseconds(1));
+  assert_true(longest <= std::chrono::milliseconds(20));
+}
+
+void deleted_record_is_made_anew(void**) {
+  MemoryRedis redis;
+  tell(redis, alice_buys());
+  redis.run({"DEL", kAlice});
+  DeliveryResult result = tell(redis, purchase("evt_2", "cus_1", "cs_2"));
+  assert_outcome(result, Outcome::applied);
+  assert_true(redis.field(kAlice, "source:cs_2").has_value());
+  assert_string_equal(field(redis, kAlice, "place:cus_1").c_str(), "1 live");
+}
+
+void lost_place_catches_up_with_its_records(void**) {
+  MemoryRedis redis;
+  tell(redis, alice_buys());
+  tell(redis,
+       purchase("evt_2", "cus_1", "cs_2", {user_claim("evt_2", 20, "bob")}));
+  redis.run({"DEL", kCustomer});
+  DeliveryResult result = tell(
+      redis,
+      purchase("evt_3", "cus_1", "cs_3", {user_claim("evt_3", 30, "bob")}));
+  assert_outcome(result, Outcome::applied);
+  assert_string_equal(field(redis, kCustomer, "epoch").c_str(), "3");
+  assert_string_equal(field(redis, kBob, "place:cus_1").c_str(), "3 live");
+  assert_true(redis.field(kBob, "source:cs_3").has_value());
+}
+
+void places_that_are_no_customers_expire(void**) {
+  MemoryRedis redis;
+  tell(redis, purchase("evt_1", "cs_1", "cs_1"));
+  tell(redis, purchase("evt_2", "cus_1", "cs_2"));
+  assert_int_equal(*redis.ttl("entitle:live:{p:cs_1}"), 400 * 86400);
+  assert_false(redis.ttl(kCustomer).has_value());
+}
+
+void event_can_be_looked_up(void**) {
+  MemoryRedis redis;
+  tell(redis, purchase("evt_1", "acct_1/cus_1", "cs_1"));
+  assert_string_equal(
+      std::get<std::string>(*redis.find("entitle:live:event:evt_1")).c_str(),
+      R"({"outcome":"parked","place":"acct_1/cus_1"})");
+  assert_int_equal(*redis.ttl("entitle:live:event:evt_1"), 35 * 86400);
+}
+
+void places_of_an_email_can_be_looked_up(void**) {
+  MemoryRedis redis;
+  Delivered event = purchase("evt_1", "cus_1", "cs_1");
+  event.facts.email = "a@example.com";
+  tell(redis, event);
+  const std::string key = "entitle:live:email:a@example.com";
+  const auto& places = std::get<MemoryRedis::Set>(*redis.find(key));
+  assert_true(places.contains("cus_1"));
+  assert_int_equal(*redis.ttl(key), 400 * 86400);
+}
+
+void event_that_says_nothing_is_ignored(void**) {
+  MemoryRedis redis;
+  Delivered nothing = alice_buys();
+  nothing.facts.places.clear();
+  assert_outcome(tell(redis, nothing), Outcome::ignored);
+  assert_int_equal(redis.commands(), 0);
+
+  Delivered email_only = purchase("evt_1", "cus_1", "");
+  email_only.facts.email = "a@example.com";
+  assert_outcome(tell(redis, email_only), Outcome::ignored);
+  assert_null(redis.find(kCustomer));
+  assert_non_null(redis.find("entitle:live:email:a@example.com"));
+}
+
+void unusual_user_survives_keys_and_fields(void**) {
+  MemoryRedis redis;
+  const std::string odd = "t\xc3\xa9 {x}%\"\\";
+  DeliveryResult result = tell(redis, purchase("evt_1", "cus_1", "cs_1",
+                                               {user_claim("evt_1", 10, odd)}));
+  assert_string_equal(result.user->str().c_str(), odd.c_str());
+  tell(redis, purchase("evt_2", "cus_1", "cs_2"));
+  const std::string key = "entitle:live:{u:t%C3%A9 %7Bx%7D%25\"\\}";
+  assert_true(redis.field(key, "source:cs_2").has_value());
+}
+
+void broken_off_anywhere_and_repeated_ends_the_same(void**) {
+  MemoryRedis whole;
+  tell(whole, purchase("evt_0", "cus_1", "cs_0"));
+  tell(whole, alice_buys());
+  for (int when = 0;; when++) {
+    MemoryRedis redis;
+    tell(redis, purchase("evt_0", "cus_1", "cs_0"));
+    bool over = false;
+    {
+      Player player(redis, entitle::test::deliver(alice_buys()));
+      for (int i = 0; i < when && !player.done(); i++) player.advance();
+      over = player.done();
+    }
+    tell(redis, alice_buys());
+    assert_string_equal(redis.dump().c_str(), whole.dump().c_str());
+    if (over) break;
+  }
+}
+
+}  // namespace
+
+int main() {
+  const CMUnitTest tests[] = {
+      cmocka_unit_test(purchase_with_a_user_unlocks_at_once),
+      cmocka_unit_test(settled_place_only_forwards),
+      cmocka_unit_test(
+          event_for_a_settled_place_takes_three_round_trips_and_a_lookup),
+      cmocka_unit_test(event_without_a_user_waits_in_its_place),
+      cmocka_unit_test(claim_brings_what_waited),
+      cmocka_unit_test(duplicate_changes_nothing),
+      cmocka_unit_test(duplicate_is_a_write_when_replicas_must_confirm_it),
+      cmocka_unit_test(duplicate_of_what_was_parked_belongs_to_its_user_now),
+      cmocka_unit_test(duplicate_amid_a_broken_off_move_is_a_duplicate),
+      cmocka_unit_test(late_finish_forgets_no_holder),
+      cmocka_unit_test(part_with_facts_is_settled_only_when_they_are_passed_on),
+      cmocka_unit_test(event_that_leaves_nothing_is_superseded),
+      cmocka_unit_test(purchase_no_grant_knows_is_unmatched_and_named),
+      cmocka_unit_test(newer_explicit_claim_moves_everything),
+      cmocka_unit_test(move_is_logged_in_both_records),
+      cmocka_unit_test(older_claim_that_comes_late_changes_no_owner),
+      cmocka_unit_test(log_says_what_changed),
+      cmocka_unit_test(log_keeps_the_newest_hundred),
+      cmocka_unit_test(version_rises_only_when_identifiers_change),
+      cmocka_unit_test(fields_of_others_stay),
+      cmocka_unit_test(refund_before_its_purchase_finds_it),
+      cmocka_unit_test(claims_of_a_part_count_for_the_whole),
+      cmocka_unit_test(place_learns_of_a_second_whole_and_gives_it_all),
+      cmocka_unit_test(second_whole_gets_all_though_its_link_broke_off),
+      cmocka_unit_test(place_keeps_what_it_passed_on_for_a_second_whole),
+      cmocka_unit_test(customer_is_part_of_nothing),
+      cmocka_unit_test(unreadable_record_is_copied_and_the_event_kept),
+      cmocka_unit_test(unreadable_record_loses_nothing_to_a_delivery_at_work),
+      cmocka_unit_test(corrupt_source_makes_a_record_unreadable),
+      cmocka_unit_test(unreadable_place_is_moved_aside_and_the_event_kept),
+      cmocka_unit_test(refused_write_is_not_stored),
+      cmocka_unit_test(refusal_at_any_moment_is_mended_by_the_next_delivery),
+      cmocka_unit_test(conflicts_without_end_are_not_stored),
+      cmocka_unit_test(deleted_record_is_made_anew),
+      cmocka_unit_test(lost_place_catches_up_with_its_records),
+      cmocka_unit_test(places_that_are_no_customers_expire),
+      cmocka_unit_test(event_can_be_looked_up),
+      cmocka_unit_test(places_of_an_email_can_be_looked_up),
+      cmocka_unit_test(event_that_says_nothing_is_ignored),
+      cmocka_unit_test(unusual_user_survives_keys_and_fields),
+      cmocka_unit_test(broken_off_anywhere_and_repeated_ends_the_same),
+  };
+  return cmocka_run_group_tests(tests, nullptr, nullptr);
+}

@@ -1,0 +1,505 @@
+// Several deliveries at the same moment: whatever the order of their Redis
+// commands, wherever some break off and are delivered again, the right owner
+// ends up with everything, nobody else with anything, and nothing waits.
+//
+// ENTITLE_PROPERTY_RUNS: random runs a case (default 150; with sanitizers 10).
+// ENTITLE_PROPERTY_SEED: the first seed (default 1).
+// ENTITLE_PROPERTY_STATES: at most so many states where all interleavings of
+// two are tried (default 15000, which is all of most; 2000000 is all of all).
+#include <algorithm>
+#include <csetjmp>
+#include <cstdarg>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <map>
+#include <memory>
+#include <queue>
+#include <random>
+#include <set>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "core/delivery/delivery.h"
+#include "lua-free-tests/support/deliveries.h"
+#include "lua-free-tests/support/memory_redis.h"
+#include "lua-free-tests/support/players.h"
+
+extern "C" {
+#include <cmocka.h>
+}
+
+namespace {
+
+using namespace entitle;
+using namespace entitle::test;
+
+#if defined(__SANITIZE_ADDRESS__)
+constexpr std::uint64_t kRuns = 10;
+constexpr std::uint64_t kStates = 500;
+#else
+constexpr std::uint64_t kRuns = 150;
+constexpr std::uint64_t kStates = 15000;
+#endif
+
+using Events = std::vector<Delivered>;
+
+struct Case {
+  std::string name;
+  Events before;                      // delivered whole, one after another
+  Events events;                      // delivered at the same moment
+  std::string owner;                  // of all sources
+  std::vector<std::string> forwards;  // places that end as parts of cus_1
+};
+
+Delivered event(const std::string& id, const std::string& source,
+                std::vector<Claim> claims = {},
+                const std::string& place = "cus_1") {
+  return purchase(id, place, source, std::move(claims));
+}
+
+Delivered linking(Delivered delivered, const std::string& place,
+                  const std::string& to) {
+  also_forwards(delivered, place, to);
+  return delivered;
+}
+
+// An event that names a user at a time, and buys something.
+Delivered named(const std::string& id, const std::string& source,
+                std::int64_t when, const std::string& user_name,
+                const std::string& place = "cus_1") {
+  return event(id, source, {user_claim(id, when, user_name)}, place);
+}
+
+std::vector<Case> cases() {
+  Delivered a = event("evt_a", "cs_a");
+  Delivered b = event("evt_b", "cs_b");
+  Delivered s = named("evt_s", "cs_s", 1, "u1");
+  Delivered t = named("evt_t", "cs_t", 2, "u2");
+  Delivered v = named("evt_v", "cs_v", 3, "u3");
+  Delivered w = named("evt_w", "cs_w", 3, "u1");
+  Delivered again = named("evt_x", "cs_x", 4, "u1");
+  Delivered refund = event("evt_r", "pi_1", {}, "pi_1");
+  Delivered session = linking(s, "pi_1", "cus_1");
+  Delivered guest = named("evt_g", "cs_1", 2, "u2", "cs_1");
+  Delivered guest_paid = linking(guest, "pi_1", "cs_1");
+  Delivered becomes_customer = linking(a, "cs_1", "cus_1");
+  Delivered charge = linking(b, "ch_1", "pi_1");
+  Delivered dispute = event("evt_d", "ch_1", {}, "ch_1");
+  return {
+      {"fact and claim", {}, {a, s}, "u1", {}},
+      {"two facts and a claim", {}, {a, s, b}, "u1", {}},
+      {"two claims in conflict", {}, {a, s, t}, "u2", {}},
+      {"three claims in conflict", {}, {s, t, v, a}, "u3", {}},
+      {"the same twice", {}, {s, s, a, a}, "u1", {}},
+      {"there and back again", {}, {s, t, w, a, b}, "u1", {}},
+      {"settled, then facts", {s}, {a, b, a}, "u1", {}},
+      {"settled, then claimed alike", {s}, {a, again, b}, "u1", {}},
+      {"settled, then moved", {s}, {a, t, b}, "u2", {}},
+      {"settled, then moved and back", {s}, {a, t, w, t}, "u1", {}},
+      {"refund and session", {}, {refund, session}, "u1", {"pi_1"}},
+      {"refund, session, conflict", {}, {refund, session, t}, "u2", {"pi_1"}},
+      {"refund before anybody is known",
+       {refund},
+       {session, a},
+       "u1",
+       {"pi_1"}},
+      {"guest becomes a customer",
+       {guest},
+       {becomes_customer, guest},
+       "u2",
+       {"cs_1"}},
+      {"guest, refund, customer",
+       {},
+       {guest_paid, refund, becomes_customer},
+       "u2",
+       {"cs_1"}},
+      {"guest becomes another's customer",
+       {},
+       {guest, becomes_customer, v},
+       "u3",
+       {"cs_1"}},
+      {"a chain of four",
+       {},
+       {dispute, charge, session, becomes_customer},
+       "u1",
+       {"ch_1", "pi_1", "cs_1"}},
+  };
+}
+
+std::set<std::string> sources_in(const Events& events) {
+  std::set<std::string> sources;
+  for (const Delivered& delivered : events) {
+    for (const auto& [id, source] : delivered.facts.places.back().sources) {
+      sources.insert("source:" + id);
+    }
+  }
+  return sources;
+}
+
+std::set<std::string> sources_at(const MemoryRedis& redis,
+                                 const std::string& key) {
+  std::set<std::string> sources;
+  const MemoryRedis::Value* value = redis.find(key);
+  if (value == nullptr) return sources;
+  for (const auto& [field, text] : std::get<MemoryRedis::Hash>(*value)) {
+    if (field.starts_with("source:")) sources.insert(field);
+  }
+  return sources;
+}
+
+// Empty when all is well; else what is wrong.
+std::string fault(const MemoryRedis& redis, const Case& c) {
+  Events all = c.before;
+  all.insert(all.end(), c.events.begin(), c.events.end());
+  for (const std::string name : {"u1", "u2", "u3"}) {
+    std::set<std::string> has =
+        sources_at(redis, "entitle:live:{u:" + name + "}");
+    if (name == c.owner && has != sources_in(all)) return name + " lacks some";
+    if (name != c.owner && !has.empty()) return name + " has some";
+  }
+  const std::string customer = "entitle:live:{p:cus_1}";
+  if (redis.field(customer, "to") != "u:" + c.owner) return "cus_1 unsettled";
+  if (!sources_at(redis, customer).empty()) return "cus_1 has waiting facts";
+  if (redis.field(customer, "holders") != "[\"u:" + c.owner + "\"]") {
+    return "cus_1 has holders";
+  }
+  for (const std::string& part : c.forwards) {
+    std::string key = "entitle:live:{p:" + part + "}";
+    if (!redis.field(key, "to").value_or("").starts_with("p:")) {
+      return part + " unsettled";
+    }
+    if (!sources_at(redis, key).empty()) return part + " has waiting facts";
+  }
+  if (redis.find("entitle:live:parked") != nullptr) return "still parked";
+  return {};
+}
+
+MemoryRedis after(const Events& events) {
+  MemoryRedis redis;
+  for (const Delivered& delivered : events) {
+    run(redis, entitle::test::deliver(delivered));
+  }
+  return redis;
+}
+
+struct Game {
+  MemoryRedis redis;
+  std::vector<std::unique_ptr<Player>> players;
+
+  Game(MemoryRedis start, const Events& events, std::uint64_t seed)
+      : redis(std::move(start)) {
+    for (std::size_t i = 0; i < events.size(); i++) {
+      players.push_back(std::make_unique<Player>(
+          redis, entitle::test::deliver(events[i], seed + i)));
+    }
+  }
+  Game(const Game&) = delete;
+  Game& operator=(const Game&) = delete;
+
+  std::vector<std::size_t> unfinished() {
+    std::vector<std::size_t> list;
+    for (std::size_t i = 0; i < players.size(); i++) {
+      if (players[i] && !players[i]->done()) list.push_back(i);
+    }
+    return list;
+  }
+  // Everything that decides what can happen from here on.
+  std::size_t state() {
+    std::string text = std::to_string(redis.hash());
+    for (auto& player : players) {
+      text += ' ' + std::to_string(player->heard());
+      text += redis.watch_holds(player->connection()) ? '+' : '-';
+    }
+    return std::hash<std::string>()(text);
+  }
+};
+
+// --- at random -----------------------------------------------------------
+
+std::string play_at_random(const Case& c, std::uint64_t seed, double crash) {
+  std::mt19937_64 random(seed);
+  std::uniform_real_distribution<> chance(0, 1);
+  Game game(after(c.before), c.events, seed);
+  std::vector<std::size_t> broken;
+  for (auto open = game.unfinished(); !open.empty(); open = game.unfinished()) {
+    std::size_t who = open[random() % open.size()];
+    if (chance(random) < crash) {
+      game.players[who].reset();
+      broken.push_back(who);
+      continue;
+    }
+    game.players[who]->advance();
+  }
+  for (auto& player : game.players) {
+    if (player && player->result().outcome == Outcome::not_stored) {
+      return "not stored: " + player->result().error;
+    }
+  }
+  std::sort(broken.begin(), broken.end());
+  for (std::size_t who : broken) {
+    run(game.redis, entitle::test::deliver(c.events[who]));
+  }
+  return fault(game.redis, c);
+}
+
+std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
+  const char* text = std::getenv(variable);
+  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+void random_interleavings_end_the_same(void**) {
+  std::uint64_t first = number_from("ENTITLE_PROPERTY_SEED", 1);
+  std::uint64_t runs = number_from("ENTITLE_PROPERTY_RUNS", kRuns);
+  std::size_t played = 0;
+  for (const Case& c : cases()) {
+    for (double crash : {0.0, 0.03, 0.15}) {
+      for (std::uint64_t seed = first; seed < first + runs; seed++, played++) {
+        std::string wrong = play_at_random(c, seed, crash);
+        if (wrong.empty()) continue;
+        print_error("%s, crash %.2f, seed %llu: %s\n", c.name.c_str(), crash,
+                    static_cast<unsigned long long>(seed), wrong.c_str());
+        fail();
+      }
+    }
+  }
+  print_message("%zu interleavings from seed %llu\n", played,
+                static_cast<unsigned long long>(first));
+}
+
+// --- one within another, broken off --------------------------------------
+
+void advance(Player& player, int steps) {
+  for (int i = 0; i < steps && !player.done(); i++) player.advance();
+}
+
+// `outer` goes some steps, `inner` comes and goes, `outer` goes some more and
+// breaks off. False when it was over before.
+bool break_off_around(const Case& c, const Delivered& outer,
+                      const Delivered& inner, int before, int more) {
+  MemoryRedis redis = after(c.before);
+  bool over = false;
+  {
+    Player first(redis, entitle::test::deliver(outer));
+    advance(first, before);
+    run(redis, entitle::test::deliver(inner, 2));
+    advance(first, more);
+    over = first.done();
+  }
+  run(redis, entitle::test::deliver(outer));
+  std::string wrong = fault(redis, c);
+  if (!wrong.empty()) {
+    print_error("%s, broken off after %d+%d: %s\n", c.name.c_str(), before,
+                more, wrong.c_str());
+    fail();
+  }
+  return !over;
+}
+
+void breaking_off_around_another_ends_the_same(void**) {
+  for (const Case& c : cases()) {
+    if (c.events.size() != 2) continue;
+    for (int swapped : {0, 1}) {
+      for (int before = 0; before < 30; before++) {
+        int more = 0;
+        while (break_off_around(c, c.events[swapped != 0],
+                                c.events[swapped == 0], before, more)) {
+          more++;
+        }
+      }
+    }
+  }
+}
+
+// --- all of them ----------------------------------------------------------
+
+using Judge = std::function<std::string(Game&)>;
+
+// Depth first. A delivery cannot be copied, so the way to each fork is played
+// again; a state that was there before leads nowhere new.
+class Exhaustive {
+ public:
+  Exhaustive(const Case& c, Judge judge)
+      : case_(c), start_(after(c.before)), judge_(std::move(judge)) {}
+
+  void explore() {
+    forks_.push_back({});
+    std::uint64_t most = number_from("ENTITLE_PROPERTY_STATES", kStates);
+    while (!forks_.empty() && seen_.size() < most) {
+      Path path = std::move(forks_.back());
+      forks_.pop_back();
+      follow(std::move(path));
+    }
+  }
+  void report() const {
+    print_message("%s: %zu states, %zu ends, %s\n", case_.name.c_str(),
+                  seen_.size(), ends_, forks_.empty() ? "all" : "not all");
+  }
+  std::size_t ends() const { return ends_; }
+
+ private:
+  using Path = std::vector<std::size_t>;
+
+  // To the fork, then always the first way on; the others are for later.
+  void follow(Path path) {
+    Game game(start_, case_.events, 1);
+    game.unfinished();
+    for (std::size_t who : path) {
+      game.players[who]->advance();
+      game.unfinished();
+    }
+    while (seen_.insert(game.state()).second) {
+      std::vector<std::size_t> open = game.unfinished();
+      if (open.empty()) return end(game, path);
+      for (std::size_t i = 1; i < open.size(); i++) {
+        forks_.push_back(path);
+        forks_.back().push_back(open[i]);
+      }
+      path.push_back(open[0]);
+      game.players[open[0]]->advance();
+    }
+  }
+
+  void end(Game& game, const Path& path) {
+    ends_++;
+    std::string wrong = judge_(game);
+    if (wrong.empty()) return;
+    std::string order;
+    for (std::size_t who : path) order += std::to_string(who);
+    print_error("%s, order %s: %s\n", case_.name.c_str(), order.c_str(),
+                wrong.c_str());
+    fail();
+  }
+
+  const Case& case_;
+  MemoryRedis start_;
+  Judge judge_;
+  std::vector<Path> forks_;
+  std::unordered_set<std::size_t> seen_;
+  std::size_t ends_ = 0;
+};
+
+void every_interleaving_of_two_ends_the_same(void**) {
+  for (const Case& c : cases()) {
+    if (c.events.size() != 2) continue;
+    Exhaustive all(c, [&](Game& game) { return fault(game.redis, c); });
+    all.explore();
+    all.report();
+    assert_true(all.ends() > 1);
+  }
+}
+
+std::string applied_once(Game& game) {
+  std::map<Outcome, int> count;
+  for (auto& player : game.players) count[player->result().outcome]++;
+  if (count[Outcome::applied] == 1 && count[Outcome::duplicate] == 1) return {};
+  return std::to_string(count[Outcome::applied]) + " applied, " +
+         std::to_string(count[Outcome::duplicate]) + " duplicate";
+}
+
+void same_event_twice_is_applied_once_in_every_interleaving(void**) {
+  Delivered s = named("evt_s", "cs_s", 1, "u1");
+  Delivered t = named("evt_t", "cs_t", 2, "u2");
+  Delivered again = named("evt_x", "cs_x", 4, "u1");
+  Delivered a = event("evt_a", "cs_a");
+  Delivered claim = event("evt_c", "", {user_claim("evt_c", 9, "u1")});
+  Delivered refund = event("evt_r", "pi_1", {}, "pi_1");
+  Delivered session = linking(s, "pi_1", "cus_1");
+  std::vector<Case> twice = {
+      {"first of a customer", {}, {s, s}, "u1", {}},
+      {"of a settled customer", {s}, {a, a}, "u1", {}},
+      {"that claims alike", {s}, {again, again}, "u1", {}},
+      {"that moves the customer", {s}, {t, t}, "u2", {}},
+      {"that only claims", {a}, {claim, claim}, "u1", {}},
+      {"that only claims, again", {s}, {claim, claim}, "u1", {}},
+      {"that brings what waited", {a}, {s, s}, "u1", {}},
+      {"that links a payment", {refund}, {session, session}, "u1", {"pi_1"}},
+      {"of a linked payment", {session}, {refund, refund}, "u1", {"pi_1"}},
+  };
+  for (const Case& c : twice) {
+    Exhaustive all(c, [&](Game& game) {
+      std::string wrong = applied_once(game);
+      return wrong.empty() ? fault(game.redis, c) : wrong;
+    });
+    all.explore();
+    all.report();
+  }
+}
+
+// --- many ------------------------------------------------------------------
+
+// Commands take as long as a round trip, and pauses are kept.
+struct Simulated {
+  Case many;
+  std::size_t not_stored = 0;
+  std::size_t applied = 0;
+  double milliseconds = 0;
+};
+
+Simulated sixty_four_at_once(std::uint64_t seed, double round_trip_ms) {
+  Simulated run{{"many", {}, {}, "u1", {}}};
+  for (int i = 0; i < 64; i++) {
+    std::string n = std::to_string(i);
+    run.many.events.push_back(named("evt_" + n, "cs_" + n, i, "u1"));
+  }
+  Game game({}, run.many.events, seed);
+  std::mt19937_64 random(seed);
+  std::uniform_real_distribution<> travel(0.5 * round_trip_ms,
+                                          1.5 * round_trip_ms);
+  using Turn = std::pair<double, std::size_t>;
+  std::priority_queue<Turn, std::vector<Turn>, std::greater<>> turns;
+  for (std::size_t i = 0; i < 64; i++) turns.push({travel(random), i});
+  while (!turns.empty()) {
+    auto [now, who] = turns.top();
+    turns.pop();
+    run.milliseconds = now;
+    Player& player = *game.players[who];
+    std::size_t step = player.steps();
+    do {
+      player.advance();
+    } while (!player.done() && player.steps() == step);
+    if (player.done()) continue;
+    double pause = static_cast<double>(player.pause().count());
+    turns.push({now + pause + travel(random), who});
+  }
+  for (std::size_t i = 0; i < 64; i++) {
+    Outcome outcome = game.players[i]->result().outcome;
+    if (outcome == Outcome::not_stored) {
+      run.not_stored++;
+      outcome =
+          test::run(game.redis, entitle::test::deliver(run.many.events[i]))
+              .outcome;
+    }
+    if (outcome == Outcome::applied) run.applied++;
+  }
+  assert_string_equal(fault(game.redis, run.many).c_str(), "");
+  return run;
+}
+
+void sixty_four_events_of_one_user_at_once_are_all_applied(void**) {
+  for (double round_trip_ms : {0.1, 1.0, 5.0}) {
+    for (std::uint64_t seed = 1; seed <= 3; seed++) {
+      Simulated run = sixty_four_at_once(seed, round_trip_ms);
+      print_message("round trip %.1f ms: %zu refused at first, %.0f ms\n",
+                    round_trip_ms, run.not_stored, run.milliseconds);
+      assert_true(run.not_stored <= 4);
+      assert_int_equal(run.applied, 64);
+    }
+  }
+}
+
+}  // namespace
+
+int main() {
+  const CMUnitTest tests[] = {
+      cmocka_unit_test(random_interleavings_end_the_same),
+      cmocka_unit_test(breaking_off_around_another_ends_the_same),
+      cmocka_unit_test(every_interleaving_of_two_ends_the_same),
+      cmocka_unit_test(same_event_twice_is_applied_once_in_every_interleaving),
+      cmocka_unit_test(sixty_four_events_of_one_user_at_once_are_all_applied),
+  };
+  return cmocka_run_group_tests(tests, nullptr, nullptr);
+}

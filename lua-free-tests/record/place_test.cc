@@ -1,0 +1,232 @@
+#include <algorithm>
+#include <csetjmp>
+#include <cstdarg>
+#include <cstddef>
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "core/delivery/writes.h"
+#include "core/record/record.h"
+#include "core/source/claims.h"
+#include "lua-free-tests/support/deliveries.h"
+
+extern "C" {
+#include <cmocka.h>
+}
+
+namespace {
+
+using namespace entitle;
+using namespace entitle::test;
+
+Place claimed(const std::vector<Claim>& claims) {
+  Place place;
+  for (const Claim& claim : claims) place.add(claim);
+  return place;
+}
+
+void assert_owner(const std::vector<Claim>& claims, const char* owner) {
+  assert_string_equal(claimed(claims).owner().value_or("nobody").c_str(),
+                      owner);
+}
+
+void nobody_owns_what_nobody_claims(void**) { assert_owner({}, "nobody"); }
+
+void newest_explicit_claim_wins(void**) {
+  assert_owner({user_claim("evt_1", 1, "alice"), user_claim("evt_2", 2, "bob"),
+                user_claim("evt_0", 0, "carol")},
+               "u:bob");
+}
+
+void explicit_claims_are_alike_whatever_they_come_from(void**) {
+  assert_owner(
+      {user_claim("evt_1", 1, "alice", ClaimKind::client_reference),
+       user_claim("evt_2", 2, "bob", ClaimKind::subscription_metadata)},
+      "u:bob");
+  assert_owner({user_claim("evt_1", 3, "alice", ClaimKind::session_metadata),
+                user_claim("evt_2", 2, "bob", ClaimKind::client_reference)},
+               "u:alice");
+}
+
+void trust_comes_before_time(void**) {
+  Claim email = user_claim("evt_9", 9, "mallory", ClaimKind::email);
+  Claim customer =
+      user_claim("evt_5", 5, "carol", ClaimKind::customer_metadata);
+  Claim explicit_one = user_claim("evt_1", 1, "alice");
+  assert_owner({email}, "u:mallory");
+  assert_owner({email, customer}, "u:carol");
+  assert_owner({email, customer, explicit_one}, "u:alice");
+}
+
+void event_id_breaks_ties(void**) {
+  assert_owner({user_claim("evt_b", 1, "bob"), user_claim("evt_a", 1, "alice")},
+               "u:bob");
+}
+
+void part_goes_where_the_whole_goes(void**) {
+  Place place = claimed({user_claim("evt_1", 1, "alice"),
+                         forward_claim("evt_2", 2, "cs_1"),
+                         forward_claim("evt_3", 3, "cus_1")});
+  assert_string_equal(place.owner()->c_str(), "p:cus_1");
+  assert_int_equal(place.forwards().size(), 2);
+  assert_int_equal(place.user_claims().size(), 1);
+}
+
+void repeated_relation_writes_nothing(void**) {
+  Place place = claimed({forward_claim("evt_1", 1, "cus_1")});
+  assert_false(place.add(forward_claim("evt_2", 2, "cus_1")));
+  assert_true(place.add(forward_claim("evt_0", 0, "cus_1")));
+}
+
+void repeated_claim_counts_by_when_it_was_last_said(void**) {
+  Place place =
+      claimed({user_claim("evt_1", 1, "alice"), user_claim("evt_2", 2, "bob")});
+  assert_true(place.add(user_claim("evt_3", 3, "alice")));
+  assert_false(place.add(user_claim("evt_1", 1, "alice")));
+  assert_int_equal(place.claims.size(), 2);
+  assert_string_equal(place.owner()->c_str(), "u:alice");
+}
+
+void claims_are_bounded_and_any_order_ends_the_same(void**) {
+  std::vector<Claim> claims;
+  const ClaimKind kinds[] = {ClaimKind::email, ClaimKind::customer_metadata,
+                             ClaimKind::client_reference};
+  for (int i = 0; i < 40; i++) {
+    std::string n = std::to_string(i);
+    claims.push_back(user_claim("evt_" + n, i / 3, "u" + std::to_string(i % 13),
+                                kinds[i % 3]));
+    claims.push_back(
+        forward_claim("evt_" + n, i, "cs_" + std::to_string(i % 11)));
+  }
+  Place expected = claimed(claims);
+  assert_int_equal(expected.user_claims().size(), Place::kMaxClaims);
+  assert_int_equal(expected.forwards().size(), Place::kMaxClaims);
+  std::mt19937 random(1);
+  for (int run = 0; run < 500; run++) {
+    std::shuffle(claims.begin(), claims.end(), random);
+    Place place = claimed(claims);
+    for (std::size_t i = 0; i < 20; i++) place.add(claims[i]);
+    assert_true(place.claims == expected.claims);
+  }
+}
+
+void relations_only_lead_upwards(void**) {
+  assert_true(may_forward("ch_1", "pi_1"));
+  assert_true(may_forward("py_1", "pi_1"));
+  assert_true(may_forward("pi_1", "cs_1"));
+  assert_true(may_forward("cs_1", "cus_1"));
+  assert_true(may_forward("pi_1", "customer-of-2012"));
+  assert_true(may_forward("acct_1/pi_1", "acct_1/cus_1"));
+  assert_false(may_forward("pi_1", "ch_1"));
+  assert_false(may_forward("pi_1", "pi_2"));
+  assert_false(may_forward("cus_1", "cus_2"));
+  assert_false(may_forward("acct_1/pi_1", "acct_2/cus_1"));
+  assert_false(may_forward("pi_1", "acct_1/cus_1"));
+  assert_true(is_customer("acct_1/cus_1"));
+  assert_true(is_customer("customer-of-2012"));
+  assert_false(is_customer("acct_1/cs_1"));
+}
+
+void settled_means_nothing_waits_and_one_holds(void**) {
+  Place place = claimed({user_claim("evt_1", 1, "alice")});
+  assert_false(place.settled());
+  place.to = "u:alice";
+  place.holders = {"u:alice"};
+  assert_true(place.settled());
+  place.holders.insert("u:bob");
+  assert_false(place.settled());
+  place.holders.erase("u:bob");
+  place.sources["cs_1"] = Source();
+  assert_false(place.settled());
+  place.sources.clear();
+  place.add(user_claim("evt_2", 2, "bob"));
+  assert_false(place.settled());
+
+  Place part = claimed({forward_claim("evt_1", 1, "cus_1")});
+  part.to = "p:cus_1";
+  assert_true(part.settled());
+  part.holders = {"u:alice"};
+  assert_false(part.settled());
+}
+
+// A hash as HGETALL would give it back after these commands.
+Reply stored(const std::vector<Command>& commands) {
+  Reply reply;
+  reply.type = Reply::Type::array;
+  for (const Command& command : commands) {
+    if (command[0] != "HSET") continue;
+    for (std::size_t i = 2; i < command.size(); i++) {
+      reply.elements.push_back({Reply::Type::string, 0, command[i], {}});
+    }
+  }
+  return reply;
+}
+
+void place_reads_what_it_writes(void**) {
+  Place place = claimed({user_claim("evt_1", 1, "J\xc3\xbcrgen \"{}%\\"),
+                         user_claim("evt_2", 2, "bob", ClaimKind::email),
+                         forward_claim("evt_3", 3, "acct_1/cus_1")});
+  place.epoch = 7;
+  place.holders = {"u:a", "u:J\xc3\xbcrgen \"{}%\\"};
+  place.to = "p:acct_1/cus_1";
+  place.sources = purchase("evt_1", "cs_1", "cs_1").facts.places[0].sources;
+  place.passed_on = purchase("evt_2", "cs_1", "cs_2").facts.places[0].sources;
+  Keys keys("entitle:", Mode::live);
+  Reply hash = stored(place_commands(keys, "cs_1", Place(), place));
+  std::optional<Place> read = Place::decode(hash);
+  assert_true(read.has_value());
+  assert_true(read->exists);
+  assert_true(read->claims == place.claims);
+  assert_int_equal(read->epoch, 7);
+  assert_true(read->holders == place.holders);
+  assert_true(read->to == place.to);
+  assert_true(read->sources == place.sources);
+  assert_true(read->passed_on == place.passed_on);
+  assert_true(place_commands(keys, "cs_1", *read, *read).empty());
+}
+
+void damaged_place_is_unreadable(void**) {
+  const std::vector<std::pair<std::string, std::string>> damages = {
+      {"epoch", "x"},
+      {"to", "alice"},
+      {"to", "u:"},
+      {"to", "u:%0a"},
+      {"holders", "{}"},
+      {"holders", "[1]"},
+      {"holders", R"(["p:cus_1"])"},
+      {"claims", "[{}]"},
+      {"claims", R"([{"by":"x","at":1,"event":"e","to":"u:a"}])"},
+      {"claims", R"([{"by":"email","at":"1","event":"e","to":"u:a"}])"},
+      {"claims", R"([{"by":"email","at":1,"event":"e","to":"p:cus_1"}])"},
+      {"claims", R"([{"by":"forward","at":1,"event":"e","to":"u:a"}])"},
+      {"source:cs_1", "nonsense"},
+      {"passed_on:cs_1", "nonsense"},
+  };
+  for (const auto& [field, text] : damages) {
+    Reply hash = stored({{"HSET", "key", field, text}});
+    assert_false(Place::decode(hash).has_value());
+  }
+}
+
+}  // namespace
+
+int main() {
+  const CMUnitTest tests[] = {
+      cmocka_unit_test(nobody_owns_what_nobody_claims),
+      cmocka_unit_test(newest_explicit_claim_wins),
+      cmocka_unit_test(explicit_claims_are_alike_whatever_they_come_from),
+      cmocka_unit_test(trust_comes_before_time),
+      cmocka_unit_test(event_id_breaks_ties),
+      cmocka_unit_test(part_goes_where_the_whole_goes),
+      cmocka_unit_test(repeated_relation_writes_nothing),
+      cmocka_unit_test(repeated_claim_counts_by_when_it_was_last_said),
+      cmocka_unit_test(claims_are_bounded_and_any_order_ends_the_same),
+      cmocka_unit_test(relations_only_lead_upwards),
+      cmocka_unit_test(settled_means_nothing_waits_and_one_holds),
+      cmocka_unit_test(place_reads_what_it_writes),
+      cmocka_unit_test(damaged_place_is_unreadable),
+  };
+  return cmocka_run_group_tests(tests, nullptr, nullptr);
+}

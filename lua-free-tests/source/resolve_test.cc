@@ -1,0 +1,467 @@
+#include <csetjmp>
+#include <cstdarg>
+#include <cstddef>
+#include <cstdint>
+
+#include "core/source/source.h"
+
+extern "C" {
+#include <cmocka.h>
+}
+
+#include <algorithm>
+#include <string>
+
+#include "core/source/bounds.h"
+#include "lua-free-tests/support/stripe_event.h"
+#include "lua-free-tests/support/stripe_json.h"
+
+using namespace entitle;
+using test::item;
+using test::Subscription;
+
+namespace {
+
+// A subscription's history, told in the true order, to be shuffled.
+class History {
+ public:
+  explicit History(Subscription first) : now_(std::move(first)) {}
+
+  History& created(test::Time at) { return add("created", at, nullptr); }
+  template <class Change>
+  History& updated(test::Time at, Change change) {
+    Subscription before = now_;
+    change(now_);
+    return add("updated", at, &before);
+  }
+  History& said(std::string_view type, test::Time at) {
+    return add(type, at, nullptr);
+  }
+  History& lose_last() {
+    bodies_.pop_back();
+    return *this;
+  }
+  std::vector<std::string>& bodies() { return bodies_; }
+
+ private:
+  History& add(std::string_view type, test::Time at,
+               const Subscription* before) {
+    // Ids fall while time goes by: they are no clock.
+    std::string id = "evt_" + std::to_string(90 - bodies_.size());
+    bodies_.push_back(test::subscription_event({id, at}, type, now_, before));
+    return *this;
+  }
+  Subscription now_;
+  std::vector<std::string> bodies_;
+};
+
+Subscription with_status(std::string status) {
+  Subscription sub{.items = {item("pro", 5000)}};
+  sub.status = std::move(status);
+  return sub;
+}
+
+auto set_status(std::string status) {
+  return [status](Subscription& sub) { sub.status = status; };
+}
+
+// The same for every order of delivery, or the test fails.
+ResolvedSubscription settled(History& history) {
+  std::vector<std::string> bodies = history.bodies();
+  std::sort(bodies.begin(), bodies.end());
+  std::optional<ResolvedSubscription> first;
+  Sources expected;
+  do {
+    Sources all = test::sources_of(bodies);
+    if (!first) {
+      first = resolve(all.at("sub_1"));
+      expected = all;
+    }
+    assert_true(all == expected);
+  } while (std::next_permutation(bodies.begin(), bodies.end()));
+  return *first;
+}
+
+void assert_settles(History& history, const char* status, bool ambiguous) {
+  ResolvedSubscription resolved = settled(history);
+  assert_string_equal(resolved.state.status.c_str(), status);
+  assert_int_equal(resolved.ambiguous, ambiguous);
+}
+
+void created_comes_first_in_its_second(void**) {
+  History h(with_status("incomplete"));
+  h.created(10).updated(10, set_status("active"));
+  assert_settles(h, "active", false);
+}
+
+void a_later_second_wins(void**) {
+  History h(with_status("active"));
+  h.created(10).updated(20, set_status("past_due"));
+  h.updated(30, set_status("active"));
+  assert_settles(h, "active", false);
+}
+
+void one_seconds_updates_are_put_in_order(void**) {
+  History h(with_status("active"));
+  h.created(10)
+      .updated(20, set_status("past_due"))
+      .updated(20, set_status("active"));
+  assert_settles(h, "active", false);
+
+  History back(with_status("active"));
+  back.created(10)
+      .updated(20, set_status("past_due"))
+      .updated(20, set_status("active"))
+      .updated(20, set_status("past_due"));
+  assert_settles(back, "past_due", false);
+}
+
+void an_update_of_something_else_does_not_hide_the_order(void**) {
+  // The note says nothing we compare: only that all else stayed as it was
+  // tells that it came before, or after, the payment.
+  auto note = [](Subscription& sub) { sub.note += "x"; };
+  History before(with_status("incomplete"));
+  before.created(10).updated(10, note).updated(10, set_status("active"));
+  assert_settles(before, "active", false);
+
+  History after(with_status("incomplete"));
+  after.created(10).updated(10, set_status("active")).updated(10, note);
+  assert_settles(after, "active", false);
+
+  History late(with_status("active"));
+  late.created(10).updated(20, set_status("past_due")).updated(20, note);
+  assert_settles(late, "past_due", false);
+}
+
+void cancelled_and_undone_in_one_second(void**) {
+  auto cancel = [](Subscription& sub) {
+    sub.cancel_at = 5000;
+    sub.cancel_at_period_end = true;
+  };
+  auto undo = [](Subscription& sub) {
+    sub.cancel_at.reset();
+    sub.cancel_at_period_end = false;
+  };
+  History h(with_status("active"));
+  h.created(10).updated(20, cancel).updated(20, undo);
+  assert_false(settled(h).state.cancel_at.has_value());
+  assert_false(settled(h).ambiguous);
+
+  // What was before that second never came: both orders fit.
+  History unknown(with_status("active"));
+  unknown.updated(20, cancel).updated(20, undo);
+  assert_true(settled(unknown).ambiguous);
+  assert_int_equal(to_unix(*settled(unknown).state.cancel_at), 5000);
+}
+
+void plans_and_names_of_one_second_are_put_in_order(void**) {
+  auto plan = [](std::string p) {
+    return [p](Subscription& sub) { sub.items = {item(p, 5000)}; };
+  };
+  auto names = [](std::string n) {
+    return [n](Subscription& sub) { sub.names = n; };
+  };
+  History h(with_status("active"));
+  h.created(10).updated(20, plan("team")).updated(20, names("beta"));
+  h.updated(20, plan("pro")).updated(20, names(""));
+  ResolvedSubscription resolved = settled(h);
+  assert_false(resolved.ambiguous);
+  assert_string_equal(test::joined(resolved.state.identifiers).c_str(),
+                      "lookup_key=pro_key price_pro prod_pro");
+}
+
+void of_what_cannot_be_known_the_least_is_taken(void**) {
+  // The first of three is lost: the others do not begin where we know.
+  History h(with_status("active"));
+  h.created(10).updated(20, set_status("past_due")).lose_last();
+  h.updated(20, set_status("unpaid")).updated(20, set_status("active"));
+  assert_settles(h, "unpaid", true);
+}
+
+void a_later_single_update_ends_all_doubt(void**) {
+  auto cancel = [](Subscription& sub) { sub.cancel_at = 5000; };
+  auto undo = [](Subscription& sub) { sub.cancel_at.reset(); };
+  History h(with_status("active"));
+  h.updated(20, cancel).updated(20, undo);
+  assert_true(settled(h).ambiguous);
+  h.updated(21, set_status("past_due"));
+  assert_settles(h, "past_due", false);
+}
+
+void a_full_second_whose_start_is_lost_is_flagged(void**) {
+  History h(with_status("active"));
+  h.created(10);
+  for (int n = 0; n < 10; ++n) {
+    h.updated(20, set_status(n % 2 ? "active" : "past_due"));
+  }
+  Sources all = test::sources_of(h.bodies());
+  assert_int_equal(all.at("sub_1").snapshots.size(), kMaxSnapshots);
+  assert_true(resolve(all.at("sub_1"))->ambiguous);
+}
+
+void a_notice_never_overrides_an_update_of_its_second(void**) {
+  History h(with_status("trialing"));
+  h.created(10).said("trial_will_end", 20).updated(20, set_status("active"));
+  assert_settles(h, "active", false);
+
+  // Even one that was rendered before, or differs in ways nobody explains.
+  Subscription stale = with_status("past_due");
+  stale.cancel_at = 99;
+  History odd(with_status("trialing"));
+  odd.created(10).updated(20, set_status("active"));
+  odd.bodies().push_back(
+      test::subscription_event({"evt_99", 20}, "trial_will_end", stale));
+  assert_settles(odd, "active", false);
+
+  History alone(with_status("trialing"));
+  alone.created(10).updated(20, set_status("active"));
+  alone.said("pending_update_expired", 30);
+  assert_settles(alone, "active", false);
+}
+
+void nothing_comes_after_the_end(void**) {
+  History h(with_status("active"));
+  h.created(10).updated(20, [](Subscription& sub) {
+    sub.status = "canceled";
+    sub.ended_at = 20;
+  });
+  h.said("deleted", 20).updated(20, set_status("active"));
+  h.updated(90, set_status("active"));
+  ResolvedSubscription resolved = settled(h);
+  assert_true(resolved.ended);
+  assert_false(resolved.ambiguous);
+}
+
+void no_event_is_needed_but_an_invoice(void**) {
+  Sources all = test::sources_of({test::invoice_event(
+      {"evt_1", 10}, "paid", {.items = {item("pro", 5000)}})});
+  ResolvedSubscription resolved = *resolve(all.at("sub_1"));
+  assert_string_equal(resolved.state.status.c_str(), "active");
+  assert_int_equal(to_unix(*resolved.state.period_end), 5000);
+  assert_string_equal(test::joined(resolved.state.identifiers).c_str(),
+                      "price_pro prod_pro");
+}
+
+// --- invoices and snapshots ---------------------------------------------
+
+ResolvedSubscription with_invoice(const Subscription& sub, test::Time said,
+                                  test::Time paid, test::Time until) {
+  Sources all = test::sources_of(
+      {test::subscription_event({"evt_1", said}, "updated", sub),
+       test::invoice_event({"evt_2", paid}, "paid",
+                           {.items = {item("other", until)}})});
+  return *resolve(all.at("sub_1"));
+}
+
+void a_newer_invoice_extends_the_period_and_nothing_else(void**) {
+  Subscription sub = with_status("active");
+  assert_int_equal(to_unix(*with_invoice(sub, 100, 100, 9000).state.period_end),
+                   9000);
+  assert_int_equal(to_unix(*with_invoice(sub, 100, 200, 4000).state.period_end),
+                   5000);
+  ResolvedSubscription resolved = with_invoice(sub, 100, 200, 9000);
+  assert_string_equal(test::joined(resolved.state.identifiers).c_str(),
+                      "lookup_key=pro_key price_pro prod_pro");
+  sub.status = "past_due";
+  assert_string_equal(with_invoice(sub, 100, 200, 9000).state.status.c_str(),
+                      "past_due");
+}
+
+void an_older_invoice_does_not_undo_a_shorter_period(void**) {
+  // From yearly to monthly: the year was paid before.
+  Subscription monthly = with_status("active");
+  assert_int_equal(
+      to_unix(*with_invoice(monthly, 100, 99, 90000).state.period_end), 5000);
+}
+
+void a_paid_trial_goes_on(void**) {
+  Subscription sub = with_status("trialing");
+  sub.trial_end = 5000;
+  assert_int_equal(to_unix(*with_invoice(sub, 100, 5001, 9000).state.trial_end),
+                   9000);
+  assert_int_equal(to_unix(*with_invoice(sub, 100, 100, 5000).state.trial_end),
+                   5000);
+}
+
+// --- past due --------------------------------------------------------------
+
+test::Time since(History& history) {
+  return to_unix(*settled(history).past_due_since);
+}
+
+void past_due_counts_from_when_it_began(void**) {
+  History h(with_status("active"));
+  h.created(10).updated(20, set_status("past_due"));
+  assert_int_equal(since(h), 20);
+  for (int n = 0; n < 3; ++n) {
+    h.updated(30 + n, [](Subscription& sub) { sub.note += "reminder"; });
+  }
+  assert_int_equal(since(h), 20);
+}
+
+void many_reminders_do_not_let_it_slide(void**) {
+  History h(with_status("active"));
+  h.created(10).updated(20, set_status("past_due"));
+  for (int n = 0; n < 20; ++n) {
+    h.updated(30 + n, [](Subscription& sub) { sub.note += "reminder"; });
+  }
+  std::vector<std::string> bodies = h.bodies();
+  Sources forward = test::sources_of(bodies);
+  std::reverse(bodies.begin(), bodies.end());
+  assert_true(forward == test::sources_of(bodies));
+  assert_int_equal(to_unix(*resolve(forward.at("sub_1"))->past_due_since), 20);
+}
+
+void a_second_time_past_due_counts_anew(void**) {
+  History h(with_status("active"));
+  h.created(10).updated(20, set_status("past_due"));
+  h.updated(30, set_status("active")).updated(40, set_status("past_due"));
+  assert_int_equal(since(h), 40);
+}
+
+void past_due_whose_beginning_was_lost_counts_from_the_first_seen(void**) {
+  History h(with_status("active"));
+  h.created(10).updated(20, set_status("past_due"));
+  h.updated(30, set_status("active"));
+  h.updated(40, set_status("past_due")).lose_last();
+  h.updated(50, [](Subscription& sub) { sub.note = "a"; });
+  h.updated(60, [](Subscription& sub) { sub.note = "b"; });
+  assert_int_equal(since(h), 50);
+}
+
+void created_past_due_counts_from_there(void**) {
+  History h(with_status("past_due"));
+  h.created(10).updated(20, [](Subscription& sub) { sub.note = "a"; });
+  assert_int_equal(since(h), 10);
+}
+
+// --- cut lists ---------------------------------------------------------------
+
+void a_cut_list_loses_no_item_known_before(void**) {
+  Subscription sub = with_status("active");
+  for (int n = 0; n < 11; ++n) {
+    sub.items.push_back(item("i" + std::to_string(n), 5000));
+  }
+  History h(sub);
+  h.created(10).updated(20, [](Subscription& now) {
+    now.has_more = true;  // from here on ten are listed
+    now.note = "x";
+  });
+  std::string all = test::joined(settled(h).state.identifiers);
+  assert_int_not_equal(all.find("price_i10"), std::string::npos);
+  assert_true(settled(h).state.more_items);
+
+  // A whole list says what is gone.
+  h.updated(30, [](Subscription& now) {
+    now.has_more = false;
+    now.items = {item("pro", 5000)};
+  });
+  assert_string_equal(test::joined(settled(h).state.identifiers).c_str(),
+                      "lookup_key=pro_key price_pro prod_pro");
+}
+
+void a_whole_list_in_between_ends_what_was_before_it(void**) {
+  Subscription sub = with_status("active");
+  sub.items.push_back(item("gone", 5000));
+  History h(sub);
+  h.created(10).updated(20, [](Subscription& now) { now.items.pop_back(); });
+  h.updated(30, [](Subscription& now) {
+    now.has_more = true;
+    for (int n = 0; n < 10; ++n) {
+      now.items.insert(now.items.begin(), item("i" + std::to_string(n), 5000));
+    }
+  });
+  std::string all = test::joined(settled(h).state.identifiers);
+  assert_int_not_equal(all.find("price_pro"), std::string::npos);
+  assert_int_equal(all.find("price_gone"), std::string::npos);
+}
+
+// --- features ----------------------------------------------------------------
+
+std::string summary(std::string event, test::Time at,
+                    std::vector<std::string> features, bool has_more,
+                    std::vector<std::string> previous) {
+  return test::summary_event({event, at}, "cus_1", features, has_more,
+                             &previous);
+}
+
+std::string features_of(std::vector<std::string> bodies, bool ambiguous) {
+  std::sort(bodies.begin(), bodies.end());
+  std::string first;
+  do {
+    Sources all = test::sources_of(bodies);
+    ResolvedFeatures features = *resolve_features(all.at("cus_1"));
+    std::string text = test::joined(features.identifiers);
+    if (first.empty()) first = text;
+    assert_string_equal(text.c_str(), first.c_str());
+    assert_int_equal(features.ambiguous, ambiguous);
+  } while (std::next_permutation(bodies.begin(), bodies.end()));
+  return first;
+}
+
+void summaries_of_one_second_are_put_in_order(void**) {
+  assert_string_equal(
+      features_of({summary("evt_3", 10, {"a"}, false, {}),
+                   summary("evt_2", 10, {"a", "b"}, false, {"a"}),
+                   summary("evt_1", 10, {"b"}, false, {"a", "b"})},
+                  false)
+          .c_str(),
+      "feature=b");
+}
+
+void of_summaries_without_order_the_least_is_taken(void**) {
+  assert_string_equal(
+      features_of({summary("evt_1", 10, {"a"}, false, {"a", "b"}),
+                   summary("evt_2", 10, {"a", "b"}, false, {"a"})},
+                  true)
+          .c_str(),
+      "feature=a");
+}
+
+void incomplete_summaries_add_and_complete_ones_replace(void**) {
+  assert_string_equal(features_of({summary("evt_1", 10, {"a"}, false, {}),
+                                   summary("evt_2", 20, {"b"}, true, {}),
+                                   summary("evt_3", 30, {"c"}, true, {})},
+                                  false)
+                          .c_str(),
+                      "feature=a feature=b feature=c");
+  assert_string_equal(features_of({summary("evt_1", 10, {"a"}, true, {}),
+                                   summary("evt_2", 20, {"b"}, false, {})},
+                                  false)
+                          .c_str(),
+                      "feature=b");
+}
+
+}  // namespace
+
+int main() {
+  const CMUnitTest tests[] = {
+      cmocka_unit_test(created_comes_first_in_its_second),
+      cmocka_unit_test(a_later_second_wins),
+      cmocka_unit_test(one_seconds_updates_are_put_in_order),
+      cmocka_unit_test(an_update_of_something_else_does_not_hide_the_order),
+      cmocka_unit_test(cancelled_and_undone_in_one_second),
+      cmocka_unit_test(plans_and_names_of_one_second_are_put_in_order),
+      cmocka_unit_test(of_what_cannot_be_known_the_least_is_taken),
+      cmocka_unit_test(a_later_single_update_ends_all_doubt),
+      cmocka_unit_test(a_full_second_whose_start_is_lost_is_flagged),
+      cmocka_unit_test(a_notice_never_overrides_an_update_of_its_second),
+      cmocka_unit_test(nothing_comes_after_the_end),
+      cmocka_unit_test(no_event_is_needed_but_an_invoice),
+      cmocka_unit_test(a_newer_invoice_extends_the_period_and_nothing_else),
+      cmocka_unit_test(an_older_invoice_does_not_undo_a_shorter_period),
+      cmocka_unit_test(a_paid_trial_goes_on),
+      cmocka_unit_test(past_due_counts_from_when_it_began),
+      cmocka_unit_test(many_reminders_do_not_let_it_slide),
+      cmocka_unit_test(a_second_time_past_due_counts_anew),
+      cmocka_unit_test(
+          past_due_whose_beginning_was_lost_counts_from_the_first_seen),
+      cmocka_unit_test(created_past_due_counts_from_there),
+      cmocka_unit_test(a_cut_list_loses_no_item_known_before),
+      cmocka_unit_test(a_whole_list_in_between_ends_what_was_before_it),
+      cmocka_unit_test(summaries_of_one_second_are_put_in_order),
+      cmocka_unit_test(of_summaries_without_order_the_least_is_taken),
+      cmocka_unit_test(incomplete_summaries_add_and_complete_ones_replace),
+  };
+  return cmocka_run_group_tests(tests, nullptr, nullptr);
+}

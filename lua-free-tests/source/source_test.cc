@@ -1,0 +1,369 @@
+#include "core/source/source.h"
+
+#include <csetjmp>
+#include <cstdarg>
+#include <cstddef>
+#include <cstdint>
+
+extern "C" {
+#include <cmocka.h>
+}
+
+#include <algorithm>
+#include <string>
+
+#include "core/source/bounds.h"
+#include "lua-free-tests/support/stripe_event.h"
+#include "lua-free-tests/support/stripe_json.h"
+
+using namespace entitle;
+using test::item;
+using test::Subscription;
+
+namespace {
+
+std::string id_of(int n) { return "evt_" + std::to_string(n); }
+
+std::string updated(int event, test::Time created, std::string status,
+                    const Subscription* before = nullptr) {
+  Subscription sub{.items = {item("pro", 5000)}};
+  sub.status = std::move(status);
+  return test::subscription_event({id_of(event), created}, "updated", sub,
+                                  before);
+}
+
+std::vector<std::string> events_of(const std::vector<Snapshot>& snapshots) {
+  std::vector<std::string> events;
+  for (const Snapshot& one : snapshots) events.push_back(one.event);
+  return events;
+}
+
+void the_eight_greatest_snapshots_stay(void**) {
+  std::vector<std::string> bodies;
+  for (int n = 10; n < 30; ++n) bodies.push_back(updated(n, n, "active"));
+  Sources forward = test::sources_of(bodies);
+  std::reverse(bodies.begin(), bodies.end());
+  assert_true(forward == test::sources_of(bodies));
+  std::vector<std::string> expected;
+  for (int n = 29; n > 21; --n) expected.push_back(id_of(n));
+  assert_true(events_of(forward.at("sub_1").snapshots) == expected);
+}
+
+void a_terminal_snapshot_is_never_pushed_out(void**) {
+  std::vector<std::string> bodies = {updated(10, 10, "canceled")};
+  for (int n = 11; n < 40; ++n) bodies.push_back(updated(n, n, "active"));
+  Sources all = test::sources_of(bodies);
+  assert_string_equal(all.at("sub_1").snapshots[0].event.c_str(), "evt_10");
+}
+
+void a_duplicate_changes_nothing(void**) {
+  Sources all = test::sources_of({updated(10, 10, "active")});
+  Sources again = test::sources_of({updated(10, 10, "active")});
+  assert_false(merge(all, again));
+  assert_true(all == again);
+  assert_true(all.at("sub_1").has_event("evt_10"));
+  assert_false(all.at("sub_1").has_event("evt_11"));
+}
+
+void one_event_rendered_twice_is_one_fact(void**) {
+  // Two endpoints of different API versions got the same event.
+  Subscription before{.items = {item("pro", 5000)}};
+  std::string a = updated(10, 10, "active");
+  std::string b = updated(10, 10, "active", &before);
+  std::string c = updated(10, 10, "past_due");
+  Sources abc = test::sources_of({a, b, c});
+  assert_int_equal(abc.at("sub_1").snapshots.size(), 1);
+  assert_true(abc == test::sources_of({c, b, a}));
+  assert_true(abc == test::sources_of({b, a, c, b, a}));
+}
+
+void the_newest_invoice_stays_however_late_an_old_one_is_paid(void**) {
+  auto invoice = [](std::string event, test::Time created, test::Time issued,
+                    test::Time end) {
+    return test::invoice_event(
+        {event, created}, "paid",
+        {.id = "in_" + event, .items = {item("pro", end)}, .issued = issued});
+  };
+  std::string january = invoice("evt_1", 4000, 1000, 2000);  // paid late
+  std::string february = invoice("evt_2", 2001, 2000, 3000);
+  for (Sources all : {test::sources_of({january, february}),
+                      test::sources_of({february, january})}) {
+    assert_int_equal(to_unix(all.at("sub_1").invoice->period_end), 3000);
+  }
+}
+
+void invoice_twins_settle_on_one_event(void**) {
+  test::Invoice invoice{.items = {item("pro", 5000)}, .issued = 900};
+  std::string paid = test::invoice_event({"evt_1", 1000}, "paid", invoice);
+  std::string twin =
+      test::invoice_event({"evt_2", 1000}, "payment_succeeded", invoice);
+  assert_true(test::sources_of({paid, twin}) ==
+              test::sources_of({twin, paid, twin}));
+  assert_string_equal(
+      test::sources_of({twin, paid}).at("sub_1").invoice->event.c_str(),
+      "evt_2");
+}
+
+std::string session(std::string event, test::Time created, std::string status) {
+  return test::session_event({event, created}, "completed",
+                             {.payment_status = status});
+}
+
+void paid_is_never_undone_by_a_late_unpaid(void**) {
+  std::string unpaid = session("evt_9", 2000, "unpaid");
+  std::string paid = session("evt_1", 1000, "paid");
+  for (Sources all :
+       {test::sources_of({unpaid, paid}), test::sources_of({paid, unpaid})}) {
+    assert_true(all.at("cs_1").sessions.front().paid);
+    assert_int_equal(all.at("cs_1").sessions.size(), 2);
+  }
+}
+
+void a_refund_keeps_its_newest_word(void**) {
+  auto refund = [](std::string event, test::Time at, std::string status) {
+    return test::refund_event({event, at}, "refund.updated", {}, "re_1",
+                              status);
+  };
+  Sources all = test::sources_of({refund("evt_3", 30, "failed"),
+                                  refund("evt_1", 10, "pending"),
+                                  refund("evt_2", 20, "succeeded")});
+  assert_int_equal(all.at("pi_1").refunds.size(), 1);
+  assert_true(all.at("pi_1").refunds[0].returned);
+  // Inside one second failed is the end.
+  all = test::sources_of(
+      {refund("evt_8", 40, "failed"), refund("evt_9", 40, "succeeded")});
+  assert_true(all.at("pi_1").refunds[0].returned);
+}
+
+void a_dispute_of_one_second_keeps_its_end(void**) {
+  auto dispute = [](std::string event, std::string status) {
+    return test::dispute_event({event, 40}, "updated", {}, "du_1", status);
+  };
+  auto kept = [&](std::string a, std::string b) {
+    Sources all = test::sources_of({dispute("evt_8", a), dispute("evt_9", b)});
+    return all.at("pi_1").disputes.at(0).status;
+  };
+  assert_string_equal(kept("won", "under_review").c_str(), "won");
+  assert_string_equal(kept("needs_response", "lost").c_str(), "lost");
+  assert_string_equal(kept("lost", "won").c_str(), "lost");
+  assert_string_equal(kept("needs_response", "warning_under_review").c_str(),
+                      "needs_response");
+}
+
+void the_customers_place_is_kept(void**) {
+  // A refund without customer and one with: the same source.
+  std::string bare =
+      test::refund_event({"evt_1", 1}, "refund.created", {}, "re_1", "pending");
+  std::string named =
+      test::charge_refunded_event({"evt_2", 2}, {.customer = "cus_1"}, true);
+  for (Sources all :
+       {test::sources_of({bare, named}), test::sources_of({named, bare})}) {
+    assert_string_equal(all.at("pi_1").place.c_str(), "cus_1");
+  }
+}
+
+std::string summary(int event, test::Time created,
+                    std::vector<std::string> features, bool has_more) {
+  return test::summary_event({id_of(event), created}, "cus_1", features,
+                             has_more);
+}
+
+void incomplete_summaries_lose_no_feature(void**) {
+  // Twelve features, of which each summary lists two: more than are recent.
+  std::vector<std::string> bodies = {summary(10, 10, {"base"}, false)};
+  for (int n = 11; n < 60; ++n) {
+    std::string one = "f" + std::to_string(n % 12);
+    std::string two = "f" + std::to_string((n + 1) % 12);
+    bodies.push_back(summary(n, n, {one, two}, true));
+  }
+  Sources forward = test::sources_of(bodies);
+  std::reverse(bodies.begin(), bodies.end());
+  Sources backward = test::sources_of(bodies);
+  assert_true(forward == backward);
+  const Source& source = forward.at("cus_1");
+  assert_true(source.summaries.size() <= 8 + 13);
+  assert_int_equal(resolve_features(source)->identifiers.size(), 13);
+}
+
+void a_complete_summary_forgets_the_old_ones(void**) {
+  std::vector<std::string> bodies;
+  for (int n = 10; n < 40; ++n) {
+    bodies.push_back(summary(n, n, {"f" + std::to_string(n)}, true));
+  }
+  bodies.push_back(summary(99, 99, {"only"}, false));
+  std::reverse(bodies.begin(), bodies.end());
+  const Source source = test::sources_of(bodies).at("cus_1");
+  assert_int_equal(source.summaries.size(), kRecentSummaries);
+  assert_string_equal(
+      test::joined(resolve_features(source)->identifiers).c_str(),
+      "feature=only");
+}
+
+void every_fixture_survives_storage(void**) {
+  std::size_t seen = 0;
+  for (const std::string& name : test::fixture_names()) {
+    Sources all = test::sources(test::facts_of_fixture(name));
+    assert_true(test::stored(all) == all);
+    seen += all.size();
+  }
+  assert_true(seen > 80);
+}
+
+void equal_sources_are_equal_bytes(void**) {
+  Subscription a{.items = {item("a", 5000), item("b", 4000)}, .names = "x"};
+  Subscription b = a;
+  b.status = "past_due";
+  b.cancel_at_period_end = true;
+  b.items.pop_back();
+  std::vector<std::string> bodies = {
+      test::subscription_event({"evt_1", 1}, "created", a),
+      test::subscription_event({"evt_2", 2}, "updated", b, &a),
+      test::subscription_event({"evt_3", 3}, "updated", a, &b),
+      test::invoice_event({"evt_4", 3}, "paid", {.items = a.items})};
+  std::string expected = test::sources_of(bodies).at("sub_1").encode();
+  do {
+    Sources all = test::sources_of(bodies);
+    assert_string_equal(all.at("sub_1").encode().c_str(), expected.c_str());
+    assert_true(test::stored(all) == all);
+  } while (std::next_permutation(bodies.begin(), bodies.end()));
+}
+
+void the_format_is_the_documented_one(void**) {
+  Subscription before{.items = {item("pro", 5000)}};
+  Subscription now = before;
+  now.status = "past_due";
+  now.cancel_at = 6000;
+  Sources all = test::sources_of(
+      {test::subscription_event({"evt_2", 20}, "updated", now, &before),
+       test::subscription_event({"evt_1", 10}, "created", before),
+       test::invoice_event({"evt_3", 30}, "paid",
+                           {.items = {item("pro", 5000)}, .issued = 25})});
+  assert_string_equal(
+      all.at("sub_1").encode().c_str(),
+      R"({"place":"cus_1","snapshots":[{"event":"evt_2","type":"updated",)"
+      R"("created":20,"status":"past_due","period_end":5000,"cancel_at":6000,)"
+      R"("identifiers":["lookup_key=pro_key","price_pro","prod_pro"],)"
+      R"("previous":{"status":"active","cancel_at":null}},)"
+      R"({"event":"evt_1","type":"created","created":10,"status":"active",)"
+      R"("period_end":5000}],"past_due":{"event":"evt_2","created":20},)"
+      R"("invoice":{"event":"evt_3","created":30,"issued":25,"id":"in_1",)"
+      R"("period_end":5000,"identifiers":["price_pro","prod_pro"]}})");
+}
+
+void grants_are_stored_with_and_without_an_end(void**) {
+  Source grant;
+  grant.granted = {*Identifier::parse("metadata=pro")};
+  grant.granted_until = kForever;
+  assert_string_equal(grant.encode().c_str(),
+                      R"({"granted":{"identifiers":["metadata=pro"]}})");
+  assert_true(*Source::decode(grant.encode()) == grant);
+  grant.granted_until = unix_time(77);
+  assert_true(*Source::decode(grant.encode()) == grant);
+}
+
+void strings_come_back_as_they_were(void**) {
+  Source source;
+  source.place = "cus_\"\\ \x01\x1f\xc3\xa4";
+  assert_true(*Source::decode(source.encode()) == source);
+}
+
+void white_space_and_order_of_a_hand_edited_source_do_not_matter(void**) {
+  std::optional<Source> source = Source::decode(
+      " {\n \"snapshots\" : [ { \"status\":\"active\", \"created\": 5 ,"
+      "\"event\":\"evt_1\",\"type\":\"updated\"},{\"status\":\"canceled\","
+      "\"created\":3,\"event\":\"evt_0\",\"type\":\"updated\"} ],"
+      "\"place\":\"cus_\\u0031\" }\n");
+  assert_true(source.has_value());
+  assert_string_equal(source->place.c_str(), "cus_1");
+  assert_true(source->snapshots[0].terminal());  // in our order again
+}
+
+void what_is_damaged_is_not_read(void**) {
+  for (const char* text :
+       {"",
+        "{",
+        "[]",
+        "null",
+        "{}x",
+        "{\"place\":7}",
+        "{\"place\":\"a}",
+        "{\"place\":\"a\",}",
+        "{\"unknown\":1}",
+        "{\"place\":\"\\u0000\"}",
+        "{\"place\":\"a\nb\"}",
+        "{\"snapshots\":{}}",
+        "{\"snapshots\":[{}]}",
+        "{\"snapshots\":[{\"event\":\"e\",\"created\":1}]}",
+        "{\"snapshots\":[{\"event\":\"e\",\"created\":0,\"status\":\"x\"}]}",
+        "{\"snapshots\":[{\"event\":\"e\",\"created\":99999999999999,"
+        "\"status\":\"x\"}]}",
+        "{\"snapshots\":[{\"event\":\"e\",\"created\":1,\"status\":\"x\","
+        "\"identifiers\":[\"nonsense\"]}]}",
+        "{\"snapshots\":[{\"event\":\"e\",\"created\":1,\"status\":\"x\","
+        "\"identifiers\":[\"prod_b\",\"prod_a\"]}]}",
+        "{\"snapshots\":[{\"event\":\"e\",\"created\":1,\"status\":\"x\","
+        "\"type\":\"other\"}]}",
+        "{\"deleted\":{}}",
+        "{\"invoice\":{\"event\":\"e\"}}",
+        "{\"sessions\":[{\"event\":\"e\",\"created\":1,\"mode\":\"x\"}]}",
+        "{\"invoice\":{\"event\":\"e\",\"created\":1}}",
+        "{\"refunds\":[{\"event\":\"e\",\"created\":1,\"charge\":\"\"}]}",
+        "{\"disputes\":[{\"event\":\"e\",\"created\":1,\"status\":\"x\"}]}",
+        "{\"granted\":{\"until\":-1}}",
+        "{\"granted\":[[[[[[[[[[[]]]]]]]]]]]}"}) {
+    if (Source::decode(text)) fail_msg("read %s", text);
+  }
+}
+
+void a_source_with_too_much_in_it_is_not_read(void**) {
+  std::string snapshots;
+  for (int n = 0; n < 9; ++n) {
+    snapshots += snapshots.empty() ? "" : ",";
+    snapshots += "{\"event\":\"e" + std::to_string(n) +
+                 "\",\"created\":1,\"status\":\"x\"}";
+  }
+  assert_false(
+      Source::decode("{\"snapshots\":[" + snapshots + "]}").has_value());
+}
+
+void every_cut_of_a_source_is_refused(void**) {
+  std::string text =
+      test::sources_of({updated(1, 10, "active"), updated(2, 11, "past_due")})
+          .at("sub_1")
+          .encode();
+  for (std::size_t n = 0; n < text.size(); ++n) {
+    assert_false(
+        Source::decode(std::string_view(text).substr(0, n)).has_value());
+  }
+}
+
+}  // namespace
+
+int main() {
+  const CMUnitTest tests[] = {
+      cmocka_unit_test(the_eight_greatest_snapshots_stay),
+      cmocka_unit_test(a_terminal_snapshot_is_never_pushed_out),
+      cmocka_unit_test(a_duplicate_changes_nothing),
+      cmocka_unit_test(one_event_rendered_twice_is_one_fact),
+      cmocka_unit_test(
+          the_newest_invoice_stays_however_late_an_old_one_is_paid),
+      cmocka_unit_test(invoice_twins_settle_on_one_event),
+      cmocka_unit_test(paid_is_never_undone_by_a_late_unpaid),
+      cmocka_unit_test(a_refund_keeps_its_newest_word),
+      cmocka_unit_test(a_dispute_of_one_second_keeps_its_end),
+      cmocka_unit_test(the_customers_place_is_kept),
+      cmocka_unit_test(incomplete_summaries_lose_no_feature),
+      cmocka_unit_test(a_complete_summary_forgets_the_old_ones),
+      cmocka_unit_test(every_fixture_survives_storage),
+      cmocka_unit_test(equal_sources_are_equal_bytes),
+      cmocka_unit_test(the_format_is_the_documented_one),
+      cmocka_unit_test(grants_are_stored_with_and_without_an_end),
+      cmocka_unit_test(strings_come_back_as_they_were),
+      cmocka_unit_test(
+          white_space_and_order_of_a_hand_edited_source_do_not_matter),
+      cmocka_unit_test(what_is_damaged_is_not_read),
+      cmocka_unit_test(a_source_with_too_much_in_it_is_not_read),
+      cmocka_unit_test(every_cut_of_a_source_is_refused),
+  };
+  return cmocka_run_group_tests(tests, nullptr, nullptr);
+}

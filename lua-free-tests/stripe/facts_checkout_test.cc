@@ -1,0 +1,285 @@
+#include <csetjmp>
+#include <cstdarg>
+#include <cstddef>
+#include <cstdint>
+
+#include "core/stripe/facts.h"
+
+extern "C" {
+#include <cmocka.h>
+}
+
+#include <string>
+
+#include "core/stripe/client_reference.h"
+#include "lua-free-tests/support/stripe_event.h"
+#include "lua-free-tests/support/stripe_json.h"
+
+using namespace entitle;
+using test::Session;
+using test::Shape;
+
+namespace {
+
+const test::Envelope kCompleted{"evt_1", 1000};
+
+Facts completed(const Session& session) {
+  return test::facts(test::session_event(kCompleted, "completed", session));
+}
+
+Facts completed_with(const Session& session, FactsOptions options) {
+  Event event =
+      test::event(test::session_event(kCompleted, "completed", session));
+  return facts_of(event, options);
+}
+
+void assert_claim(const PlaceFacts& place, ClaimKind kind, const char* target) {
+  assert_int_equal(place.claims.size(), 1);
+  assert_int_equal(place.claims[0].kind, kind);
+  assert_string_equal(place.claims[0].target.c_str(), target);
+  assert_string_equal(place.claims[0].event.c_str(), "evt_1");
+  assert_int_equal(to_unix(place.claims[0].created), 1000);
+}
+
+void a_session_claims_its_customer_for_the_user_it_names(void**) {
+  Facts facts = completed({.client_reference_id = "42"});
+  assert_int_equal(facts.places.size(), 1);
+  assert_string_equal(facts.places[0].place.c_str(), "cus_1");
+  assert_claim(facts.places[0], ClaimKind::client_reference, "u:42");
+}
+
+void the_payment_intent_forwards_to_the_customer(void**) {
+  Facts facts = completed({.payment_intent = "pi_1", .user = "42"});
+  assert_int_equal(facts.places.size(), 2);
+  assert_string_equal(facts.places[0].place.c_str(), "pi_1");
+  assert_claim(facts.places[0], ClaimKind::forward, "p:cus_1");
+  assert_true(facts.places[0].sources.empty());
+  assert_claim(facts.places[1], ClaimKind::session_metadata, "u:42");
+}
+
+void a_guests_session_is_its_own_place(void**) {
+  Facts facts = completed({.customer = "", .payment_intent = "pi_1"});
+  assert_int_equal(facts.places.size(), 2);
+  assert_claim(facts.places[0], ClaimKind::forward, "p:cs_1");
+  assert_string_equal(facts.places[1].place.c_str(), "cs_1");
+  assert_true(facts.places[1].claims.empty());
+  assert_string_equal(facts.places[1].sources.at("cs_1").place.c_str(), "cs_1");
+}
+
+void a_one_time_purchase_is_known_by_link_and_names(void**) {
+  Facts facts = completed({.payment_intent = "pi_1",
+                           .payment_link = "plink_9",
+                           .names = "lifetime, beta  gamma"});
+  const SessionFact& fact =
+      facts.places.back().sources.at("cs_1").sessions.at(0);
+  assert_true(fact.paid);
+  assert_false(fact.subscription_mode);
+  assert_string_equal(fact.payment_intent.c_str(), "pi_1");
+  const char* expected =
+      "metadata=beta metadata=gamma metadata=lifetime plink_9";
+  assert_string_equal(test::joined(fact.identifiers).c_str(), expected);
+  assert_string_equal(test::joined(facts.identifiers).c_str(), expected);
+  assert_true(facts.note.empty());
+}
+
+void a_purchase_that_names_nothing_is_noted(void**) {
+  assert_false(completed({.user = "42"}).note.empty());
+  assert_true(
+      completed({.payment_status = "unpaid", .user = "42"}).note.empty());
+}
+
+void expanded_objects_are_as_good_as_ids(void**) {
+  std::string body = test::session_event(
+      kCompleted, "completed",
+      {.payment_intent = "pi_1", .payment_link = "plink_9"});
+  auto expand = [&](std::string id) {
+    std::string quoted = '"' + id + '"';
+    std::size_t at = body.find(":" + quoted) + 1;
+    body.replace(at, quoted.size(), "{\"object\":\"x\",\"id\":" + quoted + "}");
+  };
+  std::string before = test::describe(test::facts(body));
+  expand("cus_1");
+  expand("pi_1");
+  expand("plink_9");
+  assert_string_equal(test::describe(test::facts(body)).c_str(),
+                      before.c_str());
+}
+
+void expanded_line_items_are_read(void**) {
+  std::string body = test::session_event(kCompleted, "completed", {});
+  std::string lines =
+      R"("line_items":{"data":[{"price":{"id":"price_1","product":"prod_1",)"
+      R"("lookup_key":"k"}}]},"metadata")";
+  body.replace(body.find("\"metadata\""), 10, lines);
+  assert_string_equal(test::joined(test::facts(body).identifiers).c_str(),
+                      "lookup_key=k price_1 prod_1");
+}
+
+void delayed_payment_is_not_paid_and_free_checkout_is(void**) {
+  auto paid = [](const char* status) {
+    Facts facts = completed({.payment_status = status});
+    return facts.places.back().sources.at("cs_1").sessions.at(0).paid;
+  };
+  assert_true(paid("paid"));
+  assert_true(paid("no_payment_required"));
+  assert_false(paid("unpaid"));
+  assert_false(paid("some_future_status"));
+}
+
+void a_setup_session_claims_and_never_grants(void**) {
+  Facts facts = completed({.mode = "setup",
+                           .payment_status = "no_payment_required",
+                           .client_reference_id = "42"});
+  assert_claim(facts.places.back(), ClaimKind::client_reference, "u:42");
+  assert_true(facts.places.back().sources.empty());
+  assert_false(facts.note.empty());
+}
+
+void a_subscriptions_session_names_no_purchase_of_its_own(void**) {
+  Facts facts = completed({.mode = "subscription",
+                           .payment_link = "plink_9",
+                           .subscription = "sub_1"});
+  assert_true(facts.identifiers.empty());
+  const SessionFact& fact =
+      facts.places.back().sources.at("cs_1").sessions.at(0);
+  assert_true(fact.subscription_mode);
+  assert_string_equal(fact.subscription.c_str(), "sub_1");
+}
+
+void sessions_that_came_to_nothing_say_nothing(void**) {
+  for (const char* type : {"expired", "async_payment_failed"}) {
+    Facts facts = test::facts(
+        test::session_event(kCompleted, type, {.client_reference_id = "42"}));
+    assert_true(facts.places.empty());
+  }
+}
+
+void the_first_source_that_names_a_user_wins(void**) {
+  Session session{.client_reference_id = "by_reference", .user = "by_metadata"};
+  using Kind = UserFrom::Kind;
+  Facts facts = completed_with(
+      session, {{{Kind::metadata, "user_id"}, {Kind::client_reference_id, ""}},
+                nullptr});
+  assert_claim(facts.places.back(), ClaimKind::session_metadata,
+               "u:by_metadata");
+  facts = completed_with(session, {default_user_from(), nullptr});
+  assert_claim(facts.places.back(), ClaimKind::client_reference,
+               "u:by_reference");
+  facts = completed_with(
+      session,
+      {{{Kind::metadata, "absent"}, {Kind::metadata, "user_id"}}, nullptr});
+  assert_claim(facts.places.back(), ClaimKind::session_metadata,
+               "u:by_metadata");
+}
+
+void what_is_no_user_is_passed_over(void**) {
+  Facts facts =
+      completed({.client_reference_id = std::string(256, 'x'), .user = "42"});
+  assert_claim(facts.places.back(), ClaimKind::session_metadata, "u:42");
+}
+
+void an_email_claims_only_where_listed_and_in_lower_case(void**) {
+  Session session{.email = "Ann@Example.COM"};
+  Facts facts = completed(session);
+  assert_true(facts.places.back().claims.empty());
+  assert_string_equal(facts.email.c_str(), "ann@example.com");
+
+  facts = completed_with(session, {{{UserFrom::Kind::email, ""}}, nullptr});
+  assert_claim(facts.places.back(), ClaimKind::email, "u:ann@example.com");
+}
+
+// --- signed references ---------------------------------------------------
+
+const std::string kKey(32, 'k'), kOtherKey(32, 'o');
+
+void a_signed_reference_names_its_user(void**) {
+  ClientReference ours(std::vector{kKey});
+  std::string reference = ours.make(*User::from("user|42"));
+  assert_false(reference.empty());
+  for (auto kind : {UserFrom::Kind::client_reference_id,
+                    UserFrom::Kind::signed_client_reference_id}) {
+    Facts facts = completed_with({.client_reference_id = reference},
+                                 {{{kind, ""}}, &ours});
+    assert_claim(facts.places.back(), ClaimKind::client_reference, "u:user|42");
+  }
+}
+
+void a_forged_reference_is_refused_and_noted(void**) {
+  ClientReference ours(std::vector{kKey}), theirs(std::vector{kOtherKey});
+  std::string reference = theirs.make(*User::from("42"));
+  for (auto kind : {UserFrom::Kind::client_reference_id,
+                    UserFrom::Kind::signed_client_reference_id}) {
+    Facts facts = completed_with(
+        {.payment_link = "plink_1", .client_reference_id = reference},
+        {{{kind, ""}}, &ours});
+    assert_true(facts.places.back().claims.empty());
+    assert_false(facts.note.empty());
+    // What was bought is kept: it waits in its place.
+    assert_int_equal(facts.places.back().sources.size(), 1);
+  }
+}
+
+void a_plain_reference_is_refused_only_where_signed_is_asked_for(void**) {
+  ClientReference ours(std::vector{kKey});
+  Session session{.payment_link = "plink_1", .client_reference_id = "42"};
+  Facts facts = completed_with(
+      session, {{{UserFrom::Kind::signed_client_reference_id, ""}}, &ours});
+  assert_true(facts.places.back().claims.empty());
+  assert_false(facts.note.empty());
+  facts = completed_with(session,
+                         {{{UserFrom::Kind::client_reference_id, ""}}, &ours});
+  assert_claim(facts.places.back(), ClaimKind::client_reference, "u:42");
+}
+
+void after_a_refused_reference_the_next_source_counts(void**) {
+  Facts facts =
+      completed_with({.client_reference_id = "mallory", .user = "42"},
+                     {{{UserFrom::Kind::signed_client_reference_id, ""},
+                       {UserFrom::Kind::metadata, "user_id"}},
+                      nullptr});
+  assert_claim(facts.places.back(), ClaimKind::session_metadata, "u:42");
+}
+
+void connect_ids_carry_their_account(void**) {
+  Facts facts = test::facts(test::session_event(
+      {"evt_1", 1000, Shape::basil, true, "acct_9"}, "completed",
+      {.payment_intent = "pi_1",
+       .payment_link = "plink_1",
+       .client_reference_id = "42",
+       .names = "pro"}));
+  assert_string_equal(facts.places[0].place.c_str(), "acct_9/pi_1");
+  assert_claim(facts.places[0], ClaimKind::forward, "p:acct_9/cus_1");
+  const Source& source = facts.places[1].sources.at("acct_9/cs_1");
+  assert_string_equal(source.place.c_str(), "acct_9/cus_1");
+  assert_string_equal(source.sessions[0].payment_intent.c_str(), "acct_9/pi_1");
+  assert_string_equal(test::joined(facts.identifiers).c_str(),
+                      "acct_9/metadata=pro acct_9/plink_1");
+}
+
+}  // namespace
+
+int main() {
+  const CMUnitTest tests[] = {
+      cmocka_unit_test(a_session_claims_its_customer_for_the_user_it_names),
+      cmocka_unit_test(the_payment_intent_forwards_to_the_customer),
+      cmocka_unit_test(a_guests_session_is_its_own_place),
+      cmocka_unit_test(a_one_time_purchase_is_known_by_link_and_names),
+      cmocka_unit_test(a_purchase_that_names_nothing_is_noted),
+      cmocka_unit_test(expanded_objects_are_as_good_as_ids),
+      cmocka_unit_test(expanded_line_items_are_read),
+      cmocka_unit_test(delayed_payment_is_not_paid_and_free_checkout_is),
+      cmocka_unit_test(a_setup_session_claims_and_never_grants),
+      cmocka_unit_test(a_subscriptions_session_names_no_purchase_of_its_own),
+      cmocka_unit_test(sessions_that_came_to_nothing_say_nothing),
+      cmocka_unit_test(the_first_source_that_names_a_user_wins),
+      cmocka_unit_test(what_is_no_user_is_passed_over),
+      cmocka_unit_test(an_email_claims_only_where_listed_and_in_lower_case),
+      cmocka_unit_test(a_signed_reference_names_its_user),
+      cmocka_unit_test(a_forged_reference_is_refused_and_noted),
+      cmocka_unit_test(
+          a_plain_reference_is_refused_only_where_signed_is_asked_for),
+      cmocka_unit_test(after_a_refused_reference_the_next_source_counts),
+      cmocka_unit_test(connect_ids_carry_their_account),
+  };
+  return cmocka_run_group_tests(tests, nullptr, nullptr);
+}

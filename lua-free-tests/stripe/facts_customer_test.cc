@@ -1,0 +1,75 @@
+#include <csetjmp>
+#include <cstdarg>
+#include <cstddef>
+#include <cstdint>
+
+#include "core/stripe/facts.h"
+
+extern "C" {
+#include <cmocka.h>
+}
+
+#include <string>
+
+#include "lua-free-tests/support/stripe_event.h"
+#include "lua-free-tests/support/stripe_json.h"
+
+using namespace entitle;
+
+namespace {
+
+const test::Envelope kEnvelope{"evt_1", 1000};
+
+void customer_metadata_claims_the_customer(void**) {
+  for (const char* type : {"created", "updated"}) {
+    Facts facts = test::facts(
+        test::customer_event(kEnvelope, type, "cus_1", "42", "A@B.c"));
+    assert_int_equal(facts.places.size(), 1);
+    assert_string_equal(facts.places[0].place.c_str(), "cus_1");
+    assert_int_equal(facts.places[0].claims.at(0).kind,
+                     ClaimKind::customer_metadata);
+    assert_string_equal(facts.places[0].claims.at(0).target.c_str(), "u:42");
+    assert_true(facts.places[0].sources.empty());
+    assert_string_equal(facts.email.c_str(), "a@b.c");
+  }
+}
+
+void an_email_alone_is_only_looked_up(void**) {
+  Facts facts = test::facts(
+      test::customer_event(kEnvelope, "created", "cus_1", "", "a@b.c"));
+  assert_int_equal(facts.places.size(), 1);
+  assert_true(facts.places[0].claims.empty());
+}
+
+void a_customer_that_says_nothing_is_ignored(void**) {
+  Facts facts =
+      test::facts(test::customer_event(kEnvelope, "updated", "cus_1", ""));
+  assert_true(facts.places.empty());
+  assert_false(facts.note.empty());
+}
+
+void a_deleted_customer_is_a_fact(void**) {
+  Facts facts = test::facts_of_fixture("edge/customer_deleted_min.json");
+  const PlaceFacts& own = facts.places.at(0);
+  assert_string_equal(own.place.c_str(), "cus_Fx0000000001");
+  assert_true(own.sources.at("cus_Fx0000000001").deleted.has_value());
+}
+
+void an_old_customer_may_have_an_id_of_its_own(void**) {
+  Facts facts = test::facts(
+      test::customer_event(kEnvelope, "updated", "user+1@example.com", "1"));
+  assert_string_equal(facts.customer.c_str(), "user+1@example.com");
+}
+
+}  // namespace
+
+int main() {
+  const CMUnitTest tests[] = {
+      cmocka_unit_test(customer_metadata_claims_the_customer),
+      cmocka_unit_test(an_email_alone_is_only_looked_up),
+      cmocka_unit_test(a_customer_that_says_nothing_is_ignored),
+      cmocka_unit_test(a_deleted_customer_is_a_fact),
+      cmocka_unit_test(an_old_customer_may_have_an_id_of_its_own),
+  };
+  return cmocka_run_group_tests(tests, nullptr, nullptr);
+}

@@ -1,0 +1,253 @@
+#include <csetjmp>
+#include <cstdarg>
+#include <cstddef>
+#include <cstdint>
+
+#include "core/stripe/facts.h"
+
+extern "C" {
+#include <cmocka.h>
+}
+
+#include <string>
+
+#include "lua-free-tests/support/stripe_event.h"
+#include "lua-free-tests/support/stripe_json.h"
+
+using namespace entitle;
+using test::item;
+using test::Shape;
+using test::Subscription;
+
+namespace {
+
+Subscription pro() { return {.items = {item("pro", 5000)}, .user = "42"}; }
+
+Facts facts_of_event(std::string_view type, const Subscription& now,
+                     const Subscription* before = nullptr,
+                     Shape shape = Shape::basil) {
+  return test::facts(
+      test::subscription_event({"evt_1", 1000, shape}, type, now, before));
+}
+
+const Snapshot& snapshot(const Facts& facts) {
+  return facts.places.back().sources.at("sub_1").snapshots.at(0);
+}
+
+void a_snapshot_says_everything_that_decides_access(void**) {
+  Subscription sub = pro();
+  sub.status = "trialing";
+  sub.trial_end = 4000;
+  sub.cancel_at = 6000;
+  sub.cancel_at_period_end = true;
+  sub.names = "extra";
+  for (Shape shape : {Shape::before_basil, Shape::basil}) {
+    Facts facts = facts_of_event("created", sub, nullptr, shape);
+    const Snapshot& said = snapshot(facts);
+    assert_int_equal(said.type, SnapshotType::created);
+    assert_string_equal(said.state.status.c_str(), "trialing");
+    assert_int_equal(to_unix(*said.state.period_end), 5000);
+    assert_int_equal(to_unix(*said.state.trial_end), 4000);
+    assert_int_equal(to_unix(*said.state.cancel_at), 6000);
+    assert_true(said.state.cancel_at_period_end);
+    assert_false(said.state.ended_at.has_value());
+    assert_false(said.state.more_items);
+    assert_string_equal(test::joined(said.state.identifiers).c_str(),
+                        "lookup_key=pro_key metadata=extra price_pro prod_pro");
+    assert_true(facts.identifiers == said.state.identifiers);
+    const PlaceFacts& own = facts.places.back();
+    assert_string_equal(own.place.c_str(), "cus_1");
+    assert_int_equal(own.claims.at(0).kind, ClaimKind::subscription_metadata);
+    assert_string_equal(own.claims.at(0).target.c_str(), "u:42");
+  }
+}
+
+void the_greatest_period_end_counts_wherever_it_stands(void**) {
+  Subscription sub = pro();
+  sub.items.push_back(item("addon", 7000));
+  assert_int_equal(
+      to_unix(*snapshot(facts_of_event("updated", sub)).state.period_end),
+      7000);
+  // Both shapes at once, as accounts have sent them.
+  std::string body = test::subscription_event({"evt_1", 1000}, "updated", sub);
+  body.replace(body.find("\"customer\""), 10,
+               "\"current_period_end\":9000,\"customer\"");
+  assert_int_equal(to_unix(*snapshot(test::facts(body)).state.period_end),
+                   9000);
+}
+
+void previous_attributes_are_read_in_both_shapes(void**) {
+  Subscription before = pro(), now = pro();
+  now.status = "past_due";
+  now.items = {item("team", 8000)};
+  now.cancel_at = 6000;
+  before.trial_end = 900;
+  before.names = "old";
+  for (Shape shape : {Shape::before_basil, Shape::basil}) {
+    Facts facts = facts_of_event("updated", now, &before, shape);
+    const PreviousState& previous = snapshot(facts).previous;
+    assert_string_equal(previous.status->c_str(), "active");
+    assert_int_equal(to_unix(**previous.period_end), 5000);
+    assert_int_equal(to_unix(**previous.trial_end), 900);
+    assert_true(previous.cancel_at.has_value());
+    assert_false(previous.cancel_at->has_value());  // there was none
+    assert_false(previous.ended_at.has_value());    // did not change
+    assert_false(previous.cancel_at_period_end.has_value());
+    assert_string_equal(test::joined(*previous.identifiers).c_str(),
+                        "lookup_key=pro_key price_pro prod_pro");
+    assert_string_equal(test::joined(*previous.names).c_str(), "metadata=old");
+  }
+}
+
+void only_an_update_has_a_before(void**) {
+  Subscription before = pro(), now = pro();
+  now.status = "past_due";
+  Facts facts = facts_of_event("trial_will_end", now, &before);
+  assert_true(snapshot(facts).previous == PreviousState{});
+}
+
+void kinds_of_snapshots(void**) {
+  struct {
+    const char* type;
+    SnapshotType expected;
+  } cases[] = {{"created", SnapshotType::created},
+               {"updated", SnapshotType::updated},
+               {"deleted", SnapshotType::deleted},
+               {"paused", SnapshotType::notice},
+               {"resumed", SnapshotType::notice},
+               {"trial_will_end", SnapshotType::notice},
+               {"pending_update_applied", SnapshotType::notice},
+               {"pending_update_expired", SnapshotType::notice}};
+  for (const auto& one : cases) {
+    assert_int_equal(snapshot(facts_of_event(one.type, pro())).type,
+                     one.expected);
+  }
+}
+
+void turning_past_due_is_a_fact_of_its_own(void**) {
+  auto entered = [](std::string_view type, const Subscription& now,
+                    const Subscription* before) {
+    return facts_of_event(type, now, before)
+        .places.back()
+        .sources.at("sub_1")
+        .entered_past_due.has_value();
+  };
+  Subscription active = pro(), late = pro(), dunned = pro();
+  late.status = dunned.status = "past_due";
+  dunned.note = "third reminder";
+  assert_true(entered("updated", late, &active));
+  assert_true(entered("created", late, nullptr));
+  assert_false(entered("updated", dunned, &late));
+  assert_false(entered("updated", active, &late));
+  assert_false(entered("trial_will_end", late, nullptr));
+}
+
+void the_end_names_no_purchase(void**) {
+  Subscription over = pro();
+  over.status = "canceled";
+  over.ended_at = 1000;
+  Facts facts = facts_of_event("deleted", over);
+  assert_true(facts.identifiers.empty());
+  assert_true(snapshot(facts).terminal());
+}
+
+void deleted_ends_even_without_a_status(void**) {
+  std::string body =
+      test::subscription_event({"evt_1", 1000}, "deleted", pro());
+  body.replace(body.find("\"status\":\"active\""), 17, "\"status\":null");
+  assert_true(snapshot(test::facts(body)).terminal());
+}
+
+void a_snapshot_without_status_still_says_whose_it_is(void**) {
+  std::string body =
+      test::subscription_event({"evt_1", 1000}, "updated", pro());
+  body.replace(body.find("\"status\":\"active\""), 17, "\"status\":7");
+  Facts facts = test::facts(body);
+  assert_true(facts.places.back().sources.empty());
+  assert_int_equal(facts.places.back().claims.size(), 1);
+  assert_false(facts.note.empty());
+}
+
+void a_cut_list_of_items_is_marked(void**) {
+  Subscription sub = pro();
+  sub.items.clear();
+  for (int i = 0; i < 12; ++i) {
+    sub.items.push_back(item("p" + std::to_string(i), 5000));
+  }
+  sub.has_more = true;
+  Facts facts = facts_of_event("updated", sub);
+  assert_true(snapshot(facts).state.more_items);
+  assert_int_equal(snapshot(facts).state.identifiers.size(), 30);
+}
+
+void plans_of_old_stand_in_for_prices(void**) {
+  std::string body =
+      test::subscription_event({"evt_1", 1000}, "updated", pro());
+  std::size_t at = body.find("\"price\":{");
+  body.replace(at, 8, "\"price\":null,\"plan\":");
+  assert_string_equal(
+      test::joined(snapshot(test::facts(body)).state.identifiers).c_str(),
+      "lookup_key=pro_key price_pro prod_pro");
+}
+
+void an_account_stands_in_for_a_customer(void**) {
+  Facts facts =
+      test::facts_of_fixture("edge/customer_account_instead_of_customer.json");
+  assert_string_equal(facts.customer.c_str(), "acct_1Fx000000000CUST");
+  assert_string_equal(facts.places.back().place.c_str(),
+                      "acct_1Fx000000000CUST");
+}
+
+void without_id_or_customer_there_is_no_place(void**) {
+  for (std::string gone : {"\"id\":\"sub_1\"", "\"customer\":\"cus_1\""}) {
+    std::string body =
+        test::subscription_event({"evt_1", 1000}, "updated", pro());
+    body.replace(body.find(gone), gone.size(), "\"x\":1");
+    Facts facts = test::facts(body);
+    assert_true(facts.places.empty());
+    assert_false(facts.note.empty());
+  }
+}
+
+void times_out_of_range_are_not_said(void**) {
+  for (const char* time : {"0", "-5", "1099511627776", "9223372036854775807",
+                           "1.5", "\"5000\"", "true"}) {
+    std::string body =
+        test::subscription_event({"evt_1", 1000}, "updated", pro());
+    body.replace(body.find("5000"), 4, time);
+    assert_false(snapshot(test::facts(body)).state.period_end.has_value());
+  }
+}
+
+void ids_of_a_connected_account_are_its_own(void**) {
+  Facts facts = test::facts(test::subscription_event(
+      {"evt_1", 1000, Shape::basil, true, "acct_9"}, "created", pro()));
+  assert_string_equal(facts.places.back().place.c_str(), "acct_9/cus_1");
+  assert_int_equal(facts.places.back().sources.count("acct_9/sub_1"), 1);
+  assert_string_equal(
+      test::joined(facts.identifiers).c_str(),
+      "acct_9/lookup_key=pro_key acct_9/price_pro acct_9/prod_pro");
+}
+
+}  // namespace
+
+int main() {
+  const CMUnitTest tests[] = {
+      cmocka_unit_test(a_snapshot_says_everything_that_decides_access),
+      cmocka_unit_test(the_greatest_period_end_counts_wherever_it_stands),
+      cmocka_unit_test(previous_attributes_are_read_in_both_shapes),
+      cmocka_unit_test(only_an_update_has_a_before),
+      cmocka_unit_test(kinds_of_snapshots),
+      cmocka_unit_test(turning_past_due_is_a_fact_of_its_own),
+      cmocka_unit_test(the_end_names_no_purchase),
+      cmocka_unit_test(deleted_ends_even_without_a_status),
+      cmocka_unit_test(a_snapshot_without_status_still_says_whose_it_is),
+      cmocka_unit_test(a_cut_list_of_items_is_marked),
+      cmocka_unit_test(plans_of_old_stand_in_for_prices),
+      cmocka_unit_test(an_account_stands_in_for_a_customer),
+      cmocka_unit_test(without_id_or_customer_there_is_no_place),
+      cmocka_unit_test(times_out_of_range_are_not_said),
+      cmocka_unit_test(ids_of_a_connected_account_are_its_own),
+  };
+  return cmocka_run_group_tests(tests, nullptr, nullptr);
+}
