@@ -1,0 +1,138 @@
+// Making, filling and merging this module's configuration. A directive is one
+// row of the table in ngx_module/module.cc; what nginx's own slots cannot
+// read has a setter here. Setters say file, line, value and what is allowed.
+#pragma once
+
+#include "ngx_module/settings.h"
+
+namespace entitle::ngx {
+
+void* create_main_conf(ngx_conf_t* cf) noexcept;
+char* init_main_conf(ngx_conf_t* cf, void* conf) noexcept;
+void* create_server_conf(ngx_conf_t* cf) noexcept;
+char* merge_server_conf(ngx_conf_t* cf, void* parent, void* child) noexcept;
+void* create_location_conf(ngx_conf_t* cf) noexcept;
+char* merge_location_conf(ngx_conf_t* cf, void* parent, void* child) noexcept;
+
+using Setter = char*(ngx_conf_t* cf, ngx_command_t* command, void* conf);
+
+// What nginx may call: a setter whose exceptions (no memory) end here.
+template <Setter* set>
+char*
+guarded(ngx_conf_t* cf, ngx_command_t* command, void* conf) noexcept {
+    try {
+        return set(cf, command, conf);
+    } catch (const std::exception& error) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\": %s", &command->name,
+                           error.what());
+    }
+    return static_cast<char*>(NGX_CONF_ERROR);
+}
+
+// ngx_module/conf/webhook.cc
+Setter set_webhook, add_webhook_secret_file, add_webhook_account, set_user_from,
+    add_grant, set_provisional;
+
+// ngx_module/conf/redis.cc
+Setter set_redis, set_redis_read, set_redis_user, set_redis_password_file,
+    set_sentinel_password_file, set_redis_prefix, set_redis_wait;
+// Once all of them were read.
+char* init_redis(ngx_conf_t* cf, MainConf* conf);
+// Refuses a name without a resolver: nothing is looked up here.
+char* check_host(ngx_conf_t* cf, const MainConf& conf, const Endpoint& endpoint,
+                 const Where& at);
+
+// ngx_module/conf/gate.cc
+Setter set_gate, add_require, add_session_key_file, set_session_cookie,
+    add_session_bind, set_reauth, set_reauth_user, set_login_url,
+    set_claim_email;
+
+// ngx_module/conf/identity.cc
+Setter set_jwt, add_jwt_key_file, set_jwt_key_request, add_jwt_issuer,
+    add_jwt_audience, set_jwt_leeway, set_jwt_user_claim, set_jwt_version_claim,
+    set_session_redis, set_trusted_user;
+
+// ngx_module/conf/content.cc
+Setter set_logout, set_redirect;
+// What neither is inherited by nor answers for `if` and `limit_except` alone.
+char* merge_content(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf);
+
+// ngx_module/conf/wait.cc
+Setter set_wait, set_wait_limit, set_poll;
+void merge_wait(ngx_conf_t* cf, const LocationConf* prev, LocationConf* conf);
+
+// ngx_module/conf/cache.cc
+Setter set_zone;
+void merge_cache(const LocationConf* prev, LocationConf* conf);
+// Of each location that asks for records.
+void note_gate(ngx_conf_t* cf, const LocationConf* conf);
+
+// nginx's slots, with messages that say what is allowed. The alternatives of
+// set_choice are the ngx_conf_enum_t table in the command's `post`.
+Setter set_seconds, set_positive_seconds, set_positive_msec, set_choice;
+
+// --- for the setters ---------------------------------------------------------
+
+inline std::span<ngx_str_t>
+arguments(ngx_conf_t* cf) {
+    return {static_cast<ngx_str_t*>(cf->args->elts), cf->args->nelts};
+}
+
+inline Where
+where(ngx_conf_t* cf) {
+    return {cf->conf_file->file.name, cf->conf_file->line};
+}
+
+// Logs "invalid value "<value>" in "<directive>": <why>" with file and line.
+char* invalid_value(ngx_conf_t* cf, std::string_view value,
+                    std::string_view why);
+
+// About something that is missing: it stands nowhere, so the directive that
+// needs it is named. NGX_CONF_ERROR.
+char* missing(ngx_conf_t* cf, const Where& at, const char* why);
+
+// The same level's second use of a directive that takes one value.
+inline char*
+duplicate() {
+    return const_cast<char*>("is duplicate");
+}
+
+// The content of a file named relative to the configuration; null: logged.
+std::optional<std::string> read_conf_file(ngx_conf_t* cf,
+                                          const ngx_str_t& name);
+
+// Null: not valid as a complex value, or no memory; logged.
+ngx_http_complex_value_t* compile_value(ngx_conf_t* cf, ngx_str_t text);
+
+// The same; throws instead.
+ngx_http_complex_value_t& compiled(ngx_conf_t* cf, std::string_view text);
+
+// A name as RFC 9110 section 5.6.2 has it (`token`): of headers and cookies.
+bool is_token(std::string_view text);
+
+// The variables of a text as nginx reads them: $name, ${name}, $1.
+std::vector<std::string_view> variables_in(std::string_view text);
+bool is_one_variable(std::string_view text);
+
+// Where a browser may be sent, variables included.
+bool is_url(std::string_view text);
+inline constexpr std::string_view kUrlAllowed =
+    "it must begin with /, https://, http:// or a variable";
+
+// cookie=NAME or one $variable; null: neither.
+std::optional<Carrier> parse_carrier(ngx_conf_t* cf, std::string_view text);
+
+// The list of this level, made at its first use.
+template <class T>
+T&
+own(ngx_conf_t* cf, T*& list) {
+    if (list == nullptr) {
+        list = pool_new<T>(cf->pool);
+        if (list == nullptr) {
+            throw std::bad_alloc();
+        }
+    }
+    return *list;
+}
+
+}  // namespace entitle::ngx

@@ -1,0 +1,225 @@
+// Directives about the gate: who is let in, how they are recognised, what they
+// are told.
+
+#include "core/crypto/secret_file.h"
+#include "core/json/pointer.h"
+#include "ngx_module/conf/conf.h"
+
+namespace entitle::ngx {
+namespace {
+
+bool
+has_control_bytes_or_comma(std::string_view text) {
+    for (char c : text) {
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f || c == ',') {
+            return true;
+        }
+    }
+    return false;
+}
+
+// As soon as the second of them is read: what stands in http{} itself is merged
+// into nothing.
+char*
+check_require(const LocationConf* conf) {
+    return conf->require != nullptr &&
+                   conf->gate == static_cast<ngx_uint_t>(GateMode::off)
+               ? const_cast<char*>(
+                     "contradicts the other: \"entitle off\" "
+                     "beside \"entitle_require\"")
+               : NGX_CONF_OK;
+}
+
+// `header=Name` or `json=/pointer`: where in the app's answer something is.
+// False: neither; `error` may say more.
+bool
+parse_in_answer(std::string_view text, bool& is_json, ngx_str_t& name,
+                std::string& error) {
+    constexpr std::string_view header = "header=";
+    constexpr std::string_view json = "json=";
+    is_json = text.starts_with(json);
+    if (text.starts_with(header)) {
+        name = str(text.substr(header.size()));
+        return is_token(view(name));
+    }
+    if (!is_json) {
+        return false;
+    }
+    name = str(text.substr(json.size()));
+    return name.len != 0 && JsonPointer::parse(view(name), error).has_value();
+}
+
+// Where in the app's answer the user is. False: it is none of the forms.
+bool
+parse_reauth_user(ngx_conf_t* cf, std::string_view text, ReauthUser& user,
+                  std::string& error) {
+    error = "it must be header=Name, json=/pointer or $variable";
+    if (text.starts_with("header=") || text.starts_with("json=")) {
+        bool is_json;
+        const bool valid = parse_in_answer(text, is_json, user.name, error);
+        user.kind = is_json ? ReauthUser::Kind::json : ReauthUser::Kind::header;
+        return valid;
+    }
+    if (!is_one_variable(text) || text[1] == '{') {
+        return false;
+    }
+    user.kind = ReauthUser::Kind::variable;
+    user.name = str(text.substr(1));
+    user.variable_index = ngx_http_get_variable_index(cf, &user.name);
+    return user.variable_index != NGX_ERROR;
+}
+
+}  // namespace
+
+char*
+set_gate(ngx_conf_t* cf, ngx_command_t* command, void* data) {
+    auto* conf = static_cast<LocationConf*>(data);
+    conf->gate_where = where(cf);
+    char* result = set_choice(cf, command, data);
+    return result == NGX_CONF_OK ? check_require(conf) : result;
+}
+
+char*
+add_require(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    auto* conf = static_cast<LocationConf*>(data);
+    if (conf->gate_where.line == 0) {
+        conf->gate_where = where(cf);
+    }
+    RequireLine line;
+    for (const ngx_str_t& argument : arguments(cf).subspan(1)) {
+        std::string_view text = view(argument);
+        if (text.empty() || has_control_bytes_or_comma(text)) {
+            return invalid_value(cf, text,
+                                 "a name that is empty or has commas or "
+                                 "control bytes could never be held");
+        }
+        RequireName name{&compiled(cf, text), {}};
+        for (std::string_view variable : variables_in(text)) {
+            name.variables.push_back(&compiled(cf, variable));
+        }
+        line.push_back(std::move(name));
+    }
+    own(cf, conf->require).push_back(std::move(line));
+    return check_require(conf);
+}
+
+char*
+add_session_key_file(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    auto* conf = static_cast<ServerConf*>(data);
+    if (conf->raw_session_keys != nullptr) {
+        return duplicate();
+    }
+    const ngx_str_t& file = arguments(cf)[1];
+    std::optional<std::string> content = read_conf_file(cf, file);
+    if (!content) {
+        return static_cast<char*>(NGX_CONF_ERROR);
+    }
+    std::string error;
+    std::optional<std::vector<std::string>> keys =
+        parse_session_keys(*content, error);
+    if (!keys) {
+        return invalid_value(cf, view(file), error);
+    }
+    own(cf, conf->raw_session_keys) = std::move(*keys);
+    return NGX_CONF_OK;
+}
+
+char*
+set_session_cookie(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    auto* conf = static_cast<ServerConf*>(data);
+    if (conf->cookie != nullptr) {
+        return duplicate();
+    }
+    std::vector<std::string_view> words;
+    for (const ngx_str_t& argument : arguments(cf).subspan(1)) {
+        words.push_back(view(argument));
+    }
+    std::string error;
+    std::optional<CookieOptions> options = parse_cookie_options(words, error);
+    if (!options) {
+        return invalid_value(cf, words.front(), error);
+    }
+    own(cf, conf->cookie) = std::move(*options);
+    return NGX_CONF_OK;
+}
+
+char*
+add_session_bind(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    auto* conf = static_cast<LocationConf*>(data);
+    for (const ngx_str_t& argument : arguments(cf).subspan(1)) {
+        std::optional<Carrier> carrier = parse_carrier(cf, view(argument));
+        if (!carrier) {
+            return invalid_value(cf, view(argument),
+                                 "it must be cookie=NAME or one $variable");
+        }
+        own(cf, conf->session_bind).push_back(*carrier);
+    }
+    return NGX_CONF_OK;
+}
+
+char*
+set_reauth(ngx_conf_t* cf, ngx_command_t* command, void* data) {
+    auto* conf = static_cast<LocationConf*>(data);
+    std::string_view uri = view(arguments(cf)[1]);
+    if (!uri.starts_with('/') || uri.find('$') != std::string_view::npos) {
+        return invalid_value(cf, uri,
+                             "it must be a URI of this server that begins with "
+                             "\"/\", without variables");
+    }
+    conf->reauth_where = where(cf);
+    return ngx_conf_set_str_slot(cf, command, data);
+}
+
+char*
+set_reauth_user(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    auto* conf = static_cast<LocationConf*>(data);
+    if (conf->reauth_user != nullptr) {
+        return duplicate();
+    }
+    std::span<ngx_str_t> args = arguments(cf);
+    ReauthUser& user = own(cf, conf->reauth_user);
+    std::string error;
+    if (!parse_reauth_user(cf, view(args[1]), user, error)) {
+        return invalid_value(cf, view(args[1]), error);
+    }
+    if (args.size() == 3) {
+        if (view(args[2]) != "optional") {
+            return invalid_value(cf, view(args[2]),
+                                 "the only other word is optional");
+        }
+        user.optional = true;
+    }
+    return NGX_CONF_OK;
+}
+
+char*
+set_claim_email(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    auto* conf = static_cast<LocationConf*>(data);
+    if (conf->claim_email != nullptr) {
+        return duplicate();
+    }
+    const std::string_view text = view(arguments(cf)[1]);
+    ClaimEmail& email = own(cf, conf->claim_email);
+    std::string error = "it must be header=Name, json=/pointer or off";
+    if (text != "off" &&
+        !parse_in_answer(text, email.json, email.name, error)) {
+        return invalid_value(cf, text, error);
+    }
+    return NGX_CONF_OK;
+}
+
+char*
+set_login_url(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    auto* conf = static_cast<LocationConf*>(data);
+    if (conf->login_url != nullptr) {
+        return duplicate();
+    }
+    std::string_view url = view(arguments(cf)[1]);
+    if (!is_url(url)) {
+        return invalid_value(cf, url, kUrlAllowed);
+    }
+    conf->login_url = &compiled(cf, url);
+    return NGX_CONF_OK;
+}
+
+}  // namespace entitle::ngx

@@ -1,0 +1,414 @@
+// Directives about Redis, and what all setters share.
+
+#include "ngx_module/redis_client/names.h"
+#include "ngx_module/redis_client/ssl.h"
+
+namespace entitle::ngx {
+namespace {
+
+constexpr std::size_t kGreatestFile = 64 * 1024;
+
+template <class T>
+T&
+slot(ngx_command_t* command, void* conf) {
+    return *reinterpret_cast<T*>(static_cast<char*>(conf) + command->offset);
+}
+
+// The one line of a file, without what ends it.
+char*
+read_password(ngx_conf_t* cf, std::string*& password) {
+    if (password != nullptr) {
+        return duplicate();
+    }
+    const ngx_str_t& file = arguments(cf)[1];
+    std::optional<std::string> content = read_conf_file(cf, file);
+    if (!content) {
+        return static_cast<char*>(NGX_CONF_ERROR);
+    }
+    while (content->ends_with('\n') || content->ends_with('\r')) {
+        content->pop_back();
+    }
+    if (content->empty() || content->find('\n') != std::string::npos) {
+        return invalid_value(cf, view(file),
+                             "the file must hold one line, the password");
+    }
+    own(cf, password) = std::move(*content);
+    return NGX_CONF_OK;
+}
+
+char*
+check_user(ngx_conf_t* cf, const MainConf* conf) {
+    bool named = conf->redis_user.len != 0;
+    bool in_address = !conf->redis_address->user.empty();
+    if ((named || in_address) && conf->redis_password == nullptr) {
+        return missing(cf, conf->redis_user_where,
+                       "a Redis user needs \"entitle_redis_password_file\", "
+                       "required by the directive");
+    }
+    if (named && in_address &&
+        view(conf->redis_user) != conf->redis_address->user) {
+        return missing(cf, conf->redis_user_where,
+                       "\"entitle_redis_user\" contradicts the user in the "
+                       "address of \"entitle_redis\"");
+    }
+    if (conf->sentinel_password != nullptr &&
+        conf->redis_address->kind != RedisAddress::Kind::sentinel) {
+        return missing(cf, conf->sentinel_password_where,
+                       "\"entitle_redis_sentinel_password_file\" needs "
+                       "\"entitle_redis sentinel://...\"");
+    }
+    return NGX_CONF_OK;
+}
+
+// The `resolver` of http{}, if it has one.
+void
+find_resolver(ngx_conf_t* cf, MainConf* conf) {
+    auto* core = static_cast<ngx_http_core_loc_conf_t*>(
+        ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+    // Merging leaves one that knows no server.
+    if (core->resolver != nullptr && core->resolver->connections.nelts != 0) {
+        conf->resolver = core->resolver;
+    }
+    conf->resolver_timeout = core->resolver_timeout == NGX_CONF_UNSET_MSEC
+                                 ? 30000
+                                 : core->resolver_timeout;
+}
+
+// Somebody may have written a password there, and messages are kept.
+std::string
+without_user(std::string_view address) {
+    std::size_t at = address.rfind('@');
+    std::size_t scheme = address.find("//");
+    if (at == std::string_view::npos || scheme > at) {
+        return std::string(address);
+    }
+    return std::string(address.substr(0, scheme)) + "//..." +
+           std::string(address.substr(at));
+}
+
+bool
+fits_a_socket(const RedisAddress& address) {
+    return address.path.size() < sizeof(sockaddr_un::sun_path);
+}
+
+constexpr std::string_view kPathTooLong =
+    "the path of a socket has at most 107 bytes";
+
+// Empty: none.
+std::string_view
+fault_of_replica(const RedisAddress& address) {
+    if (address.kind == RedisAddress::Kind::sentinel ||
+        address.kind == RedisAddress::Kind::cluster) {
+        return "it must be the address of a replica: redis://host[:port][/db], "
+               "rediss://host[:port][/db] or unix:/path[:db]";
+    }
+    if (!address.user.empty()) {
+        return "replicas know the user of \"entitle_redis\", and no other";
+    }
+    return fits_a_socket(address) ? std::string_view{} : kPathTooLong;
+}
+
+// Whether the replicas go with their primary.
+char*
+check_replicas(ngx_conf_t* cf, const MainConf* conf) {
+    const RedisAddress& primary = *conf->redis_address;
+    if (primary.kind == RedisAddress::Kind::cluster) {
+        return missing(cf, conf->redis_read_where,
+                       "\"entitle_redis_read\" does not go with "
+                       "\"entitle_redis cluster://...\"");
+    }
+    for (const RedisAddress& replica : *conf->redis_read_addresses) {
+        if (replica.db != primary.db) {
+            return missing(cf, conf->redis_read_where,
+                           "a replica has the same data as its primary: the "
+                           "database must be that of \"entitle_redis\", "
+                           "required by the directive");
+        }
+        if (replica.tls && conf->redis_tls.ssl == nullptr) {
+            return missing(cf, conf->redis_read_where,
+                           "rediss:// of a replica needs rediss:// in "
+                           "\"entitle_redis\", or \"entitle_redis_ssl on\", "
+                           "required by the directive");
+        }
+    }
+    return NGX_CONF_OK;
+}
+
+char*
+init_replicas(ngx_conf_t* cf, MainConf* conf) {
+    if (conf->redis_read_addresses == nullptr) {
+        return NGX_CONF_OK;
+    }
+    if (char* refused = check_replicas(cf, conf); refused != NGX_CONF_OK) {
+        return refused;
+    }
+    own(cf, conf->redis_read) = replicas_of(*conf);
+    for (const Endpoint& endpoint : *conf->redis_read) {
+        if (char* refused =
+                check_host(cf, *conf, endpoint, conf->redis_read_where);
+            refused != NGX_CONF_OK) {
+            return refused;
+        }
+    }
+    return NGX_CONF_OK;
+}
+
+}  // namespace
+
+char*
+set_redis(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    auto* conf = static_cast<MainConf*>(data);
+    if (conf->redis_address != nullptr) {
+        return duplicate();
+    }
+    conf->redis = arguments(cf)[1];
+    conf->redis_where = where(cf);
+    ParsedRedisAddress parsed = parse_redis_address(view(conf->redis));
+    if (!parsed.address) {
+        return invalid_value(cf, without_user(view(conf->redis)), parsed.error);
+    }
+    if (!parsed.address->user.empty() && conf->redis_user_where.line == 0) {
+        conf->redis_user_where = where(cf);
+    }
+    const RedisAddress& address = own(cf, conf->redis_address) =
+        std::move(*parsed.address);
+    if (!fits_a_socket(address)) {
+        return invalid_value(cf, view(conf->redis), kPathTooLong);
+    }
+    return NGX_CONF_OK;
+}
+
+char*
+set_redis_read(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    auto* conf = static_cast<MainConf*>(data);
+    if (conf->redis_read_addresses != nullptr) {
+        return duplicate();
+    }
+    conf->redis_read_where = where(cf);
+    auto& addresses = own(cf, conf->redis_read_addresses);
+    for (ngx_uint_t i = 1; i < cf->args->nelts; i++) {
+        const std::string_view text = view(arguments(cf)[i]);
+        ParsedRedisAddress parsed = parse_redis_address(text);
+        std::string_view why = parsed.error;
+        if (parsed.address) {
+            why = fault_of_replica(*parsed.address);
+        }
+        if (!why.empty()) {
+            return invalid_value(cf, without_user(text), why);
+        }
+        addresses.push_back(std::move(*parsed.address));
+    }
+    return NGX_CONF_OK;
+}
+
+char*
+check_host(ngx_conf_t* cf, const MainConf& conf, const Endpoint& endpoint,
+           const Where& at) {
+    if (conf.resolver != nullptr || !known_addresses(endpoint).empty()) {
+        return NGX_CONF_OK;
+    }
+    std::string why = "host \"" + endpoint.host.host +
+                      "\" is a name: http{} needs \"resolver\" with the "
+                      "address of a DNS server, required by the directive";
+    return missing(cf, at, why.c_str());
+}
+
+char*
+init_redis(ngx_conf_t* cf, MainConf* conf) {
+    if (conf->redis_address == nullptr) {
+        ngx_str_set(&conf->redis, "redis://127.0.0.1:6379");
+        own(cf, conf->redis_address) =
+            *parse_redis_address(view(conf->redis)).address;
+    }
+    char* result = init_redis_tls(cf, conf);
+    if (result != NGX_CONF_OK) {
+        return result;
+    }
+    find_resolver(cf, conf);
+    own(cf, conf->redis_endpoints) = endpoints_of(*conf);
+    for (const Endpoint& endpoint : *conf->redis_endpoints) {
+        if (char* refused = check_host(cf, *conf, endpoint, conf->redis_where);
+            refused != NGX_CONF_OK) {
+            return refused;
+        }
+    }
+    if (char* refused = init_replicas(cf, conf); refused != NGX_CONF_OK) {
+        return refused;
+    }
+    return check_user(cf, conf);
+}
+
+char*
+set_redis_user(ngx_conf_t* cf, ngx_command_t* command, void* data) {
+    static_cast<MainConf*>(data)->redis_user_where = where(cf);
+    return ngx_conf_set_str_slot(cf, command, data);
+}
+
+char*
+set_redis_password_file(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    return read_password(cf, static_cast<MainConf*>(data)->redis_password);
+}
+
+char*
+set_sentinel_password_file(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    auto* conf = static_cast<MainConf*>(data);
+    conf->sentinel_password_where = where(cf);
+    return read_password(cf, conf->sentinel_password);
+}
+
+char*
+set_redis_prefix(ngx_conf_t* cf, ngx_command_t* command, void* data) {
+    std::string_view prefix = view(arguments(cf)[1]);
+    for (char c : prefix) {
+        if (c <= ' ' || c > '~' || c == '{' || c == '}') {
+            return invalid_value(cf, prefix,
+                                 "it must be printable ASCII without spaces, "
+                                 "\"{\" and \"}\", which mark Cluster slots");
+        }
+    }
+    if (prefix.empty()) {
+        return invalid_value(cf, prefix, "it must not be empty");
+    }
+    return ngx_conf_set_str_slot(cf, command, data);
+}
+
+char*
+set_redis_wait(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    auto* conf = static_cast<MainConf*>(data);
+    if (conf->wait_replicas != 0) {
+        return duplicate();
+    }
+    constexpr ngx_int_t most_replicas = 100;
+    constexpr ngx_int_t most_msec = 20000;  // Stripe itself waits some 20 s
+    ngx_str_t& count = arguments(cf)[1];
+    ngx_str_t& time = arguments(cf)[2];
+    ngx_int_t replicas = ngx_atoi(count.data, count.len);
+    if (replicas < 1 || replicas > most_replicas) {
+        return invalid_value(cf, view(count),
+                             "it must be a number of replicas, 1 to 100");
+    }
+    ngx_int_t msec = ngx_parse_time(&time, 0);
+    if (msec < 1 || msec > most_msec) {
+        return invalid_value(cf, view(time),
+                             "it must be a time from 1ms to 20s");
+    }
+    conf->wait_replicas = replicas;
+    conf->wait_time = static_cast<ngx_msec_t>(msec);
+    return NGX_CONF_OK;
+}
+
+char*
+set_seconds(ngx_conf_t* cf, ngx_command_t* command, void* data) {
+    if (slot<time_t>(command, data) != NGX_CONF_UNSET) {
+        return duplicate();
+    }
+    if (ngx_conf_set_sec_slot(cf, command, data) != NGX_CONF_OK) {
+        return invalid_value(cf, view(arguments(cf)[1]),
+                             "it must be a time, like 30s, 5m, 12h or 7d");
+    }
+    return NGX_CONF_OK;
+}
+
+char*
+set_positive_seconds(ngx_conf_t* cf, ngx_command_t* command, void* data) {
+    char* result = set_seconds(cf, command, data);
+    if (result == NGX_CONF_OK && slot<time_t>(command, data) == 0) {
+        return invalid_value(cf, view(arguments(cf)[1]),
+                             "it must be a time greater than 0");
+    }
+    return result;
+}
+
+char*
+set_positive_msec(ngx_conf_t* cf, ngx_command_t* command, void* data) {
+    if (slot<ngx_msec_t>(command, data) != NGX_CONF_UNSET_MSEC) {
+        return duplicate();
+    }
+    if (ngx_conf_set_msec_slot(cf, command, data) != NGX_CONF_OK ||
+        slot<ngx_msec_t>(command, data) == 0) {
+        return invalid_value(cf, view(arguments(cf)[1]),
+                             "it must be a time greater than 0, like 500ms or "
+                             "2s");
+    }
+    return NGX_CONF_OK;
+}
+
+char*
+set_choice(ngx_conf_t* cf, ngx_command_t* command, void* data) {
+    auto& value = slot<ngx_uint_t>(command, data);
+    if (value != NGX_CONF_UNSET_UINT) {
+        return duplicate();
+    }
+    std::string_view word = view(arguments(cf)[1]);
+    auto* choices = static_cast<ngx_conf_enum_t*>(command->post);
+    std::string allowed;
+    for (ngx_conf_enum_t* choice = choices; choice->name.len != 0; choice++) {
+        if (word == view(choice->name)) {
+            value = choice->value;
+            return NGX_CONF_OK;
+        }
+        allowed += allowed.empty() ? "it must be " : " or ";
+        allowed += view(choice->name);
+    }
+    return invalid_value(cf, word, allowed);
+}
+
+char*
+invalid_value(ngx_conf_t* cf, std::string_view value, std::string_view why) {
+    ngx_str_t quoted = str(value);
+    ngx_str_t reason = str(why);
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid value \"%V\" in \"%V\": %V", &quoted,
+                       &arguments(cf)[0], &reason);
+    return static_cast<char*>(NGX_CONF_ERROR);
+}
+
+std::optional<std::string>
+read_conf_file(ngx_conf_t* cf, const ngx_str_t& name) {
+    ngx_str_t path = name;
+    if (ngx_conf_full_name(cf->cycle, &path, 1) != NGX_OK) {
+        return std::nullopt;
+    }
+
+    std::string content(kGreatestFile + 1, '\0');
+    ngx_fd_t fd = ngx_open_file(path.data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
+    ssize_t size = NGX_ERROR;
+    if (fd != NGX_INVALID_FILE) {
+        size = ngx_read_fd(fd, content.data(), content.size());
+    }
+    if (size == NGX_ERROR) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
+                           "cannot read the file \"%V\" of \"%V\"", &path,
+                           &arguments(cf)[0]);
+    }
+    if (fd != NGX_INVALID_FILE) {
+        ngx_close_file(fd);
+    }
+    if (size == NGX_ERROR) {
+        return std::nullopt;
+    }
+
+    content.resize(static_cast<std::size_t>(size));
+    if (content.size() > kGreatestFile) {
+        invalid_value(cf, view(path), "the file must not exceed 64k");
+        return std::nullopt;
+    }
+    return content;
+}
+
+ngx_http_complex_value_t*
+compile_value(ngx_conf_t* cf, ngx_str_t text) {
+    auto* value = static_cast<ngx_http_complex_value_t*>(
+        ngx_pcalloc(cf->pool, sizeof(ngx_http_complex_value_t)));
+    if (value == nullptr) {
+        return nullptr;
+    }
+    ngx_http_compile_complex_value_t compile;
+    ngx_memzero(&compile, sizeof(compile));
+    compile.cf = cf;
+    compile.value = &text;
+    compile.complex_value = value;
+    return ngx_http_compile_complex_value(&compile) == NGX_OK ? value : nullptr;
+}
+
+}  // namespace entitle::ngx

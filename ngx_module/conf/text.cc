@@ -1,0 +1,86 @@
+// Reading the words of a directive.
+
+#include "ngx_module/conf/conf.h"
+
+namespace entitle::ngx {
+namespace {
+
+bool
+is_word(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+           (c >= 'A' && c <= 'Z') || c == '_';
+}
+
+}  // namespace
+
+bool
+is_token(std::string_view text) {
+    constexpr std::string_view others = "!#$%&'*+-.^`|~";
+    for (char c : text) {
+        if (!is_word(c) && others.find(c) == std::string_view::npos) {
+            return false;
+        }
+    }
+    return !text.empty();
+}
+
+std::vector<std::string_view>
+variables_in(std::string_view text) {
+    std::vector<std::string_view> found;
+    for (std::size_t i = 0; i < text.size(); i++) {
+        if (text[i] != '$') {
+            continue;
+        }
+        std::size_t end = i + 1;
+        if (end < text.size() && text[end] == '{') {
+            end = std::min(text.find('}', end), text.size() - 1) + 1;
+        } else if (end < text.size() && text[end] >= '1' && text[end] <= '9') {
+            end++;
+        } else {
+            while (end < text.size() && is_word(text[end])) {
+                end++;
+            }
+        }
+        found.push_back(text.substr(i, end - i));
+        i = end - 1;
+    }
+    return found;
+}
+
+bool
+is_one_variable(std::string_view text) {
+    std::vector<std::string_view> variables = variables_in(text);
+    return variables.size() == 1 && variables[0].size() == text.size() &&
+           text.size() > 1;
+}
+
+ngx_http_complex_value_t&
+compiled(ngx_conf_t* cf, std::string_view text) {
+    ngx_http_complex_value_t* value = compile_value(cf, str(text));
+    if (value == nullptr) {
+        throw std::runtime_error("cannot compile \"" + std::string(text) +
+                                 "\"");
+    }
+    return *value;
+}
+
+bool
+is_url(std::string_view text) {
+    bool local = text.starts_with('/') && !text.starts_with("//");
+    return local || text.starts_with("https://") ||
+           text.starts_with("http://") || text.starts_with('$');
+}
+
+std::optional<Carrier>
+parse_carrier(ngx_conf_t* cf, std::string_view text) {
+    constexpr std::string_view prefix = "cookie=";
+    if (text.starts_with(prefix) && is_token(text.substr(prefix.size()))) {
+        return Carrier{str(text.substr(prefix.size())), nullptr};
+    }
+    if (is_one_variable(text)) {
+        return Carrier{ngx_null_string, &compiled(cf, text)};
+    }
+    return std::nullopt;
+}
+
+}  // namespace entitle::ngx

@@ -1,0 +1,176 @@
+// Directives about Stripe: the webhook location, whose an event is, what a
+// purchase gives.
+
+#include "core/crypto/secret_file.h"
+#include "ngx_module/conf/conf.h"
+
+namespace entitle::ngx {
+namespace {
+
+constexpr std::string_view kUserFromAllowed =
+    "it must be client_reference_id, client_reference_id=signed, "
+    "metadata.KEY, link or email";
+
+std::optional<UserFrom>
+parse_user_from(std::string_view text) {
+    using Kind = UserFrom::Kind;
+    if (text == "client_reference_id") {
+        return UserFrom{Kind::client_reference_id, {}};
+    }
+    if (text == "client_reference_id=signed") {
+        return UserFrom{Kind::signed_client_reference_id, {}};
+    }
+    if (text == "link") {
+        return UserFrom{Kind::link, {}};
+    }
+    if (text == "email") {
+        return UserFrom{Kind::email, {}};
+    }
+    constexpr std::string_view metadata = "metadata.";
+    if (text.starts_with(metadata) && text.size() > metadata.size()) {
+        return UserFrom{Kind::metadata,
+                        std::string(text.substr(metadata.size()))};
+    }
+    return std::nullopt;
+}
+
+bool
+is_account(std::string_view text) {
+    constexpr std::string_view prefix = "acct_";
+    if (!text.starts_with(prefix) || text.size() == prefix.size()) {
+        return false;
+    }
+    for (char c : text.substr(prefix.size())) {
+        bool alphanumeric = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
+                            (c >= 'A' && c <= 'Z') || c == '_';
+        if (!alphanumeric) {
+            return false;
+        }
+    }
+    return true;
+}
+
+// What entitle_require could never match.
+bool
+is_entitlement_name(std::string_view text) {
+    for (char c : text) {
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f || c == ',') {
+            return false;
+        }
+    }
+    return !text.empty();
+}
+
+}  // namespace
+
+char*
+set_webhook(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    auto* conf = static_cast<LocationConf*>(data);
+    if (conf->webhook != 0) {
+        return duplicate();
+    }
+    std::string_view mode = view(arguments(cf)[1]);
+    if (mode != "live" && mode != "test") {
+        return invalid_value(cf, mode, "it must be live or test");
+    }
+    conf->webhook = mode == "live" ? 2 : 1;
+    conf->webhook_where = where(cf);
+
+    auto* core = static_cast<ngx_http_core_loc_conf_t*>(
+        ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+    core->handler = webhook_handler;
+    return NGX_CONF_OK;
+}
+
+char*
+add_webhook_secret_file(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    auto* conf = static_cast<LocationConf*>(data);
+    const ngx_str_t& file = arguments(cf)[1];
+    std::optional<std::string> content = read_conf_file(cf, file);
+    if (!content) {
+        return static_cast<char*>(NGX_CONF_ERROR);
+    }
+    std::string error;
+    std::optional<std::vector<std::string>> secrets =
+        parse_webhook_secrets(*content, error);
+    if (!secrets) {
+        return invalid_value(cf, view(file), error);
+    }
+    std::vector<HmacSha256>& keyed = own(cf, conf->webhook_secrets);
+    for (const std::string& secret : *secrets) {
+        keyed.emplace_back(secret);
+    }
+    return NGX_CONF_OK;
+}
+
+char*
+add_webhook_account(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    auto* conf = static_cast<LocationConf*>(data);
+    for (const ngx_str_t& argument : arguments(cf).subspan(1)) {
+        std::string_view account = view(argument);
+        if (!is_account(account)) {
+            return invalid_value(cf, account,
+                                 "it must be a Connect account's id, acct_...");
+        }
+        own(cf, conf->webhook_accounts).emplace_back(account);
+    }
+    return NGX_CONF_OK;
+}
+
+char*
+set_user_from(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    auto* conf = static_cast<ServerConf*>(data);
+    if (conf->user_from != nullptr) {
+        return duplicate();
+    }
+    conf->user_from_where = where(cf);
+    std::vector<UserFrom>& list = own(cf, conf->user_from);
+    for (const ngx_str_t& argument : arguments(cf).subspan(1)) {
+        std::optional<UserFrom> from = parse_user_from(view(argument));
+        if (!from) {
+            return invalid_value(cf, view(argument), kUserFromAllowed);
+        }
+        list.push_back(std::move(*from));
+    }
+    return NGX_CONF_OK;
+}
+
+char*
+add_grant(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    auto* conf = static_cast<ServerConf*>(data);
+    std::span<ngx_str_t> args = arguments(cf);
+    std::string_view entitlement = view(args[1]);
+    if (!is_entitlement_name(entitlement)) {
+        return invalid_value(cf, entitlement,
+                             "the name of an entitlement must not be empty or "
+                             "have commas or control bytes");
+    }
+    for (const ngx_str_t& argument : args.subspan(2)) {
+        std::optional<Identifier> identifier =
+            Identifier::parse(view(argument));
+        if (!identifier) {
+            return invalid_value(
+                cf, view(argument),
+                "it must be price_..., prod_..., plink_..., lookup_key=..., "
+                "feature=... or metadata=..., of a Connect account with "
+                "acct_.../ before it");
+        }
+        own(cf, conf->grants).add(entitlement, std::move(*identifier));
+    }
+    return NGX_CONF_OK;
+}
+
+char*
+set_provisional(ngx_conf_t* cf, ngx_command_t* command, void* data) {
+    auto* conf = static_cast<ServerConf*>(data);
+    if (view(arguments(cf)[1]) != "off") {
+        return set_seconds(cf, command, data);
+    }
+    if (conf->provisional != NGX_CONF_UNSET) {
+        return duplicate();
+    }
+    conf->provisional = 0;
+    return NGX_CONF_OK;
+}
+
+}  // namespace entitle::ngx

@@ -1,0 +1,168 @@
+// What the app's answer says: a user, a guest, or nothing that can be believed
+// (which is never taken for "logged out").
+
+#include "core/identity/app_session.h"
+#include "core/json/document.h"
+#include "ngx_module/gate/gate.h"
+
+namespace entitle::ngx {
+
+namespace {
+
+using Kind = ReauthAnswer::Kind;
+
+constexpr std::size_t kMaxReauthDepth = 64;
+
+struct Named {
+    Kind kind = Kind::failure;
+    std::optional<User> user;
+    const char* wrong = nullptr;  // of a failure, for the log
+};
+
+Named
+named_by_text(std::string_view text, bool optional) {
+    if (text.empty()) {
+        if (optional) {
+            return {Kind::guest, {}, nullptr};
+        }
+        return {Kind::failure, {}, "a success that names no user"};
+    }
+    std::optional<User> user = User::from(text);
+    if (!user) {
+        return {Kind::failure, {}, "a name that can be no user"};
+    }
+    return {Kind::user, std::move(user), nullptr};
+}
+
+Named
+named_by_header(ngx_http_request_t* sr, const ReauthUser& from) {
+    std::string_view value;
+    int count = 0;
+    each_header(sr->headers_out.headers, [&](const ngx_table_elt_t& header) {
+        if (is_named(header, view(from.name))) {
+            value = view(header.value);
+            count++;
+        }
+    });
+    if (count > 1) {
+        return {Kind::failure, {}, "more than one user"};
+    }
+    return named_by_text(value, from.optional);
+}
+
+Named
+named_by_variable(ngx_http_request_t* sr, const ReauthUser& from) {
+    // Whatever was known of it before the app answered is not its answer.
+    ngx_http_variable_value_t& known = sr->variables[from.variable_index];
+    known.valid = 0;
+    known.not_found = 0;
+    const ngx_http_variable_value_t* value = ngx_http_get_indexed_variable(
+        sr, static_cast<ngx_uint_t>(from.variable_index));
+    if (value == nullptr) {
+        return {};
+    }
+    std::string_view text;
+    if (!value->not_found) {
+        text = {reinterpret_cast<const char*>(value->data), value->len};
+    }
+    return named_by_text(text, from.optional);
+}
+
+Named
+named_by_json(const Gate* gate, const ReauthUser& from) {
+    if (gate->body.size() > kMaxAnswerBody) {
+        return {Kind::failure, {}, "more JSON than 64k"};
+    }
+    if (!gate->body_complete) {
+        return {Kind::failure, {}, "an answer that broke off"};
+    }
+    std::string error;
+    std::optional<JsonPointer> pointer =
+        JsonPointer::parse(view(from.name), error);
+    const JsonDocument document = parse_json(gate->body, kMaxReauthDepth);
+    if (!pointer || document == nullptr) {
+        return {Kind::failure, {}, "something that is not JSON"};
+    }
+    AppSessionVerdict found =
+        user_in_json({std::move(*pointer), {}}, document.get());
+    if (found.error != AppSessionError::none) {
+        return {Kind::failure, {}, "JSON that names no user"};
+    }
+    const Kind kind = found.user ? Kind::user : Kind::guest;
+    return {kind, std::move(found.user), nullptr};
+}
+
+Named
+named_by(ngx_http_request_t* r, const Gate* gate) {
+    const ReauthUser& from = *location_conf(r)->reauth_user;
+    ngx_http_request_t* sr = gate->subrequest;
+    const ngx_uint_t status = sr->headers_out.status;
+    if (gate->subrequest_broken || status == 0) {
+        return {Kind::failure, {}, "nothing"};
+    }
+    if (status == NGX_HTTP_UNAUTHORIZED || status == NGX_HTTP_FORBIDDEN ||
+        (status >= 300 && status < 400)) {
+        return {Kind::guest, {}, nullptr};
+    }
+    if (status < 200 || status >= 300) {
+        return {Kind::failure, {}, "an error"};
+    }
+    switch (from.kind) {
+        case ReauthUser::Kind::header:
+            return named_by_header(sr, from);
+        case ReauthUser::Kind::variable:
+            return named_by_variable(sr, from);
+        case ReauthUser::Kind::json:
+            break;
+    }
+    return named_by_json(gate, from);
+}
+
+// nginx keeps a connection to the app open only if there was no body it did
+// not read.
+void
+advise_204(ngx_http_request_t* r, const ngx_http_request_t* sr) {
+    static bool said = false;
+    if (said || !sr->header_only || sr->upstream == nullptr ||
+        sr->headers_out.status != NGX_HTTP_OK ||
+        sr->headers_out.content_length_n == 0) {
+        return;
+    }
+    said = true;
+    ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                  "entitle: re-authentication \"%V\" answered 200 with a body, "
+                  "which costs a new connection each time: answer 204",
+                  &location_conf(r)->reauth);
+}
+
+}  // namespace
+
+std::shared_ptr<ReauthAnswer>
+read_app_answer(ngx_http_request_t* r, const Gate* gate) {
+    Named named = named_by(r, gate);
+    ngx_http_request_t* sr = gate->subrequest;
+    advise_204(r, sr);
+    if (named.kind == Kind::failure) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "entitle: re-authentication \"%V\" answered %s "
+                      "(status %ui)",
+                      &location_conf(r)->reauth,
+                      named.wrong == nullptr ? "nothing" : named.wrong,
+                      sr->headers_out.status);
+    }
+    auto answer = std::make_shared<ReauthAnswer>();
+    answer->kind = named.kind;
+    answer->user = std::move(named.user);
+    answer->asked_at = gate->asked_at;
+    if (answer->kind == Kind::user) {
+        answer->email = email_in_answer(r, gate);
+    }
+    each_header(sr->headers_out.headers, [&](const ngx_table_elt_t& header) {
+        if (is_named(header, "Set-Cookie")) {
+            answer->set_cookies.emplace_back(view(header.value));
+        }
+    });
+    return answer;
+}
+
+}  // namespace entitle::ngx

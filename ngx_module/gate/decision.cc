@@ -1,0 +1,271 @@
+// The answer: let it pass, or say why not in the way the asker understands.
+//
+//                       a navigation                  anything else
+//   not logged in       302 to entitle_login_url,     401 and problem JSON
+//                       else 401
+//   not entitled        402 through error_page        402 and problem JSON
+//   cannot be told      503 through error_page        503 and problem JSON
+
+#include <algorithm>
+
+#include "core/access/problem.h"
+#include "core/base/ascii.h"
+#include "core/http/accept.h"
+#include "ngx_module/gate/gate.h"
+
+namespace entitle::ngx {
+
+namespace {
+
+bool
+from_a_navigation(ngx_http_request_t* r) {
+    RequestSigns signs;
+    signs.get_or_head = (r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) != 0;
+    each_header(r->headers_in.headers, [&](const ngx_table_elt_t& header) {
+        const std::string_view name = view(header.key);
+        if (equal_ignoring_case(name, "Accept")) {
+            signs.accept.push_back(view(header.value));
+        } else if (equal_ignoring_case(name, "X-Requested-With")) {
+            signs.x_requested_with = view(header.value);
+        } else if (equal_ignoring_case(name, "Sec-Fetch-Mode")) {
+            signs.sec_fetch_mode = view(header.value);
+        }
+    });
+    return is_navigation(signs);
+}
+
+// --- entitle_require --------------------------------------------------------
+
+// Empty, which never matches, where a variable in it is empty.
+std::string_view
+required_name(ngx_http_request_t* r, const RequireName& name) {
+    ngx_str_t text;
+    for (ngx_http_complex_value_t* variable : name.variables) {
+        if (ngx_http_complex_value(r, variable, &text) != NGX_OK) {
+            throw std::bad_alloc();
+        }
+        if (text.len == 0) {
+            return {};
+        }
+    }
+    if (ngx_http_complex_value(r, name.value, &text) != NGX_OK) {
+        throw std::bad_alloc();
+    }
+    return view(text);
+}
+
+std::vector<Alternatives>
+required(ngx_http_request_t* r) {
+    std::vector<Alternatives> lines;
+    const std::vector<RequireLine>* configured = location_conf(r)->require;
+    if (configured == nullptr) {
+        return lines;
+    }
+    lines.reserve(configured->size());
+    for (const RequireLine& line : *configured) {
+        Alternatives& alternatives = lines.emplace_back();
+        alternatives.reserve(line.size());
+        for (const RequireName& name : line) {
+            alternatives.push_back(required_name(r, name));
+        }
+    }
+    return lines;
+}
+
+// The worker's, since it learns: made at its first use.
+PackedAccess&
+access_of(ServerConf* conf) {
+    if (conf->access == nullptr) {
+        conf->access = pool_new<PackedAccess>(ngx_cycle->pool, *conf->grants,
+                                              *conf->policy);
+        if (conf->access == nullptr) {
+            throw std::bad_alloc();
+        }
+    }
+    return *conf->access;
+}
+
+// Who is let in is told from the packed record; the reasons of a refusal need
+// all of it.
+Ruling
+rule_by_record(ngx_http_request_t* r, const Gate* gate) {
+    ServerConf* conf = server_conf(r);
+    const std::vector<Alternatives> lines = required(r);
+    if (gate->packed.empty()) {
+        return decide(gate->standing, lines, *conf->grants, *conf->policy,
+                      now());
+    }
+    if (const auto held = access_of(conf).effective(gate->packed, now())) {
+        if (const auto until = allowed_until(lines, *held)) {
+            Ruling ruling{Decision::allow, Reason::ok, *until, {}, {}};
+            ruling.entitlements.reserve(held->size());
+            for (const HeldEntitlement& entitlement : *held) {
+                ruling.entitlements.emplace_back(entitlement.name);
+            }
+            return ruling;
+        }
+    }
+    const std::optional<Standing> standing = unpack(gate->packed);
+    return standing
+               ? decide(*standing, lines, *conf->grants, *conf->policy, now())
+               : cannot_tell(Reason::record_unreadable);
+}
+
+// Old knowledge may let in; what somebody has bought since it cannot deny.
+Ruling
+rule_by_stale(Ruling ruling) {
+    if (ruling.decision != Decision::allow) {
+        return cannot_tell(Reason::redis_unreachable);
+    }
+    ruling.decision = Decision::allow_stale;
+    return ruling;
+}
+
+Ruling
+rule_in_trouble(ngx_http_request_t* r, const Gate* gate) {
+    Ruling ruling = cannot_tell(gate->trouble);
+    if (gate->trouble == Reason::redis_unreachable && gate->identity.user &&
+        location_conf(r)->redis_down == 1) {
+        ruling.decision = Decision::allow_unverified;
+    }
+    return ruling;
+}
+
+Ruling
+rule_here(ngx_http_request_t* r, const Gate* gate) {
+    switch (gate->stage) {
+        case Gate::Stage::known: {
+            Ruling ruling = rule_by_record(r, gate);
+            if (gate->cache == CacheUse::stale) {
+                return rule_by_stale(std::move(ruling));
+            }
+            return ruling;
+        }
+        case Gate::Stage::guest:
+            return not_logged_in(gate->identity.why);
+        default:
+            return rule_in_trouble(r, gate);
+    }
+}
+
+// --- refusing ---------------------------------------------------------------
+
+void
+log_refusal(ngx_http_request_t* r, const Gate* gate) {
+    const Ruling& ruling = gate->ruling;
+    ngx_str_t decision = str(name(ruling.decision));
+    ngx_str_t reason = str(name(ruling.reason));
+    ngx_str_t who = ngx_string("nobody");
+    if (gate->identity.user) {
+        who = str(gate->identity.user->str());
+    }
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "entitle: %V for \"%V\": %V", &decision, &who, &reason);
+}
+
+// NGX_DECLINED: no login page is configured, or its URL came out unusable.
+ngx_int_t
+redirect_to_login(ngx_http_request_t* r) {
+    ngx_http_complex_value_t* url = location_conf(r)->login_url;
+    if (url == nullptr) {
+        return NGX_DECLINED;
+    }
+    ngx_str_t location;
+    if (ngx_http_complex_value(r, url, &location) != NGX_OK) {
+        return NGX_ERROR;
+    }
+    if (!is_location(view(location))) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "entitle: entitle_login_url is empty or has control "
+                      "bytes for this request");
+        return NGX_DECLINED;
+    }
+    return set_location(r, location) == NGX_OK ? NGX_HTTP_MOVED_TEMPORARILY
+                                               : NGX_ERROR;
+}
+
+ngx_int_t
+refuse(ngx_http_request_t* r, Gate* gate) {
+    log_refusal(r, gate);
+    gate->refused = true;
+    const Ruling& ruling = gate->ruling;
+    const ngx_int_t status = status_of(ruling.decision);
+    const bool navigation = !polled(r) && from_a_navigation(r);
+
+    if (ruling.decision == Decision::login && navigation) {
+        const ngx_int_t rc = redirect_to_login(r);
+        return rc == NGX_DECLINED ? status : rc;
+    }
+    if (navigation || location_conf(r)->problem_json == 0) {
+        return status;
+    }
+    // Sent from here, so that no error_page turns it into something else. We
+    // are the last access handler: under `satisfy any` nobody else would have
+    // let it pass either.
+    r->expect_tested = 1;  // its body is not wanted
+    const ngx_int_t rc =
+        send_json(r, static_cast<ngx_uint_t>(status),
+                  "application/problem+json", problem_json(ruling));
+    ngx_http_finalize_request(r, rc);
+    return NGX_DONE;
+}
+
+}  // namespace
+
+bool
+is_location(std::string_view url) {
+    return !url.empty() && std::none_of(url.begin(), url.end(), [](char c) {
+        return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+    });
+}
+
+ngx_int_t
+set_location(ngx_http_request_t* r, const ngx_str_t& url) {
+    ngx_http_clear_location(r);
+    auto* header =
+        static_cast<ngx_table_elt_t*>(ngx_list_push(&r->headers_out.headers));
+    if (header == nullptr) {
+        return NGX_ERROR;
+    }
+    header->hash = 1;
+    ngx_str_set(&header->key, "Location");
+    header->value = url;
+    header->lowcase_key = nullptr;
+    compat::unlink_header(header);
+    r->headers_out.location = header;
+    return NGX_OK;
+}
+
+Ruling
+gate_ruling(ngx_http_request_t* r, const Gate* gate) {
+    Ruling ruling = rule_here(r, gate);
+    return polled(r) ? poll_ruling(r, std::move(ruling)) : ruling;
+}
+
+ngx_int_t
+gate_answer(ngx_http_request_t* r, Gate* gate) {
+    gate->decided = true;
+    if (set_request_headers(r, gate) != NGX_OK) {
+        return NGX_ERROR;
+    }
+    if (location_conf(r)->gate == static_cast<ngx_uint_t>(GateMode::optional)) {
+        return NGX_DECLINED;  // NGX_OK would satisfy `satisfy any`
+    }
+    switch (gate->ruling.decision) {
+        case Decision::allow:
+        case Decision::allow_stale:
+        case Decision::allow_unverified:
+            return NGX_OK;
+        case Decision::pay:
+            if (polled(r)) {
+                return NGX_OK;  // waits there
+            }
+            break;
+        case Decision::login:
+        case Decision::error:
+            break;
+    }
+    return refuse(r, gate);
+}
+
+}  // namespace entitle::ngx

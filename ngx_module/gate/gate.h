@@ -1,0 +1,308 @@
+// What the files of the gate share: everything known about one main request,
+// and the steps from "who is asking" to the answer.
+//
+//   _identity  who is asking, by what the request carries
+//   _gate      the order of the questions; suspend and resume
+//   _lookup    the record: from the shared zone, else from Redis
+//   _reauth    asking the app, once for all requests alike: _reauth_ask is the
+//              subrequest, _reauth_answer reads what came back
+//   _wait      until the record changes: entitle_wait, entitle_poll
+//   _email_claim  what waits under the e-mail the app vouches for
+//   _decision  the answer
+//   _poll      entitle_poll, which answers behind the gate
+//   _redirect  entitle_redirect, which answers behind the gate
+//   _logout    entitle_logout
+//   _headers   X-Entitle-* of the request
+//   _filter    Set-Cookie and Cache-Control of the answer
+//   _variables $entitle_*
+#pragma once
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/access/decision.h"
+#include "core/base/ascii.h"
+#include "core/identity/key_refresh.h"
+#include "ngx_module/gate/wait.h"
+#include "ngx_module/settings.h"
+
+namespace entitle::ngx {
+
+// What the app said when asked. Shared by all requests of one flight.
+struct ReauthAnswer {
+    enum class Kind { user, guest, failure } kind = Kind::failure;
+    std::optional<User> user;
+    std::vector<std::string> set_cookies;  // its Set-Cookie headers
+    UnixTime asked_at{};
+    std::string email;  // of a user, when it is to claim what waits under it
+    // The record's version before and after that, when only that raised it.
+    std::optional<std::pair<std::int64_t, std::int64_t>> raised;
+};
+
+struct Fill;        // one read of a record, and what it
+struct RecordRead;  // gave: ngx_module/cache/record_cache.h
+
+// $entitle_cache: how the record was come by.
+enum class CacheUse { none, hit, miss, stale, bypass };
+
+class EmailClaim;   // gate/email_claim.cc
+class Logout;       // entitle_logout all: gate/logout.cc
+struct Flight;      // requests alike that wait for one answer: gate/reauth.cc
+class FetchedKeys;  // of JWTs: ngx_module/gate/jwt.h
+
+// The configuration an identity was found under. After an internal redirect
+// into a location with the same settings the identity still stands.
+struct IdentitySettings {
+    const SessionKeys* keys;
+    const std::string* audience;
+    const CookieOptions* cookie;
+    const Keys* redis_keys;
+    const std::vector<Carrier>* bind;
+    const ReauthUser* reauth_user;
+    const u_char* reauth;
+    const IdentitySource* source;
+    const JwtSettings* jwt;
+    time_t recheck;
+    bool operator==(const IdentitySettings&) const = default;
+};
+
+// Lives in the main request's pool, from the first time it is asked for.
+struct Gate {
+    explicit Gate(ngx_http_request_t* main);
+
+    ngx_http_request_t* request;  // the main one
+    ngx_event_t wake{};           // posted to resume; see gate_wake
+
+    // Who, and what the record gives. `stage` is the next question.
+    enum class Stage {
+        identify,
+        fetch_keys,
+        read_app_session,
+        read_record,
+        reauthenticate,
+        known,    // identity.user, with `standing`
+        guest,    // identity.why
+        trouble,  // `trouble`
+    } stage = Stage::identify;
+    std::optional<IdentitySettings> settings;
+    bool identifying = false;  // a bind variable may ask for $entitle_user
+    Identity identity;
+    // As the zone keeps it, in the request's pool; then `standing` has no
+    // projections.
+    std::string_view packed;
+    ngx_str_t packed_room{};  // which it is in
+    Standing standing;
+    CacheUse cache = CacheUse::none;
+    Reason trouble = Reason::redis_unreachable;
+    // The version the record had before the app was asked.
+    struct Before {
+        User user;
+        std::int64_t version;
+    };
+    std::optional<Before> before;
+
+    RedisExchange exchange;
+    enum class Lookup { none, waiting, done } lookup = Lookup::none;
+    RedisStatus lookup_status = RedisStatus::unavailable;
+
+    Fill* fill = nullptr;  // waited for
+    std::shared_ptr<const RecordRead> read;
+
+    // Keys of JWTs: what the identity was found with, and the flight we are
+    // on, leading or waiting.
+    KeyNeed key_need = KeyNeed::none;
+    std::uint64_t keys_seen = 0;
+    bool keys_asked = false;
+    FetchedKeys* key_flight = nullptr;
+
+    // The subrequest that asks the app, or for keys; ours while we lead.
+    ngx_http_request_t* subrequest = nullptr;
+    bool subrequest_broken = false;
+    bool body_complete = false;
+    std::string body;  // of the answer, when it is wanted
+
+    // Re-authentication: either leading (the subrequest is ours) or waiting.
+    Flight* flight = nullptr;
+    UnixTime asked_at{};
+    std::shared_ptr<ReauthAnswer> given;  // by the app, not yet to the flight
+    std::shared_ptr<EmailClaim> email_claim;
+    std::shared_ptr<const ReauthAnswer> answer;
+    std::int64_t version_awaited = 0;  // the record is not older than this
+    int reread = 0;
+    // What is near is known to be behind: only the primary is asked.
+    bool of_primary = false;
+
+    Waiting waiting;
+    // The answer has begun (entitle_poll): its headers can carry no cookie any
+    // more, so the app is not asked again.
+    bool streaming = false;
+    ngx_buf_t* stream_buf = nullptr;
+
+    std::shared_ptr<Logout> logout;
+    bool logged_out = false;  // whatever the answer, our cookie goes
+
+    // The answer to the client.
+    bool decided = false;
+    bool refused = false;  // once refused, error pages are refusals too
+    Ruling ruling;
+    std::vector<std::string> app_cookies;  // Set-Cookie of the app's answer
+    std::string session_cookie;            // ours; empty: none
+};
+
+// The gate of this request's main request; null if nobody asked before.
+Gate* gate_of(ngx_http_request_t* r);
+Gate* gate_make(ngx_http_request_t* r);  // null: no memory
+// Runs the request's phases again, soon, from the event loop: safe to call
+// from inside anybody's handler. Twice is once.
+void gate_wake(Gate* gate) noexcept;
+// Asks Redis by gate->exchange; the gate will be woken, unless it is answered
+// already. Only while gate->lookup is none.
+void gate_ask(ngx_http_request_t* r, Gate* gate, std::vector<Command> commands);
+// True once: gate->lookup_status says how it went.
+bool gate_answered(Gate* gate);
+bool gated(ngx_http_request_t* r);  // entitle on or optional here
+// Goes on until gate->stage is known, guest or trouble: NGX_OK. Anything else
+// is what an access handler returns.
+ngx_int_t gate_settle(ngx_http_request_t* r, Gate* gate);
+// As gate_settle, and waits where the location says so: gate->ruling is what to
+// answer.
+ngx_int_t gate_rule(ngx_http_request_t* r, Gate* gate);
+// Waits for gate_wake; what an access handler returns.
+ngx_int_t gate_suspend(ngx_http_request_t* r);
+inline UnixTime
+now() {
+    return unix_time(ngx_time());
+}
+
+// --- gate/identity.cc
+// -----------------------------------------------------------
+
+IdentitySettings identity_settings(ngx_http_request_t* r);
+// Fills gate->identity from what the request carries, without I/O. Forgets
+// what was found under other settings first.
+void identify(ngx_http_request_t* r, Gate* gate);
+// The values entitle_session_bind names, with `set_cookies` already applied:
+// views of the request and its pool. Null: one of them is empty, so there is
+// nothing to bind to.
+std::optional<std::vector<std::string_view>> bind_values(
+    ngx_http_request_t* r, const std::vector<std::string>& set_cookies);
+// The session cookie for a user the app has just named.
+void issue_session(ngx_http_request_t* r, Gate* gate);
+
+// --- cache/record_cache.cc
+// -------------------------------------------------------------
+
+// NGX_OK: gate->standing, and gate->packed if it can be packed, are
+// identity.user's. NGX_AGAIN: asked, the gate will be woken. NGX_DECLINED: it
+// cannot be told, gate->trouble says why.
+ngx_int_t record_lookup(ngx_http_request_t* r, Gate* gate);
+// Stands for identity.user, once there was a lookup.
+Hash128 record_user(ngx_http_request_t* r, const Gate* gate);
+// Which subscription hears of every change from now on; 0: none does.
+std::uint64_t changes_heard(ngx_http_request_t* r) noexcept;
+// The request goes away.
+void record_leave(Gate* gate) noexcept;
+
+// --- gate/reauth.cc
+// -------------------------------------------------------------
+
+// NGX_OK: gate->answer is there. NGX_DECLINED: there is nothing to ask about.
+// NGX_AGAIN: asked; the gate will be woken. NGX_ERROR: no memory.
+ngx_int_t reauthenticate(ngx_http_request_t* r, Gate* gate);
+// The request goes away: others take over its flight.
+void reauth_leave(Gate* gate) noexcept;
+// Whether `r` is (part of) the gate's subrequest.
+bool is_question(const Gate* gate, ngx_http_request_t* r);
+inline constexpr std::size_t kMaxAnswerBody = 65536;
+
+struct Question {
+    ngx_str_t uri;
+    bool wants_body;  // else the headers say it all
+    // Not about the client: nothing of its request goes along.
+    bool anonymous;
+};
+// The subrequest. NGX_AGAIN: under way, gate->subrequest. NGX_ERROR: no memory,
+// or too many subrequests.
+ngx_int_t ask(ngx_http_request_t* r, Gate* gate, const Question& question);
+// Once that is done.
+std::shared_ptr<ReauthAnswer> read_app_answer(ngx_http_request_t* r,
+                                              const Gate* gate);
+
+// --- gate/email_claim.cc
+// --------------------------------------------------------
+
+// The e-mail in the app's answer; empty: none that could be, or not wanted.
+std::string email_in_answer(ngx_http_request_t* r, const Gate* gate);
+// True once what waits under the answer's e-mail is claimed, or will not be.
+// False: under way, the gate will be woken.
+bool claim_email(ngx_http_request_t* r, Gate* gate, ReauthAnswer& answer);
+
+// --- gate/decision.cc
+// -----------------------------------------------------------
+
+// What this location decides, once the gate has settled.
+Ruling gate_ruling(ngx_http_request_t* r, const Gate* gate);
+// Answers by gate->ruling; what the access handler returns.
+ngx_int_t gate_answer(ngx_http_request_t* r, Gate* gate);
+
+// Whether it may stand in a Location header.
+bool is_location(std::string_view url);
+// The answer's Location. NGX_ERROR: no memory. Copies nothing.
+ngx_int_t set_location(ngx_http_request_t* r, const ngx_str_t& url);
+
+// --- gate/poll.cc
+// ---------------------------------------------------------------
+
+inline bool
+polled(ngx_http_request_t* r) {
+    return location_conf(r)->poll != 0;
+}
+// As gate_settle; gate->ruling is what the access phase answers: who has not
+// paid goes on to poll_handler, and waits there.
+ngx_int_t poll_settle(ngx_http_request_t* r, Gate* gate);
+// A ruling as entitle_poll takes it.
+Ruling poll_ruling(ngx_http_request_t* r, Ruling ruling);
+
+// --- gate/logout.cc
+// -------------------------------------------------------------
+
+// Our cookie is cleared on the answer.
+void end_session(ngx_http_request_t* r, Gate* gate);
+
+// --- gate/request_headers.cc
+// ------------------------------------------------------------
+
+// Removes X-Entitle-* and sets ours, where known.
+ngx_int_t set_request_headers(ngx_http_request_t* r, const Gate* gate);
+
+// Every element of a header list that is still there: f(ngx_table_elt_t&).
+template <class F>
+void
+each_header(ngx_list_t& list, F f) {
+    for (ngx_list_part_t* part = &list.part; part != nullptr;
+         part = part->next) {
+        auto* header = static_cast<ngx_table_elt_t*>(part->elts);
+        for (ngx_uint_t i = 0; i < part->nelts; i++) {
+            if (header[i].hash != 0) {
+                f(header[i]);
+            }
+        }
+    }
+}
+
+inline bool
+is_named(const ngx_table_elt_t& header, std::string_view name) {
+    return equal_ignoring_case(view(header.key), name);
+}
+
+// Adds a header to the answer. NGX_ERROR: no memory. Copies nothing.
+ngx_int_t add_header(ngx_http_request_t* r, std::string_view name,
+                     std::string_view value);
+// The bytes, in the request's pool; len 0 and data null: no memory.
+ngx_str_t pool_copy(ngx_pool_t* pool, std::string_view text);
+
+}  // namespace entitle::ngx

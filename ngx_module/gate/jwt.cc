@@ -1,0 +1,121 @@
+// The app's own JWT: what it says is verified once and remembered by its full
+// text, in a cache of the worker.
+
+#include "ngx_module/gate/jwt.h"
+
+namespace entitle::ngx {
+
+namespace {
+
+Reason
+reason_of(JwtError error) {
+    return error == JwtError::expired ? Reason::session_expired
+                                      : Reason::session_invalid;
+}
+
+Identity
+identity_of(const JwtClaims& claims) {
+    // Who does not say when it was issued may have been issued before whatever
+    // not_before says.
+    return {claims.user, Reason::ok, claims.version,
+            claims.issued_at.value_or(UnixTime{}), std::nullopt};
+}
+
+// A key may be in either place: what the files know needs no fetching.
+JwtVerdict
+verify(const JwtSettings& settings, const FetchedKeys* fetched,
+       std::string_view token) {
+    static const JwtKeys none;
+    JwtVerdict verdict;
+    if (settings.keys != nullptr) {
+        verdict = verify_jwt(*settings.keys, *settings.rules, token, now());
+        const bool signed_otherwise =
+            verdict.error == JwtError::unknown_key ||
+            verdict.error == JwtError::bad_signature ||
+            verdict.error == JwtError::alg_not_allowed;
+        if (verdict.claims || fetched == nullptr || !signed_otherwise) {
+            return verdict;
+        }
+    }
+    const JwtKeys& keys = fetched->keys() ? *fetched->keys() : none;
+    return verify_jwt(keys, *settings.rules, token, now());
+}
+
+Identity
+verified(ngx_http_request_t* r, std::string_view token,
+         const FetchedKeys* fetched, KeyNeed& need) {
+    const JwtSettings& settings = *location_conf(r)->jwt;
+    const JwtScope scope{reinterpret_cast<std::uintptr_t>(&settings),
+                         fetched == nullptr ? 0 : fetched->generation()};
+    need = fetched == nullptr ? KeyNeed::none : fetched->by_age();
+    JwtCache& cache = jwt_worker(r).verified;
+    if (const JwtClaims* claims = cache.find(scope, token, now())) {
+        return identity_of(*claims);
+    }
+    const JwtVerdict verdict = verify(settings, fetched, token);
+    if (!verdict.claims) {
+        if (fetched != nullptr && verdict.key_missing) {
+            need = KeyNeed::missing;
+        }
+        ngx_str_t why = str(name(verdict.error));
+        ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                      "entitle: JWT not accepted: %V", &why);
+        return {std::nullopt, reason_of(verdict.error), {}, {}, {}};
+    }
+    cache.put(scope, token, *verdict.claims);
+    return identity_of(*verdict.claims);
+}
+
+}  // namespace
+
+JwtWorker&
+jwt_worker(ngx_http_request_t* r) {
+    MainConf* conf = main_conf(r);
+    if (conf->jwt_worker == nullptr) {
+        conf->jwt_worker = pool_new<JwtWorker>(ngx_cycle->pool);
+        if (conf->jwt_worker == nullptr) {
+            throw std::bad_alloc();
+        }
+    }
+    return *conf->jwt_worker;
+}
+
+FetchedKeys*
+fetched_keys(ngx_http_request_t* r) {
+    const ngx_str_t& uri = location_conf(r)->jwt->key_request;
+    if (uri.len == 0) {
+        return nullptr;
+    }
+    auto& here = jwt_worker(r).fetched[server_conf(r)];
+    auto found = here.find(view(uri));
+    if (found == here.end()) {
+        found = here.try_emplace(std::string(view(uri))).first;
+    }
+    return &found->second;
+}
+
+// Of several cookies of one name the first good one counts.
+Identity
+jwt_identity(ngx_http_request_t* r, Gate* gate) {
+    const FetchedKeys* fetched = fetched_keys(r);
+    gate->keys_seen = fetched == nullptr ? 0 : fetched->generation();
+    Identity identity;
+    for (std::string_view value :
+         carried(r, location_conf(r)->identity->carrier)) {
+        const std::optional<std::string_view> token = bearer_token(value);
+        if (!token) {
+            continue;
+        }
+        KeyNeed need;
+        Identity said = verified(r, *token, fetched, need);
+        if (said.user) {
+            gate->key_need = need;
+            return said;
+        }
+        gate->key_need = std::max(gate->key_need, need);
+        identity.why = said.why;
+    }
+    return identity;
+}
+
+}  // namespace entitle::ngx

@@ -1,0 +1,276 @@
+// entitle_poll: answers when the caller is entitled, or the time is up. JSON
+// and 204, or a stream of events (HTML, section 9.2) where that is asked for.
+//
+// The gate has told who is asking in the access phase. Waiting happens here, by
+// running the content phase again, because a stream's headers go first.
+
+#include <algorithm>
+
+#include "core/access/granted.h"
+#include "core/access/problem.h"
+#include "core/http/accept.h"
+#include "ngx_module/gate/gate.h"
+
+namespace entitle::ngx {
+
+namespace {
+
+// Proxies and load balancers give up what is silent for a minute.
+constexpr ngx_msec_t kPulse = 15 * 1000;
+
+bool
+wants_events(ngx_http_request_t* r) {
+    bool wants = false;
+    each_header(r->headers_in.headers, [&](const ngx_table_elt_t& header) {
+        wants |= is_named(header, "Accept") &&
+                 accepts_event_stream(view(header.value));
+    });
+    return wants && r->method == NGX_HTTP_GET;
+}
+
+bool
+is_let_in(const Gate* gate) {
+    return gate->ruling.decision == Decision::allow ||
+           gate->ruling.decision == Decision::allow_stale;
+}
+
+// What a content handler returns when the gate said `rc`.
+ngx_int_t
+not_yet(ngx_http_request_t* r, const Gate* gate, ngx_int_t rc) {
+    if (rc != NGX_AGAIN) {
+        return gate->streaming ? NGX_ERROR : rc;
+    }
+    r->main->count++;
+    if (gate->subrequest != nullptr) {
+        r->write_event_handler = ngx_http_core_run_phases;
+    }
+    return NGX_DONE;
+}
+
+// --- one answer --------------------------------------------------------------
+
+ngx_int_t
+no_content(ngx_http_request_t* r) {
+    r->headers_out.status = NGX_HTTP_NO_CONTENT;
+    r->header_only = 1;
+    return ngx_http_send_header(r);
+}
+
+ngx_int_t
+answer(ngx_http_request_t* r, Gate* gate) {
+    gate->decided = true;
+    if (is_let_in(gate)) {
+        return send_json(r, NGX_HTTP_OK, "application/json",
+                         granted_json(gate->ruling, gate->standing.version));
+    }
+    if (gate->ruling.decision == Decision::pay) {
+        return no_content(r);
+    }
+    gate->refused = true;
+    return send_json(r,
+                     static_cast<ngx_uint_t>(status_of(gate->ruling.decision)),
+                     "application/problem+json", problem_json(gate->ruling));
+}
+
+ngx_int_t
+poll_once(ngx_http_request_t* r, Gate* gate) {
+    const ngx_int_t rc = gate_rule(r, gate);
+    return rc == NGX_OK ? answer(r, gate) : not_yet(r, gate, rc);
+}
+
+// --- a stream of events ------------------------------------------------------
+
+// Text that outlives the request.
+ngx_int_t
+stream(ngx_http_request_t* r, Gate* gate, std::string_view text, bool last) {
+    ngx_buf_t* buf = gate->stream_buf;
+    if (last || buf == nullptr) {
+        buf = static_cast<ngx_buf_t*>(ngx_palloc(r->pool, sizeof(ngx_buf_t)));
+        if (buf == nullptr) {
+            return NGX_ERROR;
+        }
+        gate->stream_buf = buf;
+    }
+    ngx_memzero(buf, sizeof(ngx_buf_t));
+    const ngx_str_t bytes = str(text);
+    buf->pos = bytes.data;
+    buf->last = bytes.data + bytes.len;
+    buf->memory = bytes.len != 0;
+    buf->flush = 1;
+    buf->last_buf = last;
+    buf->last_in_chain = 1;
+    ngx_chain_t out{buf, nullptr};
+    return ngx_http_output_filter(r, &out);
+}
+
+void
+set_next_pulse(ngx_http_request_t* r, Gate* gate) {
+    const ngx_msec_t wait = std::min(kPulse, location_conf(r)->poll / 3 + 1);
+    gate->waiting.pulse = false;
+    gate->waiting.pulse_at = ngx_current_msec + wait;
+}
+
+// Who was told to wait must not be told by a version that the app did not
+// answer for, but nor can the app be asked: its cookies would be lost. That the
+// user logged out everywhere still counts.
+void
+freeze_identity(Gate* gate) {
+    if (gate->answer) {
+        gate->identity.issued_at = gate->answer->asked_at;
+        gate->answer.reset();
+    }
+    gate->identity.version.reset();
+    gate->identity.recheck_at.reset();
+    gate->streaming = true;
+}
+
+ngx_int_t
+open_stream(ngx_http_request_t* r, Gate* gate) {
+    gate->decided = true;
+    r->headers_out.status = NGX_HTTP_OK;
+    ngx_str_set(&r->headers_out.content_type, "text/event-stream");
+    r->headers_out.content_type_len = r->headers_out.content_type.len;
+    r->headers_out.content_type_lowcase = nullptr;
+    ngx_http_clear_content_length(r);
+    ngx_http_clear_accept_ranges(r);
+    if (add_header(r, "X-Accel-Buffering", "no") != NGX_OK) {
+        return NGX_ERROR;
+    }
+    const ngx_int_t rc = ngx_http_send_header(r);
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc == NGX_OK ? NGX_DONE : rc;
+    }
+    freeze_identity(gate);
+    set_next_pulse(r, gate);
+    return stream(r, gate, "retry: 2000\n\n", false) == NGX_ERROR ? NGX_ERROR
+                                                                  : NGX_OK;
+}
+
+ngx_int_t
+close_stream(ngx_http_request_t* r, Gate* gate) {
+    if (!is_let_in(gate)) {
+        return stream(r, gate, {}, true);
+    }
+    const ngx_str_t event = pool_copy(
+        r->pool, "event: entitled\ndata: " +
+                     granted_json(gate->ruling, gate->standing.version) +
+                     "\n\n");
+    return event.data == nullptr ? NGX_ERROR
+                                 : stream(r, gate, view(event), true);
+}
+
+// Only what was sent makes room for more.
+ngx_int_t
+pulse(ngx_http_request_t* r, Gate* gate) {
+    if (!gate->waiting.pulse) {
+        return NGX_OK;
+    }
+    set_next_pulse(r, gate);
+    if (r->buffered != 0 || r->connection->buffered != 0) {
+        return NGX_OK;
+    }
+    return stream(r, gate, ":\n\n", false) == NGX_ERROR ? NGX_ERROR : NGX_OK;
+}
+
+// A slow client's connection can take more.
+void
+go_on_writing(ngx_http_request_t* r) noexcept {
+    if (ngx_http_output_filter(r, nullptr) == NGX_ERROR ||
+        ngx_handle_write_event(r->connection->write, 0) != NGX_OK) {
+        ngx_http_finalize_request(r, NGX_ERROR);
+    }
+}
+
+ngx_int_t
+poll_stream(ngx_http_request_t* r, Gate* gate) {
+    ngx_int_t rc;
+    if (!gate->streaming) {
+        rc = poll_settle(r, gate);
+        if (rc != NGX_OK) {
+            return not_yet(r, gate, rc);
+        }
+        if (!is_let_in(gate) && gate->ruling.decision != Decision::pay) {
+            return answer(r, gate);
+        }
+        rc = open_stream(r, gate);
+    } else {
+        rc = pulse(r, gate);
+    }
+    if (rc != NGX_OK) {
+        return rc;
+    }
+    rc = gate_rule(r, gate);
+    if (rc == NGX_OK) {
+        return close_stream(r, gate);
+    }
+    rc = not_yet(r, gate, rc);
+    if (rc == NGX_DONE) {
+        r->write_event_handler = go_on_writing;
+    }
+    return rc;
+}
+
+ngx_int_t
+poll(ngx_http_request_t* r) {
+    if ((r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) == 0) {
+        return add_header(r, "Allow", "GET, HEAD") == NGX_OK
+                   ? NGX_HTTP_NOT_ALLOWED
+                   : NGX_ERROR;
+    }
+    if (r != r->main) {
+        return NGX_HTTP_FORBIDDEN;  // what includes it cannot wait
+    }
+    const ngx_int_t rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+    Gate* gate = gate_make(r);
+    if (gate == nullptr) {
+        return NGX_ERROR;
+    }
+    return wants_events(r) ? poll_stream(r, gate) : poll_once(r, gate);
+}
+
+}  // namespace
+
+ngx_int_t
+poll_settle(ngx_http_request_t* r, Gate* gate) {
+    const ngx_int_t rc = gate_settle(r, gate);
+    if (rc == NGX_OK) {
+        gate->ruling = gate_ruling(r, gate);
+    }
+    return rc;
+}
+
+// Only what is known for certain ends the waiting, and without a requirement
+// anything the user has does.
+Ruling
+poll_ruling(ngx_http_request_t* r, Ruling ruling) {
+    if (ruling.decision == Decision::allow_unverified) {
+        return cannot_tell(Reason::redis_unreachable);
+    }
+    if (location_conf(r)->require != nullptr || !ruling.entitlements.empty()) {
+        return ruling;
+    }
+    if (ruling.decision == Decision::allow_stale) {
+        return cannot_tell(Reason::redis_unreachable);
+    }
+    if (ruling.decision == Decision::allow) {
+        ruling.decision = Decision::pay;
+        ruling.reason = Reason::not_entitled;
+    }
+    return ruling;
+}
+
+ngx_int_t
+poll_handler(ngx_http_request_t* r) noexcept {
+    try {
+        return poll(r);
+    } catch (const std::exception& error) {
+        ngx_log_error(NGX_LOG_CRIT, r->connection->log, 0,
+                      "entitle: the poll failed: %s", error.what());
+        return r->header_sent ? NGX_ERROR : NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+}
+
+}  // namespace entitle::ngx

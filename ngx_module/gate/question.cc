@@ -1,0 +1,233 @@
+// The subrequest that asks the app, or for keys: GET, without a body and
+// without what belongs to the client's own request.
+
+#include <algorithm>
+
+#include "ngx_module/gate/gate.h"
+
+namespace entitle::ngx {
+
+namespace {
+
+// Belongs to the client's request and its body, not to the question who this
+// is; passed on, each of these makes some app answer something else.
+bool
+passed_on(const ngx_table_elt_t& header) {
+    constexpr std::string_view kept_back[] = {
+        "Accept-Encoding",
+        "Connection",
+        "Content-Encoding",
+        "Content-Length",
+        "Content-Range",
+        "Content-Type",
+        "Expect",
+        "If-Match",
+        "If-Modified-Since",
+        "If-None-Match",
+        "If-Range",
+        "If-Unmodified-Since",
+        "Keep-Alive",
+        "Range",
+        "TE",
+        "Trailer",
+        "Transfer-Encoding",
+        "Upgrade",
+    };
+    return std::none_of(
+        std::begin(kept_back), std::end(kept_back),
+        [&](std::string_view name) { return is_named(header, name); });
+}
+
+// sr->headers_in is a copy of the parent's structure that shares its list, so
+// the list is made anew.
+ngx_int_t
+strip_headers(ngx_http_request_t* sr) {
+    ngx_http_headers_in_t& in = sr->headers_in;
+    ngx_list_t all = in.headers;
+    if (ngx_list_init(&in.headers, sr->pool, 20, sizeof(ngx_table_elt_t)) !=
+        NGX_OK) {
+        return NGX_ERROR;
+    }
+    bool full = false;
+    each_header(all, [&](const ngx_table_elt_t& header) {
+        if (!passed_on(header)) {
+            return;
+        }
+        void* copy = ngx_list_push(&in.headers);
+        if (copy == nullptr) {
+            full = true;
+            return;
+        }
+        *static_cast<ngx_table_elt_t*>(copy) = header;
+    });
+
+    in.content_length = nullptr;
+    in.content_length_n = -1;
+    in.chunked = 0;
+    in.content_range = nullptr;
+    in.content_type = nullptr;
+    in.expect = nullptr;
+    in.if_match = nullptr;
+    in.if_modified_since = nullptr;
+    in.if_none_match = nullptr;
+    in.if_range = nullptr;
+    in.if_unmodified_since = nullptr;
+    in.keep_alive = nullptr;
+    in.connection = nullptr;
+    in.range = nullptr;
+    in.te = nullptr;
+    in.transfer_encoding = nullptr;
+    in.upgrade = nullptr;
+#if (NGX_HTTP_GZIP || NGX_HTTP_HEADERS)
+    in.accept_encoding = nullptr;
+#endif
+    return full ? NGX_ERROR : NGX_OK;
+}
+
+ngx_int_t
+push_header(ngx_list_t& list, std::string_view name, std::string_view lower,
+            std::string_view value) {
+    auto* header = static_cast<ngx_table_elt_t*>(ngx_list_push(&list));
+    if (header == nullptr) {
+        return NGX_ERROR;
+    }
+    *header = {};
+    header->hash = 1;
+    header->key = str(name);
+    header->lowcase_key = str(lower).data;
+    header->value = str(value);
+    return NGX_OK;
+}
+
+// Of the client's headers only Host stays: which server this is.
+ngx_int_t
+forget_client(ngx_http_request_t* sr) {
+    const ngx_http_headers_in_t& theirs = sr->headers_in;
+    ngx_http_headers_in_t ours{};
+    ours.server = theirs.server;
+    ours.content_length_n = -1;
+    ours.keep_alive_n = -1;
+    if (ngx_list_init(&ours.headers, sr->pool, 4, sizeof(ngx_table_elt_t)) !=
+        NGX_OK) {
+        return NGX_ERROR;
+    }
+    if (theirs.host != nullptr) {
+        ours.host = static_cast<ngx_table_elt_t*>(ngx_list_push(&ours.headers));
+        if (ours.host == nullptr) {
+            return NGX_ERROR;
+        }
+        *ours.host = *theirs.host;
+    }
+    // Some providers turn away who names no User-Agent.
+    if (push_header(ours.headers, "User-Agent", "user-agent",
+                    "nginx-entitle") != NGX_OK ||
+        push_header(ours.headers, "Accept", "accept",
+                    "application/json, application/jwk-set+json") != NGX_OK) {
+        return NGX_ERROR;
+    }
+    sr->headers_in = ours;
+
+    const auto* core = static_cast<ngx_http_core_main_conf_t*>(
+        ngx_http_get_module_main_conf(sr, ngx_http_core_module));
+    sr->variables = static_cast<ngx_http_variable_value_t*>(ngx_pcalloc(
+        sr->pool, core->variables.nelts * sizeof(ngx_http_variable_value_t)));
+    return sr->variables == nullptr ? NGX_ERROR : NGX_OK;
+}
+
+// Values of variables are shared with the parent, both ways: `$http_upgrade`
+// looked at in the auth location would be empty for ever after, and the
+// parent's value would be sent to the app. So the subrequest gets its own,
+// with the parent's values but for what speaks of the headers kept back.
+ngx_int_t
+separate_variables(ngx_http_request_t* sr) {
+    const auto* core = static_cast<ngx_http_core_main_conf_t*>(
+        ngx_http_get_module_main_conf(sr, ngx_http_core_module));
+    const ngx_uint_t count = core->variables.nelts;
+    const auto* variable =
+        static_cast<ngx_http_variable_t*>(core->variables.elts);
+    const std::size_t size = count * sizeof(ngx_http_variable_value_t);
+    auto* values =
+        static_cast<ngx_http_variable_value_t*>(ngx_palloc(sr->pool, size));
+    if (values == nullptr) {
+        return NGX_ERROR;
+    }
+    ngx_memcpy(values, sr->variables, size);
+    for (ngx_uint_t i = 0; i < count; i++) {
+        const std::string_view name = view(variable[i].name);
+        if (name.starts_with("http_") || name.starts_with("content_") ||
+            name.starts_with("upstream_") ||
+            name.starts_with("proxy_internal_")) {
+            values[i].valid = 0;
+            values[i].not_found = 0;
+        }
+    }
+    sr->variables = values;
+    return NGX_OK;
+}
+
+// Called twice when the backend cannot be reached (first with status 0), so it
+// only remembers. When the subrequest is really over nginx says so in
+// sr->done and wakes the parent.
+ngx_int_t
+subrequest_over(ngx_http_request_t* sr, void* data, ngx_int_t rc) noexcept {
+    Gate* gate = static_cast<Gate*>(data);
+    if (sr->connection->error || rc == NGX_HTTP_CLIENT_CLOSED_REQUEST) {
+        return rc;
+    }
+    if (rc == NGX_ERROR || rc == NGX_HTTP_CLOSE ||
+        rc == NGX_HTTP_REQUEST_TIME_OUT) {
+        // These would end the client's request without an answer.
+        gate->subrequest_broken = true;
+        return NGX_OK;
+    }
+    return rc;
+}
+
+}  // namespace
+
+ngx_int_t
+ask(ngx_http_request_t* r, Gate* gate, const Question& question) {
+    auto* over = static_cast<ngx_http_post_subrequest_t*>(
+        ngx_palloc(r->pool, sizeof(ngx_http_post_subrequest_t)));
+    if (over == nullptr) {
+        return NGX_ERROR;
+    }
+    over->handler = subrequest_over;
+    over->data = gate;
+
+    ngx_str_t uri = question.uri;
+    ngx_str_t args = ngx_null_string;
+    ngx_http_split_args(r, &uri, &args);
+
+    gate->subrequest_broken = false;
+    gate->body_complete = false;
+    gate->body.clear();
+    ngx_http_request_t* sr = nullptr;
+    if (ngx_http_subrequest(r, &uri, &args, &sr, over,
+                            NGX_HTTP_SUBREQUEST_WAITED) != NGX_OK) {
+        return NGX_ERROR;
+    }
+    gate->subrequest = sr;
+
+    // As auth_request: an empty body of its own keeps the client's from being
+    // read, sent or closed.
+    sr->request_body = static_cast<ngx_http_request_body_t*>(
+        ngx_pcalloc(r->pool, sizeof(ngx_http_request_body_t)));
+    const bool separate =
+        question.anonymous
+            ? forget_client(sr) == NGX_OK
+            : strip_headers(sr) == NGX_OK && separate_variables(sr) == NGX_OK;
+    if (sr->request_body == nullptr || !separate) {
+        return NGX_ERROR;
+    }
+    // An error_page meant for visitors must not turn the app's 401 into a 200.
+    sr->error_page = 1;
+    if (question.wants_body) {
+        sr->filter_need_in_memory = 1;  // our body filter collects it
+    } else {
+        sr->header_only = 1;
+    }
+    return NGX_AGAIN;
+}
+
+}  // namespace entitle::ngx

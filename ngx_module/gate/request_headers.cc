@@ -1,0 +1,194 @@
+// X-Entitle-User, -Version and -Entitlements of the request: what a client
+// sends under such a name is removed before anything else looks at it, and
+// what we know is set once the gate has decided.
+
+#include <algorithm>
+
+#include "core/base/ascii.h"
+#include "ngx_module/gate/gate.h"
+
+namespace entitle::ngx {
+
+namespace {
+
+// Backends fold `-` and `_` (CGI), some also `.` and others (PHP): any spelling
+// that one of them could take for ours is ours.
+bool
+is_ours(const ngx_table_elt_t& header) {
+    constexpr std::string_view prefix = "x-entitle-";
+    const std::string_view name = view(header.key);
+    if (name.size() < prefix.size()) {
+        return false;
+    }
+    return std::equal(
+        prefix.begin(), prefix.end(), name.begin(), [](char wanted, char c) {
+            const char lower = ascii_lower(c);
+            return wanted == '-' ? !(lower >= 'a' && lower <= 'z') &&
+                                       !(lower >= '0' && lower <= '9')
+                                 : lower == wanted;
+        });
+}
+
+// The run of headers to keep that begins at or after `first`: [begin, end).
+struct Run {
+    ngx_uint_t begin;
+    ngx_uint_t end;
+};
+
+Run
+next_run(const ngx_list_part_t& part, ngx_uint_t first) {
+    const auto* header = static_cast<const ngx_table_elt_t*>(part.elts);
+    Run run{first, first};
+    while (run.begin < part.nelts && is_ours(header[run.begin])) {
+        run.begin++;
+    }
+    run.end = run.begin;
+    while (run.end < part.nelts && !is_ours(header[run.end])) {
+        run.end++;
+    }
+    return run;
+}
+
+bool
+has_ours(const ngx_list_t& list) {
+    for (const ngx_list_part_t* part = &list.part; part != nullptr;
+         part = part->next) {
+        if (next_run(*part, 0).end != part->nelts ||
+            (part->nelts != 0 &&
+             is_ours(*static_cast<ngx_table_elt_t*>(part->elts)))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// proxy_pass sends every element of the list, whatever its hash, so elements
+// have to leave the list. None may move: r->headers_in points at them. So each
+// part is cut into the runs that stay, and no part is left empty, because
+// nginx's loops step into the next part without looking at its length.
+ngx_int_t
+remove_ours(ngx_http_request_t* r) {
+    ngx_list_t& list = r->headers_in.headers;
+    if (!has_ours(list)) {
+        return NGX_OK;
+    }
+
+    ngx_list_part_t* kept = nullptr;  // the last part of the new chain
+    ngx_list_part_t part = list.part;
+    for (ngx_list_part_t* next = &part; next != nullptr; next = part.next) {
+        part = *next;
+        for (Run run = next_run(part, 0); run.begin != run.end;
+             run = next_run(part, run.end)) {
+            ngx_list_part_t* to = &list.part;
+            if (kept != nullptr) {
+                to = static_cast<ngx_list_part_t*>(
+                    ngx_palloc(r->pool, sizeof(ngx_list_part_t)));
+                if (to == nullptr) {
+                    return NGX_ERROR;
+                }
+                kept->next = to;
+            }
+            to->elts = static_cast<ngx_table_elt_t*>(part.elts) + run.begin;
+            to->nelts = run.end - run.begin;
+            to->next = nullptr;
+            kept = to;
+        }
+    }
+
+    if (kept == nullptr) {
+        return ngx_list_init(&list, r->pool, 20, sizeof(ngx_table_elt_t));
+    }
+    list.last = kept;
+    list.nalloc = kept->nelts;  // full: the next push opens a part of its own
+    return NGX_OK;
+}
+
+ngx_int_t
+push(ngx_http_request_t* r, std::string_view name, std::string_view lowcase,
+     std::string_view value) {
+    auto* header =
+        static_cast<ngx_table_elt_t*>(ngx_list_push(&r->headers_in.headers));
+    const ngx_str_t copy = pool_copy(r->pool, value);
+    if (header == nullptr || copy.data == nullptr) {
+        return NGX_ERROR;
+    }
+    header->key = str(name);
+    header->lowcase_key = str(lowcase).data;
+    header->hash = ngx_hash_key(header->lowcase_key, lowcase.size());
+    header->value = copy;
+    compat::unlink_header(header);
+    return NGX_OK;
+}
+
+std::string
+joined(const std::vector<std::string>& names) {
+    std::string text;
+    for (const std::string& name : names) {
+        if (!text.empty()) {
+            text += ',';
+        }
+        text += name;
+    }
+    return text;
+}
+
+}  // namespace
+
+ngx_str_t
+pool_copy(ngx_pool_t* pool, std::string_view text) {
+    // One byte more, so that an empty text is not taken for no memory.
+    auto* data = static_cast<u_char*>(ngx_pnalloc(pool, text.size() + 1));
+    if (data == nullptr) {
+        return ngx_null_string;
+    }
+    ngx_memcpy(data, text.data(), text.size());
+    return {text.size(), data};
+}
+
+ngx_int_t
+add_header(ngx_http_request_t* r, std::string_view name,
+           std::string_view value) {
+    auto* header =
+        static_cast<ngx_table_elt_t*>(ngx_list_push(&r->headers_out.headers));
+    if (header == nullptr) {
+        return NGX_ERROR;
+    }
+    header->hash = 1;
+    header->key = str(name);
+    header->value = str(value);
+    header->lowcase_key = nullptr;
+    compat::unlink_header(header);
+    return NGX_OK;
+}
+
+ngx_int_t
+set_request_headers(ngx_http_request_t* r, const Gate* gate) {
+    if (remove_ours(r) != NGX_OK) {
+        return NGX_ERROR;
+    }
+    if (gate->stage != Gate::Stage::known &&
+        gate->ruling.decision != Decision::allow_unverified) {
+        return NGX_OK;
+    }
+    if (push(r, "X-Entitle-User", "x-entitle-user",
+             gate->identity.user->str()) != NGX_OK) {
+        return NGX_ERROR;
+    }
+    if (gate->stage != Gate::Stage::known) {
+        return NGX_OK;  // what the record says is not known
+    }
+    if (push(r, "X-Entitle-Version", "x-entitle-version",
+             std::to_string(gate->standing.version)) != NGX_OK) {
+        return NGX_ERROR;
+    }
+    return push(r, "X-Entitle-Entitlements", "x-entitle-entitlements",
+                joined(gate->ruling.entitlements));
+}
+
+// Post read phase of every request: before realip, rewrite and all else.
+ngx_int_t
+strip_handler(ngx_http_request_t* r) noexcept {
+    return remove_ours(r) == NGX_OK ? NGX_DECLINED : NGX_ERROR;
+}
+
+}  // namespace entitle::ngx

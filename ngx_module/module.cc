@@ -1,0 +1,338 @@
+// The module as nginx sees it: directives, contexts, handlers' places.
+
+#include "ngx_module/cache/record_cache.h"
+#include "ngx_module/conf/conf.h"
+#include "ngx_module/gate/identity.h"
+#include "ngx_module/redis_client/client.h"
+#include "ngx_module/redis_client/ssl.h"
+#include "ngx_module/redis_client/start_warnings.h"
+#include "ngx_module/status/status.h"
+
+namespace entitle::ngx {
+namespace {
+
+ngx_int_t init_handlers(ngx_conf_t* cf) noexcept;
+ngx_int_t init_process(ngx_cycle_t* cycle) noexcept;
+void exit_process(ngx_cycle_t* cycle) noexcept;
+
+ngx_conf_enum_t modes[] = {
+    {ngx_string("live"), static_cast<ngx_uint_t>(Mode::live)},
+    {ngx_string("test"), static_cast<ngx_uint_t>(Mode::test)},
+    {ngx_null_string, 0},
+};
+
+ngx_conf_enum_t gate_modes[] = {
+    {ngx_string("on"), static_cast<ngx_uint_t>(GateMode::on)},
+    {ngx_string("optional"), static_cast<ngx_uint_t>(GateMode::optional)},
+    {ngx_string("off"), static_cast<ngx_uint_t>(GateMode::off)},
+    {ngx_null_string, 0},
+};
+
+ngx_conf_enum_t preflights[] = {
+    {ngx_string("allow"), 1},
+    {ngx_string("gate"), 0},
+    {ngx_null_string, 0},
+};
+
+ngx_conf_enum_t revoke_or_keep[] = {
+    {ngx_string("revoke"), 1},
+    {ngx_string("keep"), 0},
+    {ngx_null_string, 0},
+};
+
+ngx_conf_enum_t deny_or_allow[] = {
+    {ngx_string("deny"), 0},
+    {ngx_string("allow"), 1},
+    {ngx_null_string, 0},
+};
+
+constexpr ngx_uint_t kMain = NGX_HTTP_MAIN_CONF;
+constexpr ngx_uint_t kServer = NGX_HTTP_MAIN_CONF | NGX_HTTP_SRV_CONF;
+constexpr ngx_uint_t kLocation = kServer | NGX_HTTP_LOC_CONF;
+
+using NginxSetter = char* (*)(ngx_conf_t*, ngx_command_t*, void*);
+
+// One directive: where it may stand and what it takes, how it is read, which
+// structure keeps it and where in it.
+#define ENTITLE_DIRECTIVE(name, type, set, level, offset, post)              \
+    {                                                                        \
+        ngx_string(name), type, set, NGX_HTTP_##level##_CONF_OFFSET, offset, \
+            post                                                             \
+    }
+#define ENTITLE_MAIN(name, type, set, member)          \
+    ENTITLE_DIRECTIVE(name, kMain | (type), set, MAIN, \
+                      offsetof(MainConf, member), nullptr)
+#define ENTITLE_SERVER(name, type, set, member, post)   \
+    ENTITLE_DIRECTIVE(name, kServer | (type), set, SRV, \
+                      offsetof(ServerConf, member), post)
+#define ENTITLE_LOCATION(name, type, set, member, post)   \
+    ENTITLE_DIRECTIVE(name, kLocation | (type), set, LOC, \
+                      offsetof(LocationConf, member), post)
+
+ngx_command_t commands[] = {
+
+    // what Stripe says
+
+    ENTITLE_DIRECTIVE("entitle_webhook", NGX_HTTP_LOC_CONF | NGX_CONF_TAKE1,
+                      guarded<set_webhook>, LOC, 0, nullptr),
+    ENTITLE_LOCATION("entitle_webhook_secret_file", NGX_CONF_TAKE1,
+                     guarded<add_webhook_secret_file>, webhook_secrets,
+                     nullptr),
+    ENTITLE_LOCATION("entitle_webhook_tolerance", NGX_CONF_TAKE1,
+                     guarded<set_positive_seconds>, webhook_tolerance, nullptr),
+    ENTITLE_LOCATION("entitle_webhook_account", NGX_CONF_1MORE,
+                     guarded<add_webhook_account>, webhook_accounts, nullptr),
+
+    // whose it is, and what it gives
+
+    ENTITLE_SERVER("entitle_user_from", NGX_CONF_1MORE, guarded<set_user_from>,
+                   user_from, nullptr),
+    ENTITLE_SERVER("entitle_grant", NGX_CONF_2MORE, guarded<add_grant>, grants,
+                   nullptr),
+    ENTITLE_SERVER("entitle_mode", NGX_CONF_TAKE1, guarded<set_choice>, mode,
+                   modes),
+    ENTITLE_SERVER("entitle_grace", NGX_CONF_TAKE1, guarded<set_seconds>, grace,
+                   nullptr),
+    ENTITLE_SERVER("entitle_past_due_grace", NGX_CONF_TAKE1,
+                   guarded<set_seconds>, past_due_grace, nullptr),
+    ENTITLE_SERVER("entitle_provisional", NGX_CONF_TAKE1,
+                   guarded<set_provisional>, provisional, nullptr),
+    ENTITLE_SERVER("entitle_refund", NGX_CONF_TAKE1, guarded<set_choice>,
+                   refund_revokes, revoke_or_keep),
+    ENTITLE_SERVER("entitle_dispute", NGX_CONF_TAKE1, guarded<set_choice>,
+                   dispute_revokes, revoke_or_keep),
+
+    // where it is kept
+
+    ENTITLE_MAIN("entitle_redis", NGX_CONF_TAKE1, guarded<set_redis>, redis),
+    ENTITLE_MAIN("entitle_redis_read", NGX_CONF_1MORE, guarded<set_redis_read>,
+                 redis_read),
+    ENTITLE_MAIN("entitle_redis_user", NGX_CONF_TAKE1, guarded<set_redis_user>,
+                 redis_user),
+    ENTITLE_MAIN("entitle_redis_password_file", NGX_CONF_TAKE1,
+                 guarded<set_redis_password_file>, redis_password),
+    ENTITLE_MAIN("entitle_redis_sentinel_password_file", NGX_CONF_TAKE1,
+                 guarded<set_sentinel_password_file>, sentinel_password),
+    ENTITLE_MAIN("entitle_redis_ssl", NGX_CONF_FLAG,
+                 guarded<set_redis_tls_flag>, redis_tls.on),
+    ENTITLE_MAIN("entitle_redis_ssl_verify", NGX_CONF_FLAG,
+                 guarded<set_redis_tls_flag>, redis_tls.verify),
+    ENTITLE_MAIN("entitle_redis_ssl_name", NGX_CONF_TAKE1,
+                 guarded<set_redis_tls_text>, redis_tls.name),
+    ENTITLE_MAIN("entitle_redis_ssl_trusted_certificate", NGX_CONF_TAKE1,
+                 guarded<set_redis_tls_file>, redis_tls.trusted_certificate),
+    ENTITLE_MAIN("entitle_redis_ssl_certificate", NGX_CONF_TAKE1,
+                 guarded<set_redis_tls_file>, redis_tls.certificate),
+    ENTITLE_MAIN("entitle_redis_ssl_certificate_key", NGX_CONF_TAKE1,
+                 guarded<set_redis_tls_file>, redis_tls.certificate_key),
+    ENTITLE_SERVER("entitle_redis_prefix", NGX_CONF_TAKE1,
+                   guarded<set_redis_prefix>, prefix, nullptr),
+    ENTITLE_MAIN("entitle_redis_connect_timeout", NGX_CONF_TAKE1,
+                 guarded<set_positive_msec>, redis_connect_timeout),
+    ENTITLE_MAIN("entitle_redis_wait", NGX_CONF_TAKE2, guarded<set_redis_wait>,
+                 wait_replicas),
+    ENTITLE_MAIN("entitle_redis_timeout", NGX_CONF_TAKE1,
+                 guarded<set_positive_msec>, redis_timeout),
+
+    // how it is cached
+
+    ENTITLE_MAIN("entitle_zone", NGX_CONF_TAKE1, guarded<set_zone>, zone_size),
+    ENTITLE_LOCATION("entitle_lease", NGX_CONF_TAKE1,
+                     guarded<set_positive_msec>, lease, nullptr),
+    ENTITLE_LOCATION("entitle_stale", NGX_CONF_TAKE1, guarded<set_seconds>,
+                     stale, nullptr),
+    ENTITLE_LOCATION("entitle_redis_down", NGX_CONF_TAKE1, guarded<set_choice>,
+                     redis_down, deny_or_allow),
+
+    // who is let in
+
+    ENTITLE_LOCATION("entitle", NGX_CONF_TAKE1, guarded<set_gate>, gate,
+                     gate_modes),
+    ENTITLE_LOCATION("entitle_require", NGX_CONF_1MORE, guarded<add_require>,
+                     require, nullptr),
+
+    ENTITLE_DIRECTIVE("entitle_wait",
+                      NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_TAKE12,
+                      guarded<set_wait>, LOC, 0, nullptr),
+    ENTITLE_MAIN("entitle_wait_limit", NGX_CONF_TAKE1, guarded<set_wait_limit>,
+                 wait_limit),
+
+    // how they are recognised
+
+    ENTITLE_SERVER("entitle_session_key_file", NGX_CONF_TAKE1,
+                   guarded<add_session_key_file>, raw_session_keys, nullptr),
+    ENTITLE_SERVER("entitle_session_cookie", NGX_CONF_1MORE,
+                   guarded<set_session_cookie>, cookie, nullptr),
+    ENTITLE_LOCATION("entitle_session_lifetime", NGX_CONF_TAKE1,
+                     guarded<set_positive_seconds>, session_lifetime, nullptr),
+    ENTITLE_LOCATION("entitle_session_recheck", NGX_CONF_TAKE1,
+                     guarded<set_positive_seconds>, session_recheck, nullptr),
+    ENTITLE_LOCATION("entitle_session_bind", NGX_CONF_1MORE,
+                     guarded<add_session_bind>, session_bind, nullptr),
+    ENTITLE_LOCATION("entitle_reauth", NGX_CONF_TAKE1, guarded<set_reauth>,
+                     reauth, nullptr),
+    ENTITLE_LOCATION("entitle_reauth_user", NGX_CONF_TAKE12,
+                     guarded<set_reauth_user>, reauth_user, nullptr),
+    ENTITLE_LOCATION("entitle_claim_email", NGX_CONF_TAKE1,
+                     guarded<set_claim_email>, claim_email, nullptr),
+
+    // or otherwise
+
+    ENTITLE_LOCATION("entitle_jwt", NGX_CONF_TAKE1, guarded<set_jwt>, identity,
+                     nullptr),
+    ENTITLE_LOCATION("entitle_jwt_key_file", NGX_CONF_TAKE1,
+                     guarded<add_jwt_key_file>, jwt, nullptr),
+    ENTITLE_LOCATION("entitle_jwt_key_request", NGX_CONF_TAKE1,
+                     guarded<set_jwt_key_request>, jwt, nullptr),
+    ENTITLE_LOCATION("entitle_jwt_issuer", NGX_CONF_1MORE,
+                     guarded<add_jwt_issuer>, jwt, nullptr),
+    ENTITLE_LOCATION("entitle_jwt_audience", NGX_CONF_1MORE,
+                     guarded<add_jwt_audience>, jwt, nullptr),
+    ENTITLE_LOCATION("entitle_jwt_leeway", NGX_CONF_TAKE1,
+                     guarded<set_jwt_leeway>, jwt, nullptr),
+    ENTITLE_LOCATION("entitle_jwt_user_claim", NGX_CONF_TAKE1,
+                     guarded<set_jwt_user_claim>, jwt, nullptr),
+    ENTITLE_LOCATION("entitle_jwt_version_claim", NGX_CONF_TAKE1,
+                     guarded<set_jwt_version_claim>, jwt, nullptr),
+    ENTITLE_LOCATION("entitle_session_redis", NGX_CONF_TAKE123,
+                     guarded<set_session_redis>, identity, nullptr),
+    ENTITLE_LOCATION("entitle_trusted_user", NGX_CONF_TAKE1,
+                     guarded<set_trusted_user>, identity, nullptr),
+
+    // what they are told
+
+    ENTITLE_LOCATION("entitle_login_url", NGX_CONF_TAKE1,
+                     guarded<set_login_url>, login_url, nullptr),
+    ENTITLE_LOCATION("entitle_preflight", NGX_CONF_TAKE1, guarded<set_choice>,
+                     preflight, preflights),
+    ENTITLE_LOCATION("entitle_problem_json", NGX_CONF_FLAG,
+                     ngx_conf_set_flag_slot, problem_json, nullptr),
+    ENTITLE_LOCATION("entitle_cache_control", NGX_CONF_FLAG,
+                     ngx_conf_set_flag_slot, cache_control, nullptr),
+
+    // what else stands beside a gate
+
+    ENTITLE_DIRECTIVE("entitle_redirect", NGX_HTTP_LOC_CONF | NGX_CONF_TAKE12,
+                      guarded<set_redirect>, LOC, 0, nullptr),
+    ENTITLE_DIRECTIVE("entitle_poll", NGX_HTTP_LOC_CONF | NGX_CONF_TAKE1,
+                      guarded<set_poll>, LOC, 0, nullptr),
+    ENTITLE_DIRECTIVE("entitle_logout",
+                      NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS | NGX_CONF_TAKE1,
+                      guarded<set_logout>, LOC, 0, nullptr),
+    ENTITLE_DIRECTIVE("entitle_status", NGX_HTTP_LOC_CONF | NGX_CONF_NOARGS,
+                      guarded<set_status>, LOC, 0, nullptr),
+
+    ngx_null_command};
+
+ngx_http_module_t context = {
+    add_variables,         // preconfiguration
+    init_handlers,         // postconfiguration
+    create_main_conf,      // create main configuration
+    init_main_conf,        // init main configuration
+    create_server_conf,    // create server configuration
+    merge_server_conf,     // merge server configuration
+    create_location_conf,  // create location configuration
+    merge_location_conf,   // merge location configuration
+};
+
+}  // namespace
+}  // namespace entitle::ngx
+
+ngx_module_t ngx_http_entitle_module = {
+    NGX_MODULE_V1,
+    &entitle::ngx::context,      // module context
+    entitle::ngx::commands,      // module directives
+    NGX_HTTP_MODULE,             // module type
+    nullptr,                     // init master
+    nullptr,                     // init module
+    entitle::ngx::init_process,  // init process
+    nullptr,                     // init thread
+    nullptr,                     // exit thread
+    entitle::ngx::exit_process,  // exit process
+    nullptr,                     // exit master
+    NGX_MODULE_V1_PADDING,
+};
+
+namespace entitle::ngx {
+namespace {
+
+// Neither a webhook location, nor the status, nor one for logging out inherits
+// the gate.
+ngx_int_t
+access_handler(ngx_http_request_t* r) noexcept {
+    const LocationConf* conf = location_conf(r);
+    const auto* core = static_cast<ngx_http_core_loc_conf_t*>(
+        ngx_http_get_module_loc_conf(r, ngx_http_core_module));
+    if (conf->webhook != 0 || answers_status(core)) {
+        return NGX_DECLINED;
+    }
+    return conf->logout == LogoutMode::none ? gate_handler(r)
+                                            : logout_access(r);
+}
+
+ngx_int_t
+add_handler(ngx_conf_t* cf, ngx_http_phases phase,
+            ngx_http_handler_pt handler) {
+    auto* core = static_cast<ngx_http_core_main_conf_t*>(
+        ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module));
+    auto* slot = static_cast<ngx_http_handler_pt*>(
+        ngx_array_push(&core->phases[phase].handlers));
+    if (slot == nullptr) {
+        return NGX_ERROR;
+    }
+    *slot = handler;
+    return NGX_OK;
+}
+
+// Loaded but unused, the module leaves every request alone.
+ngx_int_t
+init_handlers(ngx_conf_t* cf) noexcept {
+    auto* conf = static_cast<MainConf*>(
+        ngx_http_conf_get_module_main_conf(cf, ngx_http_entitle_module));
+    if (!conf->used) {
+        return NGX_OK;
+    }
+    // Without a gate nobody asks for a record.
+    if (conf->greatest_lease != 0 && zone_add(cf, conf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+    if (check_remote_user_trusts(cf, conf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+    if (add_handler(cf, NGX_HTTP_POST_READ_PHASE, strip_handler) != NGX_OK) {
+        return NGX_ERROR;
+    }
+    return add_handler(cf, NGX_HTTP_ACCESS_PHASE, access_handler);
+}
+
+// Null: there is no http{}.
+MainConf*
+main_conf_of(ngx_cycle_t* cycle) {
+    if (cycle->conf_ctx[ngx_http_module.index] == nullptr) {
+        return nullptr;
+    }
+    return static_cast<MainConf*>(
+        ngx_http_cycle_get_module_main_conf(cycle, ngx_http_entitle_module));
+}
+
+ngx_int_t
+init_process(ngx_cycle_t* cycle) noexcept {
+    if (MainConf* conf = main_conf_of(cycle)) {
+        redis_warnings_begin(conf);
+    }
+    return NGX_OK;
+}
+
+// What is still connected is closed here, before nginx looks for sockets that
+// somebody forgot.
+void
+exit_process(ngx_cycle_t* cycle) noexcept {
+    if (MainConf* conf = main_conf_of(cycle)) {
+        redis_warnings_exit(conf);
+        cache_exit(conf);
+        redis_exit(conf);
+    }
+}
+
+}  // namespace
+}  // namespace entitle::ngx

@@ -1,0 +1,228 @@
+#include "ngx_module/redis_client/client.h"
+
+#include "ngx_module/redis_client/legs.h"
+
+namespace entitle::ngx {
+namespace {
+
+std::unique_ptr<RedisTopology>
+make_topology(const MainConf* conf) {
+    switch (conf->redis_address->kind) {
+        case RedisAddress::Kind::sentinel:
+            return make_sentinel(conf);
+        case RedisAddress::Kind::cluster:
+            return make_cluster(conf);
+        default:
+            return make_single(conf);
+    }
+}
+
+// One server, wherever its name leads: no question who has a key.
+class SingleServer final : public RedisTopology {
+  public:
+    explicit SingleServer(const MainConf* conf)
+        : node_(conf, RedisNode::Kind::fixed, conf->redis_endpoints->front(),
+                std::string(view(conf->redis)), nullptr) {}
+
+    RedisNode*
+    node_of(std::string_view) override {
+        return &node_;
+    }
+    RedisNode*
+    only_node() override {
+        return &node_;
+    }
+    std::vector<RedisNode*>
+    nodes() override {
+        return {&node_};
+    }
+    void
+    shut() override {
+        node_.shut();
+    }
+
+  private:
+    RedisNode node_;
+};
+
+// An exchange whose commands are about keys of several nodes, each sent to its
+// own.
+struct Scattered {
+    Pending whole;
+    std::vector<RedisExchange> parts;
+    std::size_t missing = 0;
+};
+
+void
+gather(RedisExchange* part, RedisStatus status) noexcept {
+    auto* scattered = static_cast<Scattered*>(part->data);
+    if (status != RedisStatus::ok) {
+        scattered->whole->status = status;
+    }
+    if (--scattered->missing != 0) {
+        return;
+    }
+    Pending whole = std::move(scattered->whole);
+    for (RedisExchange& answered : scattered->parts) {
+        whole->replies.push_back(answered.replies.empty()
+                                     ? Reply{}
+                                     : std::move(answered.replies.front()));
+    }
+    delete scattered;
+    deliver(std::move(whole));
+}
+
+ngx_int_t
+scatter(RedisTopology& topology, RedisExchange* exchange) {
+    auto scattered = std::make_unique<Scattered>();
+    scattered->whole = make_pending(exchange, {});
+    scattered->parts.resize(exchange->commands.size());
+    for (std::size_t i = 0; i < scattered->parts.size(); i++) {
+        RedisExchange& part = scattered->parts[i];
+        part.commands = {exchange->commands[i]};
+        part.done = gather;
+        part.data = scattered.get();
+        RedisNode* node = topology.node_of(exchange->commands[i][1]);
+        if (node != nullptr &&
+            node->send(make_pending(&part, part.commands)) == NGX_OK) {
+            scattered->missing++;
+        } else {
+            scattered->whole->status = RedisStatus::unavailable;
+        }
+    }
+    if (scattered->missing == 0) {
+        return NGX_ERROR;
+    }
+    scattered.release();
+    return NGX_OK;
+}
+
+template <class F>
+ngx_int_t
+at_the_edge(F f) noexcept {
+    try {
+        return f();
+    } catch (const std::exception& error) {
+        ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0, "redis client: %s",
+                      error.what());
+        return NGX_ERROR;
+    }
+}
+
+}  // namespace
+
+std::unique_ptr<RedisTopology>
+make_single(const MainConf* conf) {
+    return std::make_unique<SingleServer>(conf);
+}
+
+Redis::Redis(const MainConf* conf)
+    : primaries_(make_topology(conf)),
+      replicas_(conf->redis_read == nullptr
+                    ? nullptr
+                    : make_replicas(conf, *primaries_)) {}
+
+ngx_int_t
+Redis::send(RedisExchange* exchange) {
+    if (exchange->key.empty()) {
+        if (exchange->commands.size() > 1 && primaries_->is_cluster()) {
+            return scatter(*primaries_, exchange);
+        }
+        exchange->key = exchange->commands.front()[1];
+    }
+    RedisNode* node = primaries_->node_of(exchange->key);
+    return node == nullptr
+               ? NGX_ERROR
+               : node->send(make_pending(exchange, exchange->commands));
+}
+
+ngx_int_t
+Redis::tell(const Command& command) {
+    RedisNode* node = primaries_->node_of(command[1]);
+    return node == nullptr ? NGX_ERROR
+                           : node->send(make_pending(nullptr, {&command, 1}));
+}
+
+void
+Redis::shut() {
+    if (replicas_) {
+        replicas_->shut();
+    }
+    primaries_->shut();
+}
+
+// --- the interface -----------------------------------------------------------
+
+Redis*
+redis_of(MainConf* conf) {
+    if (conf->worker_redis == nullptr) {
+        conf->worker_redis = pool_new<Redis>(ngx_cycle->pool, conf);
+    }
+    return conf->worker_redis;
+}
+
+ngx_int_t
+redis_send(MainConf* conf, RedisExchange* exchange) noexcept {
+    return at_the_edge([=]() -> ngx_int_t {
+        Redis* redis = redis_of(conf);
+        return redis == nullptr ? NGX_ERROR : redis->send(exchange);
+    });
+}
+
+void
+redis_cancel(RedisExchange* exchange) noexcept {
+    auto* pending = static_cast<PendingExchange*>(exchange->pending);
+    if (pending != nullptr) {
+        pending->exchange = nullptr;
+        exchange->pending = nullptr;
+    }
+}
+
+void
+redis_tell(MainConf* conf, const Command& command) noexcept {
+    at_the_edge([&]() -> ngx_int_t {
+        Redis* redis = redis_of(conf);
+        return redis == nullptr ? NGX_ERROR : redis->tell(command);
+    });
+}
+
+ngx_int_t
+redis_acquire(MainConf* conf, RedisLease* lease) noexcept {
+    return at_the_edge([=]() -> ngx_int_t {
+        Redis* redis = redis_of(conf);
+        if (redis == nullptr) {
+            return NGX_ERROR;
+        }
+        auto legs = std::make_unique<RedisLegs>(redis->primaries(), lease);
+        if (legs->begin() != NGX_OK) {
+            return NGX_ERROR;
+        }
+        lease->legs = legs.release();
+        return NGX_OK;
+    });
+}
+
+ngx_int_t
+redis_lease_send(RedisLease* lease, RedisExchange* exchange) noexcept {
+    return at_the_edge([=]() -> ngx_int_t {
+        auto* legs = static_cast<RedisLegs*>(lease->legs);
+        return legs == nullptr ? NGX_ERROR : legs->send(exchange);
+    });
+}
+
+void
+redis_release(RedisLease* lease) noexcept {
+    at_the_edge([=]() -> ngx_int_t {
+        delete static_cast<RedisLegs*>(std::exchange(lease->legs, nullptr));
+        return NGX_OK;
+    });
+}
+
+void
+redis_exit(MainConf* conf) noexcept {
+    if (conf->worker_redis != nullptr) {
+        conf->worker_redis->shut();
+    }
+}
+
+}  // namespace entitle::ngx

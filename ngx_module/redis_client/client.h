@@ -1,0 +1,49 @@
+// The worker's Redis client: for each key the node that has it
+// (redis_client/topology.h), and leases that hold a connection at each node
+// they need. Who is served over which connection, and what happens when there
+// is none, is the node's affair (redis_client/node.h).
+#pragma once
+
+#include "ngx_module/redis_client/topology.h"
+
+namespace entitle::ngx {
+
+class Redis {
+  public:
+    explicit Redis(const MainConf* conf);
+    ~Redis() {
+        shut();
+    }
+    Redis(const Redis&) = delete;
+    Redis& operator=(const Redis&) = delete;
+
+    // What is written, and what must be as fresh as that.
+    RedisTopology&
+    primaries() {
+        return *primaries_;
+    }
+    // What gates read.
+    RedisTopology&
+    near() {
+        return replicas_ ? *replicas_ : *primaries_;
+    }
+
+    ngx_int_t send(RedisExchange* exchange);
+    ngx_int_t tell(const Command& command);
+
+    // Closes everything; nobody is called back any more.
+    void shut();
+
+  private:
+    std::unique_ptr<RedisTopology> primaries_;
+    std::unique_ptr<RedisTopology> replicas_;  // null: the primaries are read
+};
+
+// Made at first use, in the worker: no socket is ever opened in the master or
+// in a process that only keeps the cache. Null: no memory.
+Redis* redis_of(MainConf* conf);
+
+// Closes every connection: the worker exits.
+void redis_exit(MainConf* conf) noexcept;
+
+}  // namespace entitle::ngx

@@ -1,0 +1,231 @@
+// One connection to Redis on nginx's own event loop: connect to an endpoint,
+// greet (AUTH, SELECT, CLIENT SETNAME, what the owner adds, PING), then
+// commands out and replies in, pipelined.
+//
+//   closed -> finding -> connecting -> securing -> greeting -> ready -> closed
+//             (name)                   (TLS)
+//
+// A host may have several addresses: what fails before it is ready is tried
+// again with the next of them, without a word to the owner. A name is looked up
+// again as long as the connection lives, and when it no longer has the address
+// in use, the connection closes as soon as nobody holds it and nothing that was
+// written is unanswered. It also does that once a server says that another is
+// the one to talk to (core/redis/error.h, elsewhere).
+//
+// Nothing waits without a timer: connecting, with the handshake of TLS, has
+// entitle_redis_connect_timeout,
+// the greeting and each command have entitle_redis_timeout from the moment they
+// are written, by the real clock: a worker that was held up itself must not
+// take that for a slow Redis. The first command that is late closes the
+// connection: whatever follows it would be late too, and its answers could no
+// longer be told apart. The timer keeps a worker that was told to quit alive
+// only while somebody waits.
+//
+// The object outlives its sockets and is used again after each close. It calls
+// its owner from inside its own functions; the owner must only take notes, and
+// not open or shut this connection before it has returned.
+#pragma once
+
+#include <deque>
+#include <memory>
+
+#include "core/redis/breaker.h"
+#include "core/redis/resp.h"
+#include "ngx_module/redis_client/names.h"
+#include "ngx_module/settings.h"
+
+namespace entitle::ngx {
+
+// A RedisExchange under way. The exchange is null once nobody waits for it.
+struct PendingExchange {
+    PendingExchange() = default;
+    PendingExchange(const PendingExchange&) = delete;
+    PendingExchange& operator=(const PendingExchange&) = delete;
+    ~PendingExchange() {
+        if (exchange != nullptr) {
+            exchange->pending = nullptr;
+        }
+    }
+
+    RedisExchange* exchange = nullptr;
+    std::string bytes;         // the commands as they go over the wire
+    std::size_t expected = 0;  // replies
+    std::vector<Reply> replies;
+    ngx_msec_t more_time = 0;  // RedisExchange::more_time
+    ngx_msec_t deadline = 0;   // once written
+    RedisStatus status = RedisStatus::ok;
+    bool repeated = false;
+    bool pinned = false;     // asked of this very server
+    std::uint8_t moves = 0;  // to other nodes of a Cluster
+    bool asking = false;     // the first answer is ASKING's
+};
+using Pending = std::unique_ptr<PendingExchange>;
+
+// `exchange` may be null: nobody waits for the answers.
+Pending make_pending(RedisExchange* exchange,
+                     std::span<const Command> commands);
+
+class RedisConnection {
+  public:
+    class Owner {
+      public:
+        virtual void connected(RedisConnection* connection) = 0;
+        virtual void completed(Pending pending) = 0;
+        // `unanswered` in the order they were sent. `failed`: Redis refused,
+        // was late or spoke rubbish; otherwise it merely hung up.
+        virtual void closed(RedisConnection* connection,
+                            std::deque<Pending> unanswered, RedisStatus status,
+                            bool failed, std::string_view why) = 0;
+        // While listening. False: it must not say that; close.
+        virtual bool
+        pushed(RedisConnection*, const Reply&) {
+            return false;
+        }
+
+      protected:
+        ~Owner() = default;
+    };
+
+    // Goes to the first of MainConf::redis_endpoints until told otherwise.
+    RedisConnection(const MainConf* conf, Owner* owner);
+    RedisConnection(const RedisConnection&) = delete;
+    RedisConnection& operator=(const RedisConnection&) = delete;
+
+    bool
+    is_closed() const {
+        return state_ == State::closed;
+    }
+    bool
+    is_ready() const {
+        return state_ == State::ready && !leaving_;
+    }
+    std::size_t
+    outstanding() const {
+        return queue_.size();
+    }
+
+    // Only while closed.
+    void set_endpoint(Endpoint endpoint);
+    const Endpoint&
+    endpoint() const {
+        return endpoint_;
+    }
+    // Sent with each greeting from the next one on, like READONLY. An error in
+    // answer to any of them closes the connection as failed.
+    void
+    set_greeting(std::vector<Command> commands) {
+        extra_greeting_ = std::move(commands);
+    }
+
+    // From closed. A failure is reported to the owner, like any other.
+    void open(Breaker::Ticket ticket, bool quiet);
+    Breaker::Ticket
+    ticket() const {
+        return ticket_;
+    }
+
+    // Queued now, written when this turn of the event loop ends, or, where the
+    // connection is not there yet, once it is.
+    void send(Pending pending);
+    // Takes back what was queued on a closed connection.
+    std::deque<Pending>
+    take_queue() {
+        return std::exchange(queue_, {});
+    }
+
+    // From ready, with nothing outstanding: what comes from now on answers no
+    // command, and each goes to Owner::pushed.
+    void
+    listen() {
+        listening_ = true;
+    }
+    // While listening: queued now, written when this turn ends. What Redis
+    // says to it, if anything, is pushed; whoever waits needs a timer.
+    void say(const Command& command);
+
+    // Nobody holds it: with nothing outstanding nginx may close it when the
+    // worker quits.
+    void set_held(bool held);
+
+    // Without telling the owner.
+    void shut();
+
+  private:
+    enum class State { closed, finding, connecting, securing, greeting, ready };
+
+    static void on_read(ngx_event_t* event) noexcept;
+    static void on_write(ngx_event_t* event) noexcept;
+    static void on_secured(ngx_connection_t* c) noexcept;
+    static void on_found(ngx_event_t* event) noexcept;
+    static void on_recheck(ngx_event_t* event) noexcept;
+    static void on_timer(ngx_event_t* event) noexcept;
+    static void on_flush(ngx_event_t* event) noexcept;
+    static u_char* log_context(ngx_log_t* log, u_char* buffer,
+                               std::size_t size);
+    template <class F>
+    static void guard(RedisConnection* self, F f) noexcept;
+
+    static ngx_msec_t from_now(ngx_msec_t time);
+    bool
+    talks() const {
+        return state_ == State::greeting || state_ == State::ready;
+    }
+    void found();
+    void recheck_soon();
+    void leave(std::string_view why);
+    void connect_next();
+    void connect_failed(ngx_err_t error);
+    void connect_ended();
+    void connected();
+    void secured();
+    void greet();
+    Command login() const;
+    void take_greeting(const Reply& reply);
+    void become_ready();
+    void flush();
+    void receive();
+    void take_replies();
+    void take(Reply reply);
+    void arm_timer(ngx_msec_t deadline);
+    void restart_timer(ngx_msec_t deadline);
+    void expire();
+    void update_idle();
+    void drop_socket();
+    void close(RedisStatus status, bool failed, std::string_view why);
+
+    const MainConf* conf_;
+    Owner* owner_;
+    Endpoint endpoint_;
+    std::string endpoint_text_;
+    Breaker::Ticket ticket_ = 0;
+    State state_ = State::closed;
+    bool held_ = false;
+    bool listening_ = false;
+    bool last_look_ = false;
+    bool leaving_ = false;
+    std::string leaving_why_;
+    ngx_msec_t deadline_ = 0;  // of finding, connecting, then of the greeting
+
+    ngx_log_t log_{};
+    ngx_event_t timer_{};
+    ngx_event_t flush_{};
+    ngx_event_t found_{};    // a lookup is over, or the next address is due
+    ngx_event_t recheck_{};  // of the name
+    NameLookup lookup_{&found_};
+    std::vector<SocketAddress> addresses_;
+    std::size_t next_address_ = 0;
+    ngx_str_t address_text_{};  // of endpoint_text_
+    ngx_peer_connection_t peer_{};
+    ngx_connection_t* c_ = nullptr;
+
+    std::vector<Command> extra_greeting_;
+    std::vector<Command> greeting_;
+    std::size_t greeted_ = 0;    // replies to the greeting
+    std::deque<Pending> queue_;  // unanswered, oldest first
+    std::size_t written_ = 0;    // of queue_: already in out_
+    std::string out_;
+    std::size_t sent_ = 0;
+    std::optional<ReplyReader> reader_;
+};
+
+}  // namespace entitle::ngx

@@ -1,0 +1,215 @@
+#include "ngx_module/redis_client/start_warnings.h"
+
+#include <set>
+
+#include "core/redis/backoff.h"
+#include "core/redis/warnings.h"
+#include "ngx_module/redis_client/client.h"
+
+namespace entitle::ngx {
+
+// Goes from primary to primary, in rounds, until all that are known have
+// answered.
+class RedisWarnings final : RedisConnection::Owner {
+  public:
+    explicit RedisWarnings(MainConf* conf);
+    ~RedisWarnings() {
+        shut();
+    }
+    RedisWarnings(const RedisWarnings&) = delete;
+    RedisWarnings& operator=(const RedisWarnings&) = delete;
+
+    void shut();
+
+  private:
+    // RedisConnection::Owner
+    void
+    connected(RedisConnection*) override {}
+    void completed(Pending pending) override;
+    void closed(RedisConnection* connection, std::deque<Pending> unanswered,
+                RedisStatus status, bool failed, std::string_view why) override;
+
+    static void on_round(ngx_event_t* event) noexcept;
+    static void on_next(ngx_event_t* event) noexcept;
+    static void guard(RedisWarnings* self, void (RedisWarnings::*f)()) noexcept;
+
+    void begin_round();
+    void ask_next();
+    bool take(const std::vector<Reply>& replies) const;
+    void say(ngx_uint_t level, std::string_view what) const;
+
+    MainConf* conf_;
+    RedisConnection connection_;
+    Backoff backoff_{
+        {.first = Milliseconds{1000}, .most = Milliseconds{60000}}};
+    ngx_event_t round_{};  // timer
+    ngx_event_t next_{};   // posted
+    std::deque<RedisNode*> left_;
+    bool again_ = false;  // another round is needed
+    RedisNode* asked_ = nullptr;
+    std::set<std::string> done_;  // addresses
+};
+
+namespace {
+
+const std::vector<Command> kQuestions = {
+    {"INFO", "memory"}, {"INFO", "persistence"}, {"INFO", "replication"}};
+
+// Sentinels may still have to say where the primary is.
+bool
+has_address(const RedisNode& node) {
+    const Endpoint& endpoint = node.endpoint();
+    return !endpoint.host.host.empty() || !endpoint.path.empty();
+}
+
+}  // namespace
+
+RedisWarnings::RedisWarnings(MainConf* conf)
+    : conf_(conf), connection_(conf, this) {
+    round_.handler = on_round;
+    next_.handler = on_next;
+    for (ngx_event_t* event : {&round_, &next_}) {
+        event->data = this;
+        event->log = ngx_cycle->log;
+    }
+    round_.cancelable = 1;
+    ngx_add_timer(&round_, 1);
+}
+
+void
+RedisWarnings::shut() {
+    forget(round_);
+    forget(next_);
+    connection_.shut();
+}
+
+void
+RedisWarnings::guard(RedisWarnings* self, void (RedisWarnings::*f)()) noexcept {
+    try {
+        (self->*f)();
+    } catch (const std::exception& error) {
+        ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0, "redis warnings: %s",
+                      error.what());
+    }
+}
+
+void
+RedisWarnings::on_round(ngx_event_t* event) noexcept {
+    guard(static_cast<RedisWarnings*>(event->data),
+          &RedisWarnings::begin_round);
+}
+
+void
+RedisWarnings::on_next(ngx_event_t* event) noexcept {
+    guard(static_cast<RedisWarnings*>(event->data), &RedisWarnings::ask_next);
+}
+
+void
+RedisWarnings::begin_round() {
+    Redis* redis = worker_quits() ? nullptr : redis_of(conf_);
+    if (redis == nullptr) {
+        return;
+    }
+    redis->primaries().wanted();
+    again_ = true;
+    for (RedisNode* node : redis->primaries().nodes()) {
+        again_ = false;
+        left_.push_back(node);
+    }
+    ask_next();
+}
+
+void
+RedisWarnings::ask_next() {
+    connection_.shut();
+    for (; !left_.empty(); left_.pop_front()) {
+        asked_ = left_.front();
+        if (!has_address(*asked_)) {
+            again_ = true;
+        } else if (!done_.contains(asked_->endpoint().text())) {
+            left_.pop_front();
+            connection_.set_endpoint(asked_->endpoint());
+            connection_.send(make_pending(nullptr, kQuestions));
+            connection_.open(0, true);
+            return;
+        }
+    }
+    if (again_) {
+        const Milliseconds wait = backoff_.next(random_bits());
+        ngx_add_timer(&round_, static_cast<ngx_msec_t>(wait.count()));
+    }
+}
+
+void
+RedisWarnings::completed(Pending pending) {
+    if (take(pending->replies)) {
+        done_.insert(connection_.endpoint().text());
+    } else {
+        again_ = true;
+    }
+    ngx_post_event(&next_, &ngx_posted_events);
+}
+
+void
+RedisWarnings::closed(RedisConnection*, std::deque<Pending>, RedisStatus, bool,
+                      std::string_view) {
+    again_ = true;
+    ngx_post_event(&next_, &ngx_posted_events);
+}
+
+// False: ask again later.
+bool
+RedisWarnings::take(const std::vector<Reply>& replies) const {
+    std::string info;
+    for (const Reply& reply : replies) {
+        if (reply.is_error("NOPERM")) {
+            say(NGX_LOG_INFO,
+                "INFO is not permitted, so its settings are not "
+                "looked at");
+            return true;
+        }
+        if (reply.type != Reply::Type::string) {
+            return false;
+        }
+        info += reply.text;
+    }
+    if (!says_primary(info)) {
+        return false;
+    }
+    for (const std::string& warning : storage_warnings(info)) {
+        say(NGX_LOG_WARN, warning);
+    }
+    return true;
+}
+
+void
+RedisWarnings::say(ngx_uint_t level, std::string_view what) const {
+    ngx_str_t name = str(asked_->name());
+    ngx_str_t text = str(what);
+    ngx_log_error(level, ngx_cycle->log, 0, "redis \"%V\": %V", &name, &text);
+}
+
+// --- the interface -----------------------------------------------------------
+
+void
+redis_warnings_begin(MainConf* conf) noexcept {
+    const bool first = ngx_process == NGX_PROCESS_SINGLE ||
+                       (ngx_process == NGX_PROCESS_WORKER && ngx_worker == 0);
+    if (!first || !conf->used) {
+        return;
+    }
+    try {
+        conf->worker_warnings = pool_new<RedisWarnings>(ngx_cycle->pool, conf);
+    } catch (const std::exception&) {
+        conf->worker_warnings = nullptr;  // only an advice
+    }
+}
+
+void
+redis_warnings_exit(MainConf* conf) noexcept {
+    if (conf->worker_warnings != nullptr) {
+        conf->worker_warnings->shut();
+    }
+}
+
+}  // namespace entitle::ngx

@@ -1,0 +1,340 @@
+// What the files of this module share: configuration, the Redis client's
+// interface, the request context. nginx's includes come through here only.
+#pragma once
+
+extern "C" {
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_event.h>
+#include <ngx_event_connect.h>
+#include <ngx_http.h>
+}
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/access/access.h"
+#include "core/access/packed_access.h"
+#include "core/base/types.h"
+#include "core/crypto/hmac.h"
+#include "core/delivery/delivery.h"
+#include "core/http/cookie.h"
+#include "core/identity/edge_session.h"
+#include "core/record/record.h"
+#include "core/redis/address.h"
+#include "core/stripe/client_reference.h"
+#include "core/stripe/facts.h"
+#include "ngx_module/compat.h"
+#include "ngx_module/redis_client/endpoint.h"
+
+extern "C" {
+extern ngx_module_t ngx_http_entitle_module;         // the gate and everything
+extern ngx_module_t ngx_http_entitle_filter_module;  // the header filter
+}
+
+namespace entitle::ngx {
+
+// ngx_str_t and std::string_view.
+inline std::string_view
+view(const ngx_str_t& text) {
+    return {reinterpret_cast<const char*>(text.data), text.len};
+}
+
+inline ngx_str_t
+str(std::string_view text) {
+    return {text.size(),
+            reinterpret_cast<u_char*>(const_cast<char*>(text.data()))};
+}
+
+// A C++ object that lives and dies with a pool (configuration or request).
+// Null when there is no memory. T's constructor may throw.
+template <class T, class... Args>
+T*
+pool_new(ngx_pool_t* pool, Args&&... args) {
+    ngx_pool_cleanup_t* cleanup = ngx_pool_cleanup_add(pool, sizeof(T));
+    if (cleanup == nullptr) {
+        return nullptr;
+    }
+    static_assert(alignof(T) <= NGX_ALIGNMENT);
+    T* object = new (cleanup->data) T(std::forward<Args>(args)...);
+    cleanup->handler = [](void* data) { static_cast<T*>(data)->~T(); };
+    return object;
+}
+
+// --- configuration: read-only at request time -----------------------------
+
+class Redis;  // the worker's Redis client: ngx_module/redis_client/client.h
+class RecordCache;    // the worker's: ngx_module/cache/record_cache.h
+class RedisWarnings;  // the first worker's:
+                      // ngx_module/redis_client/start_warnings.h
+class WaitRoom;       // the worker's: ngx_module/gate/wait.h
+
+struct IdentitySource;  // these four: ngx_module/gate/identity.h
+struct JwtSettings;
+struct JwtWorker;
+struct RemoteUserTrust;
+
+// Where a directive stands, for messages about what two directives say.
+struct Where {
+    ngx_str_t file;
+    ngx_uint_t line;
+};
+
+struct RedisTls {  // ngx_module/redis_client/ssl.h
+    ngx_flag_t on;
+    ngx_flag_t verify;
+    ngx_str_t name;
+    ngx_str_t trusted_certificate;
+    ngx_str_t certificate;
+    ngx_str_t certificate_key;
+    Where where;     // of the last of these
+    ngx_ssl_t* ssl;  // null: no TLS
+};
+
+struct MainConf {
+    ngx_flag_t used;  // some location is gated or takes webhooks
+    ngx_str_t redis;  // as written; for messages
+    RedisAddress* redis_address;
+    std::vector<Endpoint>* redis_endpoints;           // never empty
+    std::vector<RedisAddress>* redis_read_addresses;  // null: none
+    std::vector<Endpoint>* redis_read;  // of entitle_redis_read, or null
+    Where redis_read_where;
+    ngx_str_t redis_user;
+    Where redis_user_where;       // or of the address that names one
+    std::string* redis_password;  // from entitle_redis_password_file, or null
+    std::string* sentinel_password;  // likewise
+    Where sentinel_password_where;
+    RedisTls redis_tls;
+    Where redis_where;
+    ngx_int_t wait_replicas;  // 0: no entitle_redis_wait
+    ngx_msec_t wait_time;
+    ngx_resolver_t* resolver;  // of http{}; null: none
+    ngx_msec_t resolver_timeout;
+    ngx_msec_t redis_connect_timeout;
+    ngx_msec_t redis_timeout;
+    time_t webhook_noted[2][3];      // by mode and WebhookNote: last written
+    Where unbound_reauth;            // the last that was warned about
+    Redis* worker_redis;             // made at the worker's first use of it
+    RedisWarnings* worker_warnings;  // null: another worker says them
+    std::size_t zone_size;
+    ngx_shm_zone_t* zone;       // entitle_zone; null: nothing is gated
+    ngx_msec_t greatest_lease;  // of all gates
+    ngx_msec_t smallest_lease;
+    RecordCache* worker_cache;  // made at the worker's first use of it
+    ngx_uint_t wait_limit;
+    WaitRoom* worker_waits;  // likewise
+    JwtWorker* jwt_worker;   // likewise
+    std::vector<RemoteUserTrust>* remote_user_trusts;
+};
+
+struct ServerConf {
+    ngx_uint_t mode;  // NGX_CONF_UNSET_UINT, or Mode as an integer
+    ngx_str_t prefix;
+    Keys* keys;  // of prefix and mode, made when merged
+    std::vector<UserFrom>* user_from;
+    GrantMap* grants;  // empty: no entitle_grant here or above
+    time_t grace;
+    time_t past_due_grace;
+    time_t provisional;         // 0: off
+    ngx_uint_t refund_revokes;  // 1 revoke, 0 keep
+    ngx_uint_t dispute_revokes;
+    Policy* policy;  // of the five above, made when merged
+    std::vector<std::string>* raw_session_keys;
+    SessionKeys* session_keys;   // null: no entitle_session_key_file
+    ClientReference* reference;  // likewise
+    CookieOptions* cookie;
+    std::string* audience;  // of the session token: prefix and mode
+    PackedAccess* access;   // of grants and policy; the worker's, see _decision
+    Where user_from_where;
+};
+
+enum class GateMode { off, optional, on };
+
+// One name of entitle_require. Each variable in it is also kept alone: when
+// any of them is empty the name never matches, whatever stands around it.
+struct RequireName {
+    ngx_http_complex_value_t* value;
+    std::vector<ngx_http_complex_value_t*> variables;
+    operator ngx_http_complex_value_t*() const {
+        return value;
+    }
+};
+
+// One line of entitle_require: alternatives.
+using RequireLine = std::vector<RequireName>;
+
+// `cookie=NAME` or a variable; entitle_session_bind.
+struct Carrier {
+    ngx_str_t cookie;                 // empty: `value` is used
+    ngx_http_complex_value_t* value;  // null: `cookie` is used
+};
+
+struct ReauthUser {
+    enum class Kind { header, json, variable } kind;
+    ngx_str_t name;  // header name or JSON pointer
+    ngx_int_t variable_index;
+    bool optional;  // 2xx without it is a guest
+};
+
+struct ClaimEmail {  // entitle_claim_email
+    bool json;       // `name` is a pointer, else a header
+    ngx_str_t name;  // len 0: off
+};
+
+// entitle_logout: not here; this browser; with `all`, every device.
+enum class LogoutMode { none, here, everywhere };
+
+struct Redirect {  // entitle_redirect
+    ngx_int_t status;
+    ngx_http_complex_value_t* url;
+    bool names_buyer;  // `url` has $entitle_client_reference_id
+};
+
+struct Wait {                           // entitle_wait
+    ngx_msec_t time;                    // 0: off
+    ngx_http_complex_value_t* only_if;  // null: always
+    Where where;
+};
+
+struct LocationConf {
+    // webhook
+    ngx_uint_t webhook;  // 0 none, 1 test, 2 live; never inherited
+    Where webhook_where;
+    Keys* webhook_keys;  // of the prefix and this webhook's mode
+    std::vector<HmacSha256>* webhook_secrets;
+    time_t webhook_tolerance;
+    std::vector<std::string>* webhook_accounts;
+
+    // gate: inherited like anything else, but never looked at where `webhook`
+    // is set: the access phase does not call gate_handler there
+    ngx_uint_t gate;  // NGX_CONF_UNSET_UINT or GateMode
+    Where gate_where;
+    std::vector<RequireLine>* require;
+    std::vector<Carrier>* session_bind;
+    time_t session_lifetime;
+    time_t session_recheck;
+    ngx_msec_t lease;
+    time_t stale;
+    ngx_uint_t redis_down;  // 1: known sessions pass while Redis is down
+    ngx_str_t reauth;       // URI; len 0: none
+    Where reauth_where;
+    ReauthUser* reauth_user;
+    ClaimEmail* claim_email;
+    IdentitySource* identity;  // null: the edge session
+    JwtSettings* jwt;          // null: no entitle_jwt_... here or above
+    ngx_uint_t preflight;      // 1: CORS preflights pass
+    ngx_http_complex_value_t* login_url;
+    Wait wait;
+    ngx_flag_t problem_json;
+    ngx_flag_t cache_control;
+
+    // none of these is inherited
+    LogoutMode logout;
+    Where logout_where;
+    Redirect* redirect;
+    ngx_msec_t poll;  // entitle_poll; 0: none
+};
+
+inline MainConf*
+main_conf(ngx_http_request_t* r) {
+    return static_cast<MainConf*>(
+        ngx_http_get_module_main_conf(r, ngx_http_entitle_module));
+}
+
+inline ServerConf*
+server_conf(ngx_http_request_t* r) {
+    return static_cast<ServerConf*>(
+        ngx_http_get_module_srv_conf(r, ngx_http_entitle_module));
+}
+
+inline LocationConf*
+location_conf(ngx_http_request_t* r) {
+    return static_cast<LocationConf*>(
+        ngx_http_get_module_loc_conf(r, ngx_http_entitle_module));
+}
+
+// --- Redis: ngx_module/redis_client/client.cc
+// ---------------------------------------
+
+enum class RedisStatus { ok, unavailable, timed_out };
+
+// One exchange with Redis; lives in the caller (a request's pool). The caller
+// fills `key`, `commands`, `done` and `data`. `done` is called exactly once,
+// never from inside redis_send, unless redis_cancel came first (then never). In
+// `done`, replies has one Reply per command when the status is ok.
+struct RedisExchange {
+    std::string key;  // the one all commands touch: it says which node is asked
+    std::vector<Command> commands;
+    void (*done)(RedisExchange* exchange,
+                 RedisStatus status) noexcept = nullptr;
+    void* data = nullptr;
+    std::vector<Reply> replies;
+    ngx_msec_t more_time = 0;  // for the answer, beside entitle_redis_timeout
+
+    void* pending = nullptr;  // the client's own
+    // Who answered; a node of the client's (redis_client/node.h).
+    const void* answered_by = nullptr;
+};
+
+// On the worker's shared, pipelined connection: for reads only, since what a
+// lost connection left unanswered is sent once more. NGX_ERROR: nothing was
+// queued and `done` will not come (Redis is known to be down, or no memory).
+ngx_int_t redis_send(MainConf* conf, RedisExchange* exchange) noexcept;
+// The caller goes away: its reply is dropped when it comes.
+void redis_cancel(RedisExchange* exchange) noexcept;
+// A command whose answer nobody waits for; nothing happens while Redis is down.
+// Its second word is the key.
+void redis_tell(MainConf* conf, const Command& command) noexcept;
+
+// A connection of one's own, from the bounded pool, for WATCH ... EXEC. In a
+// Cluster one at each node that the keys of what is sent name, as needed; so
+// UNWATCH is the first command of a step that no longer needs what is watched.
+struct RedisLease {
+    std::string key;  // of what is sent first
+    // Called exactly once, never from inside redis_acquire: status ok, then
+    // redis_lease_send may be used; or it failed and the lease is not held.
+    void (*acquired)(RedisLease* lease, RedisStatus status) noexcept = nullptr;
+    void* data = nullptr;
+    void* legs = nullptr;  // the client's own
+};
+ngx_int_t redis_acquire(MainConf* conf, RedisLease* lease) noexcept;
+ngx_int_t redis_lease_send(RedisLease* lease, RedisExchange* exchange) noexcept;
+// Gives the connection back (UNWATCH first where something is watched), or
+// closes it when an exchange is still outstanding. Safe at any moment, also
+// while acquiring.
+void redis_release(RedisLease* lease) noexcept;
+
+// Any 64 bits, for pauses that should differ.
+std::uint64_t random_bits();
+// The worker was told to go: nothing is begun any more.
+bool worker_quits();
+
+// --- handlers ---------------------------------------------------------------
+
+ngx_int_t webhook_handler(ngx_http_request_t* r) noexcept;   // content
+ngx_int_t redirect_handler(ngx_http_request_t* r) noexcept;  // content
+ngx_int_t poll_handler(ngx_http_request_t* r) noexcept;      // content
+ngx_int_t logout_handler(ngx_http_request_t* r) noexcept;    // content
+ngx_int_t gate_handler(ngx_http_request_t* r) noexcept;      // access phase
+ngx_int_t logout_access(ngx_http_request_t* r) noexcept;     // likewise
+ngx_int_t strip_handler(ngx_http_request_t* r) noexcept;     // post read phase
+ngx_int_t add_variables(ngx_conf_t* cf) noexcept;            // gate + webhook
+ngx_int_t filter_init(ngx_conf_t* cf) noexcept;              // header filter
+
+// Webhook variables; len 0 where nothing is known.
+struct WebhookVars {
+    ngx_str_t event_id, event_type, customer, outcome;
+};
+// Of this request, also while it is logged; null where webhook_handler never
+// ran.
+const WebhookVars* webhook_vars(ngx_http_request_t* r) noexcept;
+
+// Sends a whole answer from the module itself (JSON of webhooks, problem JSON)
+// and returns what the handler must return. Never runs error_page.
+ngx_int_t send_json(ngx_http_request_t* r, ngx_uint_t status,
+                    std::string_view content_type,
+                    std::string_view body) noexcept;
+
+}  // namespace entitle::ngx

@@ -1,0 +1,311 @@
+// entitle_status: what this worker sees of Redis, its zone, and what Redis
+// knows of the webhooks of each prefix and mode. Nothing in it is a secret, but
+// it is not for everybody: allow and deny decide, a gate never does.
+
+#include "ngx_module/status/status.h"
+
+#include <algorithm>
+
+#include "core/json/text.h"
+#include "ngx_module/cache/record_cache.h"
+
+namespace entitle::ngx {
+
+namespace {
+
+constexpr std::size_t kMostTold = 512;  // bytes of one value
+
+// Of one prefix and mode.
+struct Space {
+    std::string prefix;
+    Mode mode;
+    long long parked = 0;
+    std::vector<std::pair<std::string, std::string>> webhook{};
+};
+
+std::vector<Space>
+all_spaces() {
+    auto* core = static_cast<ngx_http_core_main_conf_t*>(
+        ngx_http_cycle_get_module_main_conf(ngx_cycle, ngx_http_core_module));
+    auto** servers =
+        static_cast<ngx_http_core_srv_conf_t**>(core->servers.elts);
+    std::vector<Space> spaces;
+    for (ngx_uint_t i = 0; i < core->servers.nelts; i++) {
+        const auto* conf = static_cast<ServerConf*>(
+            servers[i]->ctx->srv_conf[ngx_http_entitle_module.ctx_index]);
+        const std::string_view prefix = view(conf->prefix);
+        if (std::none_of(spaces.begin(), spaces.end(), [&](const Space& space) {
+                return space.prefix == prefix;
+            })) {
+            spaces.push_back({std::string(prefix), Mode::live});
+            spaces.push_back({std::string(prefix), Mode::test});
+        }
+    }
+    return spaces;
+}
+
+std::string
+quoted(std::string_view text) {
+    std::string json;
+    append_json_string(json, text.substr(0, kMostTold));
+    return json;
+}
+
+// --- what is known without asking --------------------------------------------
+
+struct Here {
+    bool gated;  // else there is neither zone nor lease
+    bool hears_changes;
+    std::size_t zone_bytes;
+    std::size_t zone_free;
+};
+
+Here
+known_here(ngx_http_request_t* r) {
+    const MainConf* conf = main_conf(r);
+    Here here{};
+    if (conf->zone == nullptr) {
+        return here;
+    }
+    const auto* pool =
+        reinterpret_cast<const ngx_slab_pool_t*>(conf->zone->shm.addr);
+    here.gated = true;
+    here.hears_changes = conf->worker_cache != nullptr && changes_heard(r) != 0;
+    here.zone_bytes = conf->zone->shm.size;
+    here.zone_free = pool->pfree * ngx_pagesize;
+    return here;
+}
+
+// --- the two ways to tell ----------------------------------------------------
+
+std::string
+as_json(const Here& here, bool reachable, const std::vector<Space>& spaces) {
+    std::string out =
+        "{\"worker\":" + std::to_string(ngx_pid) + ",\"redis\":{\"reachable\":";
+    out += reachable ? "true" : "false";
+    out += '}';
+    if (here.gated) {
+        out += ",\"zone\":{\"bytes\":" + std::to_string(here.zone_bytes) +
+               ",\"free\":" + std::to_string(here.zone_free) +
+               ",\"hears_changes\":";
+        out += here.hears_changes ? "true}" : "false}";
+    }
+    out += ",\"spaces\":[";
+    for (const Space& space : spaces) {
+        if (!reachable) {
+            break;  // nothing is known of them
+        }
+        out += out.back() == '[' ? "" : ",";
+        out += "{\"prefix\":" + quoted(space.prefix) +
+               ",\"mode\":" + quoted(name(space.mode)) +
+               ",\"parked\":" + std::to_string(space.parked) + ",\"webhook\":{";
+        for (const auto& [field, value] : space.webhook) {
+            out += out.back() == '{' ? "" : ",";
+            out += quoted(field) + ":" + quoted(value);
+        }
+        out += "}}";
+    }
+    return out + "]}\n";
+}
+
+void
+append_metric(std::string& out, std::string_view metric,
+              std::string_view labels, std::string_view value) {
+    out.append(metric).append(labels).append(" ").append(value).append("\n");
+}
+
+std::string
+as_prometheus(const Here& here, bool reachable,
+              const std::vector<Space>& spaces) {
+    std::string out = "# TYPE entitle_redis_up gauge\n";
+    append_metric(out, "entitle_redis_up", "", reachable ? "1" : "0");
+    if (here.gated) {
+        out += "# TYPE entitle_hears_changes gauge\n";
+        append_metric(out, "entitle_hears_changes", "",
+                      here.hears_changes ? "1" : "0");
+        out += "# TYPE entitle_zone_bytes gauge\n";
+        append_metric(out, "entitle_zone_bytes", "",
+                      std::to_string(here.zone_bytes));
+        out += "# TYPE entitle_zone_free_bytes gauge\n";
+        append_metric(out, "entitle_zone_free_bytes", "",
+                      std::to_string(here.zone_free));
+    }
+    if (!reachable) {
+        return out;
+    }
+    const auto labels = [](const Space& space) {
+        return "{prefix=" + quoted(space.prefix) +
+               ",mode=" + quoted(name(space.mode)) + "}";
+    };
+    out += "# TYPE entitle_parked gauge\n";
+    for (const Space& space : spaces) {
+        append_metric(out, "entitle_parked", labels(space),
+                      std::to_string(space.parked));
+    }
+    for (const std::string_view what : {"received", "applied", "refused"}) {
+        const std::string field = "last_" + std::string(what);
+        const std::string metric =
+            "entitle_webhook_" + field + "_timestamp_seconds";
+        out += "# TYPE " + metric + " gauge\n";
+        for (const Space& space : spaces) {
+            for (const auto& [known, value] : space.webhook) {
+                const bool number =
+                    !value.empty() &&
+                    value.find_first_not_of("0123456789") == value.npos;
+                if (known == field && number) {
+                    append_metric(out, metric, labels(space), value);
+                }
+            }
+        }
+    }
+    return out;
+}
+
+bool
+wants_prometheus(ngx_http_request_t* r) {
+    if (view(r->args).find("format=prometheus") != std::string_view::npos) {
+        return true;
+    }
+    bool wanted = false;
+    each_header(r->headers_in.headers, [&](const ngx_table_elt_t& header) {
+        const std::string_view value = view(header.value);
+        wanted |= is_named(header, "Accept") &&
+                  (value.find("application/openmetrics-text") != value.npos ||
+                   value.starts_with("text/plain"));
+    });
+    return wanted;
+}
+
+// --- asking Redis ------------------------------------------------------------
+
+// One key after the other: in a cluster each has a node of its own. Lives with
+// the request.
+class Report {
+  public:
+    explicit Report(ngx_http_request_t* r) : request_(r) {
+        exchange_.done = on_replies;
+        exchange_.data = this;
+    }
+    Report(const Report&) = delete;
+    Report& operator=(const Report&) = delete;
+    ~Report() {
+        redis_cancel(&exchange_);
+    }
+
+    // NGX_DONE: the answer will come. Else it is what a handler returns.
+    ngx_int_t
+    begin() {
+        spaces_ = all_spaces();
+        return ask() ? NGX_DONE : answer(false);
+    }
+
+  private:
+    // Two questions a space.
+    bool
+    ask() {
+        const Space& space = spaces_[asked_ / 2];
+        const Keys keys(space.prefix, space.mode);
+        exchange_.key = asked_ % 2 == 0 ? keys.parked() : keys.webhook();
+        exchange_.commands = {
+            {asked_ % 2 == 0 ? "ZCARD" : "HGETALL", exchange_.key}};
+        exchange_.replies.clear();
+        return redis_send(main_conf(request_), &exchange_) == NGX_OK;
+    }
+
+    void
+    take(const Reply& reply) {
+        Space& space = spaces_[asked_ / 2];
+        if (asked_ % 2 == 0) {
+            space.parked = reply.integer;
+            return;
+        }
+        for (std::size_t i = 0; i + 1 < reply.elements.size(); i += 2) {
+            space.webhook.emplace_back(reply.elements[i].text,
+                                       reply.elements[i + 1].text);
+        }
+    }
+
+    ngx_int_t
+    answer(bool reachable) {
+        const Here here = known_here(request_);
+        const bool prometheus = wants_prometheus(request_);
+        if (add_header(request_, "Cache-Control", "no-store") != NGX_OK) {
+            return NGX_ERROR;
+        }
+        return send_json(
+            request_, reachable ? NGX_HTTP_OK : NGX_HTTP_SERVICE_UNAVAILABLE,
+            prometheus ? "text/plain; version=0.0.4" : "application/json",
+            prometheus ? as_prometheus(here, reachable, spaces_)
+                       : as_json(here, reachable, spaces_));
+    }
+
+    // What the request is finalized with; NGX_AGAIN: there is more to ask.
+    ngx_int_t
+    next(RedisStatus status) {
+        if (status != RedisStatus::ok || exchange_.replies.size() != 1) {
+            return answer(false);
+        }
+        take(exchange_.replies.front());
+        if (++asked_ == 2 * spaces_.size()) {
+            return answer(true);
+        }
+        return ask() ? NGX_AGAIN : answer(false);
+    }
+
+    static void
+    on_replies(RedisExchange* exchange, RedisStatus status) noexcept {
+        auto* self = static_cast<Report*>(exchange->data);
+        ngx_http_request_t* r = self->request_;
+        ngx_connection_t* c = r->connection;
+        ngx_http_set_log_request(c->log, r);
+        ngx_int_t rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+        try {
+            rc = self->next(status);
+        } catch (const std::exception& error) {
+            ngx_log_error(NGX_LOG_CRIT, c->log, 0,
+                          "entitle: the status failed: %s", error.what());
+        }
+        if (rc != NGX_AGAIN) {
+            ngx_http_finalize_request(r, rc);  // self may be gone
+            ngx_http_run_posted_requests(c);
+        }
+    }
+
+    ngx_http_request_t* request_;
+    std::vector<Space> spaces_;
+    std::size_t asked_ = 0;
+    RedisExchange exchange_;
+};
+
+ngx_int_t
+report(ngx_http_request_t* r) {
+    if ((r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) == 0) {
+        return NGX_HTTP_NOT_ALLOWED;
+    }
+    auto* report = pool_new<Report>(r->pool, r);
+    if (report == nullptr) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+    const ngx_int_t rc = report->begin();
+    if (rc == NGX_DONE) {
+        r->main->count++;
+        r->read_event_handler = ngx_http_test_reading;
+        r->write_event_handler = ngx_http_request_empty_handler;
+    }
+    return rc;
+}
+
+}  // namespace
+
+ngx_int_t
+status_handler(ngx_http_request_t* r) noexcept {
+    try {
+        return report(r);
+    } catch (const std::exception& error) {
+        ngx_log_error(NGX_LOG_CRIT, r->connection->log, 0,
+                      "entitle: the status failed: %s", error.what());
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+}
+
+}  // namespace entitle::ngx

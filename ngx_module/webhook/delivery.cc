@@ -1,0 +1,190 @@
+// Storing an event's facts: the core's conversation, driven over a Redis
+// connection of its own. Redis being away for a moment is waited out within
+// the request; then Stripe is asked to come again.
+
+#include "ngx_module/webhook/webhook.h"
+
+namespace entitle::ngx {
+namespace {
+
+constexpr ngx_msec_t kPatience = 3000;
+constexpr BackoffPolicy kBackoff{.first = Milliseconds{100},
+                                 .most = Milliseconds{800}};
+
+WaitFor
+wait_for(const MainConf* conf) {
+    return {.replicas = static_cast<int>(conf->wait_replicas),
+            .time = Milliseconds{static_cast<std::int64_t>(conf->wait_time)}};
+}
+
+std::string
+joined(const std::vector<Identifier>& identifiers) {
+    std::string text;
+    for (const Identifier& identifier : identifiers) {
+        text += text.empty() ? "" : " ";
+        text += identifier.str();
+    }
+    return text;
+}
+
+// One line for people: whose it was and what changed.
+std::string
+describe(const DeliveryResult& result, const Facts& facts) {
+    std::string line;
+    if (result.user) {
+        line += "user \"" + result.user->str() + "\"";
+    }
+    if (!facts.customer.empty()) {
+        line += line.empty() ? "" : ", ";
+        line += "customer \"" + facts.customer + "\"";
+    }
+    if (result.before != result.after) {
+        line += ", had [" + joined(result.before) + "], has [" +
+                joined(result.after) + "]";
+    }
+    if (!result.unmatched.empty()) {
+        line += ", no \"entitle_grant\" names " + joined(result.unmatched);
+    }
+    if (result.outcome == Outcome::parked) {
+        line += ", nobody is named yet: see \"entitle_user_from\"";
+    }
+    if (result.owner_changed) {
+        line += ", claims conflict: what it bought was moved";
+    }
+    if (result.ambiguous) {
+        line += ", order within one second unknown: the least was taken";
+    }
+    if (!result.error.empty()) {
+        line += (line.empty() ? "" : ", ") + result.error;
+    }
+    return line;
+}
+
+ngx_uint_t
+log_level(const DeliveryResult& result) {
+    switch (result.outcome) {
+        case Outcome::applied:
+        case Outcome::duplicate:
+        case Outcome::superseded:
+        case Outcome::ignored:
+            return result.owner_changed ? NGX_LOG_WARN : NGX_LOG_INFO;
+        case Outcome::parked:
+        case Outcome::unmatched:
+            return NGX_LOG_WARN;
+        case Outcome::mode_mismatch:
+        case Outcome::account_not_allowed:
+        case Outcome::not_stored:
+            break;
+    }
+    return NGX_LOG_ERR;
+}
+
+}  // namespace
+
+Webhook::Webhook(ngx_http_request_t* r)
+    : request_(r), redis_(main_conf(r), on_ended, this), backoff_(kBackoff) {
+    timer_.handler = on_timer;
+    timer_.data = this;
+    timer_.log = r->connection->log;
+}
+
+void
+Webhook::store() {
+    // From here on nobody reads from the client: only its going away counts.
+    request_->read_event_handler = ngx_http_test_reading;
+    request_->write_event_handler = ngx_http_request_empty_handler;
+    give_up_ = ngx_current_msec + kPatience;
+    attempt();
+}
+
+void
+Webhook::attempt() {
+    const LocationConf* location = location_conf(request_);
+    const ServerConf* server = server_conf(request_);
+    const MainConf* main = main_conf(request_);
+    talk_.emplace(
+        deliver(facts_, head_,
+                DeliveryOptions{.keys = *location->webhook_keys,
+                                .policy = *server->policy,
+                                .grants = server->grants,
+                                .now = wall_clock(),
+                                .jitter_seed = random_bits(),
+                                .wait = wait_for(main),
+                                .touch_duplicates = main->wait_replicas > 0}));
+    if (!redis_.start(&*talk_)) {
+        attempt_failed(word(RedisStatus::unavailable));
+    }
+}
+
+void
+Webhook::conclude(const DeliveryResult& result) {
+    if (result.outcome == Outcome::not_stored) {
+        attempt_failed(result.error);
+        return;
+    }
+    settle(result.outcome, log_level(result), describe(result, facts_),
+           result.unlocks);
+}
+
+// The protocol is made to be started again from the beginning.
+void
+Webhook::attempt_failed(std::string_view why) {
+    std::string reason(why);
+    abandon();
+    auto pause = static_cast<ngx_msec_t>(backoff_.next(random_bits()).count());
+    auto left = static_cast<ngx_msec_int_t>(give_up_ - ngx_current_msec);
+    if (left > static_cast<ngx_msec_int_t>(pause)) {
+        ngx_add_timer(&timer_, pause);
+        return;
+    }
+    settle(Outcome::not_stored, NGX_LOG_ERR, reason);
+}
+
+void
+Webhook::abandon() noexcept {
+    if (timer_.timer_set) {
+        ngx_del_timer(&timer_);
+    }
+    redis_.stop();
+    talk_.reset();
+}
+
+// --- from the event loop -----------------------------------------------------
+
+template <class F>
+void
+Webhook::from_event(F f) noexcept {
+    ngx_connection_t* c = request_->connection;
+    ngx_http_set_log_request(c->log, request_);
+    try {
+        f();
+    } catch (const std::exception& error) {
+        fail(error);
+    }
+    ngx_http_run_posted_requests(c);
+}
+
+void
+Webhook::on_ended(void* data, RedisStatus status,
+                  const std::exception* thrown) noexcept {
+    auto* self = static_cast<Webhook*>(data);
+    self->from_event([=] {
+        if (thrown != nullptr) {
+            self->fail(*thrown);
+        } else if (status != RedisStatus::ok) {
+            self->attempt_failed(word(status));
+        } else {
+            // Moved out: concluding ends the conversation that holds it.
+            const DeliveryResult result = std::move(self->talk_->result());
+            self->conclude(result);
+        }
+    });
+}
+
+void
+Webhook::on_timer(ngx_event_t* event) noexcept {
+    auto* self = static_cast<Webhook*>(event->data);
+    self->from_event([=] { self->attempt(); });
+}
+
+}  // namespace entitle::ngx

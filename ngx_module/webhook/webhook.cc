@@ -1,0 +1,334 @@
+// The webhook location: body, signature, event, facts, answer. Storing the
+// facts is the next file's: ngx_module/webhook/delivery.cc.
+
+#include "ngx_module/webhook/webhook.h"
+
+#include <algorithm>
+
+#include "core/delivery/answer.h"
+#include "core/stripe/event.h"
+#include "core/stripe/signature.h"
+#include "ngx_module/http/body.h"
+
+namespace entitle::ngx {
+namespace {
+
+constexpr std::string_view kJson = "application/json";
+constexpr std::string_view kSignatureHeader = "Stripe-Signature";
+
+void body_handler(ngx_http_request_t* r) noexcept;
+void destroy(void* data) noexcept;
+
+// The pool's cleanup list is where an internal redirect does not forget it
+// and the log phase still finds it.
+Webhook*
+find(ngx_http_request_t* r) {
+    for (ngx_pool_cleanup_t* cleanup = r->main->pool->cleanup;
+         cleanup != nullptr; cleanup = cleanup->next) {
+        if (cleanup->handler == destroy) {
+            return static_cast<Webhook*>(cleanup->data);
+        }
+    }
+    return nullptr;
+}
+
+Webhook*
+make(ngx_http_request_t* r) {
+    ngx_pool_cleanup_t* cleanup =
+        ngx_pool_cleanup_add(r->pool, sizeof(Webhook));
+    if (cleanup == nullptr) {
+        return nullptr;
+    }
+    auto* webhook = new (cleanup->data) Webhook(r);
+    cleanup->handler = destroy;
+
+    ngx_http_cleanup_t* end = ngx_http_cleanup_add(r, 0);
+    if (end == nullptr) {
+        return nullptr;
+    }
+    end->handler = [](void* data) noexcept {
+        static_cast<Webhook*>(data)->abandon();
+    };
+    end->data = webhook;
+    return webhook;
+}
+
+void
+destroy(void* data) noexcept {
+    static_cast<Webhook*>(data)->~Webhook();
+}
+
+ngx_int_t
+add_answer_header(ngx_http_request_t* r, const char* name, const char* value) {
+    auto* header =
+        static_cast<ngx_table_elt_t*>(ngx_list_push(&r->headers_out.headers));
+    if (header == nullptr) {
+        return NGX_ERROR;
+    }
+    header->hash = 1;
+    header->key = str(name);
+    header->value = str(value);
+    compat::unlink_header(header);
+    return NGX_OK;
+}
+
+ngx_int_t
+refuse_method(ngx_http_request_t* r) {
+    ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
+                  "webhook refused: method is not POST");
+    if (add_answer_header(r, "Allow", "POST") != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+    return send_json(r, NGX_HTTP_NOT_ALLOWED, kJson,
+                     error_body("method_not_allowed"));
+}
+
+// How often the signature header stands there; `value` is the last one's.
+std::size_t
+count_signatures(ngx_http_request_t* r, std::string_view* value) {
+    std::size_t count = 0;
+    for (ngx_list_part_t* part = &r->headers_in.headers.part; part != nullptr;
+         part = part->next) {
+        auto* header = static_cast<ngx_table_elt_t*>(part->elts);
+        for (ngx_uint_t i = 0; i < part->nelts; i++) {
+            if (header[i].key.len == kSignatureHeader.size() &&
+                ngx_strncasecmp(header[i].key.data,
+                                reinterpret_cast<u_char*>(
+                                    const_cast<char*>(kSignatureHeader.data())),
+                                kSignatureHeader.size()) == 0) {
+                *value = view(header[i].value);
+                count++;
+            }
+        }
+    }
+    return count;
+}
+
+SignatureVerdict
+check_signature(ngx_http_request_t* r, std::string_view body) {
+    const LocationConf* conf = location_conf(r);
+    std::string_view header;
+    std::size_t count = count_signatures(r, &header);
+    if (count > 1) {
+        SignatureVerdict verdict;
+        verdict.error = SignatureError::signature_malformed;
+        return verdict;
+    }
+    return verify_signature(count == 1 ? std::optional(header) : std::nullopt,
+                            body, *conf->webhook_secrets, unix_time(ngx_time()),
+                            Seconds{conf->webhook_tolerance});
+}
+
+void
+body_handler(ngx_http_request_t* r) noexcept {
+    Webhook* webhook = find(r);
+    try {
+        webhook->receive();
+    } catch (const std::exception& error) {
+        webhook->fail(error);
+    }
+}
+
+}  // namespace
+
+ngx_int_t
+webhook_handler(ngx_http_request_t* r) noexcept {
+    if (r != r->main) {
+        return NGX_HTTP_NOT_FOUND;
+    }
+    try {
+        if (r->method != NGX_HTTP_POST) {
+            return refuse_method(r);
+        }
+        if (make(r) == nullptr) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    } catch (const std::exception&) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+    r->request_body_in_single_buf = 1;
+    ngx_int_t rc = ngx_http_read_client_request_body(r, body_handler);
+    return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
+}
+
+const WebhookVars*
+webhook_vars(ngx_http_request_t* r) noexcept {
+    Webhook* webhook = find(r);
+    return webhook == nullptr ? nullptr : &webhook->vars;
+}
+
+void
+Webhook::receive() {
+    std::string_view body;
+    ngx_int_t rc = collect_body(request_, kMaxEventBytes, &body);
+    if (rc == NGX_HTTP_REQUEST_ENTITY_TOO_LARGE) {
+        refuse(NGX_HTTP_REQUEST_ENTITY_TOO_LARGE, "body_too_large",
+               "the body exceeds 1m");
+        return;
+    }
+    if (rc != NGX_OK) {
+        finish(NGX_HTTP_INTERNAL_SERVER_ERROR);
+        return;
+    }
+
+    SignatureVerdict verdict = check_signature(request_, body);
+    if (!verdict.payload) {
+        std::string detail = std::to_string(body.size()) + " bytes";
+        if (verdict.error == SignatureError::timestamp_out_of_tolerance) {
+            detail = "signed " + std::to_string(verdict.skew.count()) +
+                     " seconds ago by this machine's clock";
+        }
+        refuse(NGX_HTTP_BAD_REQUEST, name(verdict.error), detail);
+        return;
+    }
+    ParsedEvent parsed = parse_event(*verdict.payload);
+    if (!parsed.event) {
+        refuse(NGX_HTTP_BAD_REQUEST, name(parsed.error), parsed.detail);
+        return;
+    }
+    take(*parsed.event);
+}
+
+void
+Webhook::take(const Event& event) {
+    head_ = event.head;
+    vars.event_id = keep(head_.id);
+    vars.event_type = keep(head_.type);
+
+    note(WebhookNote::received, head_.id);
+
+    const LocationConf* conf = location_conf(request_);
+    if (event.thin) {
+        settle(Outcome::ignored, NGX_LOG_WARN,
+               "a thin event says nothing about who bought what: at Stripe, "
+               "give this endpoint the payload style \"snapshot\"");
+        return;
+    }
+    if (head_.livemode != (conf->webhook == 2)) {
+        settle(Outcome::mode_mismatch, NGX_LOG_ERR,
+               head_.livemode
+                   ? "a live event at \"entitle_webhook test\": Stripe's live "
+                     "endpoint and its secret are set to this location"
+                   : "a test event at \"entitle_webhook live\": Stripe's test "
+                     "endpoint and its secret are set to this location");
+        return;
+    }
+    if (!head_.account.empty() && !account_allowed()) {
+        settle(Outcome::account_not_allowed, NGX_LOG_ERR,
+               "account \"" + head_.account +
+                   "\" is not named by \"entitle_webhook_account\"");
+        return;
+    }
+
+    const ServerConf* server = server_conf(request_);
+    facts_ =
+        facts_of(event, FactsOptions{*server->user_from, server->reference});
+    vars.customer = keep(facts_.customer);
+    if (facts_.places.empty()) {
+        settle(Outcome::ignored, NGX_LOG_INFO, facts_.note);
+        return;
+    }
+    store();
+}
+
+bool
+Webhook::account_allowed() const {
+    const auto* accounts = location_conf(request_)->webhook_accounts;
+    return accounts != nullptr && std::find(accounts->begin(), accounts->end(),
+                                            head_.account) != accounts->end();
+}
+
+// For people who ask whether Stripe still talks to us: at most once a second,
+// kind and worker.
+void
+Webhook::note(WebhookNote kind, std::string_view detail) {
+    MainConf* main = main_conf(request_);
+    const LocationConf* conf = location_conf(request_);
+    time_t& noted =
+        main->webhook_noted[conf->webhook - 1][static_cast<int>(kind)];
+    if (noted == ngx_time()) {
+        return;
+    }
+    noted = ngx_time();
+    redis_tell(main, webhook_note(*conf->webhook_keys, kind,
+                                  unix_time(ngx_time()), detail));
+}
+
+// --- answers -----------------------------------------------------------------
+
+void
+Webhook::refuse(ngx_uint_t status, std::string_view error,
+                std::string_view detail) {
+    std::string line = printable(detail);
+    std::string word(error);
+    ngx_log_error(NGX_LOG_WARN, request_->connection->log, 0,
+                  "webhook refused: %s%s%s", word.c_str(),
+                  line.empty() ? "" : ": ", line.c_str());
+    finish(send_json(request_, status, kJson, error_body(error)));
+}
+
+void
+Webhook::settle(Outcome outcome, ngx_uint_t level, std::string_view detail,
+                const std::vector<std::string>& unlocks) {
+    vars.outcome = keep(name(outcome));
+    if (outcome == Outcome::applied) {
+        note(WebhookNote::applied, head_.id);
+    } else if (outcome == Outcome::mode_mismatch ||
+               outcome == Outcome::account_not_allowed) {
+        note(WebhookNote::refused, name(outcome));
+    }
+    std::string line = "event \"" + printable(head_.id) + "\" of type \"" +
+                       printable(head_.type) + "\" " +
+                       std::string(name(outcome));
+    if (!detail.empty()) {
+        line += ": " + printable(detail);
+    }
+    ngx_log_error(level, request_->connection->log, 0, "%s", line.c_str());
+
+    Answer to_stripe = answer(outcome, unlocks);
+    if (to_stripe.status == NGX_HTTP_SERVICE_UNAVAILABLE &&
+        add_answer_header(request_, "Retry-After", "10") != NGX_OK) {
+        finish(NGX_HTTP_INTERNAL_SERVER_ERROR);
+        return;
+    }
+    finish(send_json(request_, static_cast<ngx_uint_t>(to_stripe.status), kJson,
+                     to_stripe.body));
+}
+
+void
+Webhook::fail(const std::exception& error) noexcept {
+    ngx_log_error(NGX_LOG_CRIT, request_->connection->log, 0,
+                  "webhook failed: %s", error.what());
+    finish(NGX_HTTP_INTERNAL_SERVER_ERROR);
+}
+
+// The request, and this object with it, may be gone afterwards.
+void
+Webhook::finish(ngx_int_t rc) noexcept {
+    abandon();
+    ngx_http_finalize_request(request_, rc);
+}
+
+ngx_str_t
+Webhook::keep(std::string_view text) {
+    auto* copy = static_cast<u_char*>(ngx_pnalloc(request_->pool, text.size()));
+    if (copy == nullptr) {
+        throw std::bad_alloc();
+    }
+    ngx_memcpy(copy, text.data(), text.size());
+    return {text.size(), copy};
+}
+
+std::string
+printable(std::string_view text) {
+    constexpr std::size_t kMost = 1024;
+    std::string result(text.substr(0, kMost));
+    for (char& c : result) {
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+            c = '?';
+        }
+    }
+    return result;
+}
+
+}  // namespace entitle::ngx

@@ -1,0 +1,72 @@
+// One webhook request, from its body to its answer.
+//
+// It waits for Redis with timers of its own and may be cut off anywhere: when
+// the client goes away nginx runs abandon(), which gives the connection back
+// and forgets the conversation. What Redis was told by then stays told; the
+// next delivery of the event finishes it (core/delivery/delivery.h).
+#pragma once
+
+#include "core/delivery/answer.h"
+#include "core/delivery/lookup.h"
+#include "core/redis/backoff.h"
+#include "core/stripe/event.h"
+#include "ngx_module/redis_client/talk.h"
+
+namespace entitle::ngx {
+
+class Webhook {
+  public:
+    explicit Webhook(ngx_http_request_t* r);
+    Webhook(const Webhook&) = delete;
+    Webhook& operator=(const Webhook&) = delete;
+    ~Webhook() {
+        abandon();
+    }
+
+    // With the body read. Answers now, or once Redis has.
+    void receive();
+    // Answers 500.
+    void fail(const std::exception& error) noexcept;
+    // Lets go of everything outside the request. Again is harmless.
+    void abandon() noexcept;
+
+    WebhookVars vars{};
+
+  private:
+    // ngx_module/webhook/webhook.cc
+    void take(const Event& event);
+    bool account_allowed() const;
+    void note(WebhookNote kind, std::string_view detail);
+    void refuse(ngx_uint_t status, std::string_view error,
+                std::string_view detail);
+    void settle(Outcome outcome, ngx_uint_t level, std::string_view detail,
+                const std::vector<std::string>& unlocks = {});
+    void finish(ngx_int_t rc) noexcept;
+    ngx_str_t keep(std::string_view text);
+
+    // ngx_module/webhook/delivery.cc
+    void store();
+    void attempt();
+    void conclude(const DeliveryResult& result);
+    void attempt_failed(std::string_view why);
+    static void on_ended(void* data, RedisStatus status,
+                         const std::exception* thrown) noexcept;
+    static void on_timer(ngx_event_t* event) noexcept;
+    template <class F>
+    void from_event(F f) noexcept;
+
+    ngx_http_request_t* request_;
+    EventHead head_;
+    Facts facts_;
+
+    std::optional<Conversation<DeliveryResult>> talk_;
+    RedisTalk redis_;
+    ngx_event_t timer_{};  // until the next attempt
+    ngx_msec_t give_up_ = 0;
+    Backoff backoff_;
+};
+
+// For the log: no control bytes, not endless.
+std::string printable(std::string_view text);
+
+}  // namespace entitle::ngx
