@@ -2,14 +2,6 @@
 // interface, the request context. nginx's includes come through here only.
 #pragma once
 
-extern "C" {
-#include <ngx_config.h>
-#include <ngx_core.h>
-#include <ngx_event.h>
-#include <ngx_event_connect.h>
-#include <ngx_http.h>
-}
-
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,7 +18,7 @@ extern "C" {
 #include "core/redis/address.h"
 #include "core/stripe/client_reference.h"
 #include "core/stripe/facts.h"
-#include "ngx_module/compat.h"
+#include "ngx_module/nginx.h"
 #include "ngx_module/redis_client/endpoint.h"
 
 extern "C" {
@@ -35,33 +27,6 @@ extern ngx_module_t ngx_http_entitle_filter_module;  // the header filter
 }
 
 namespace entitle::ngx {
-
-// ngx_str_t and std::string_view.
-inline std::string_view
-view(const ngx_str_t& text) {
-    return {reinterpret_cast<const char*>(text.data), text.len};
-}
-
-inline ngx_str_t
-str(std::string_view text) {
-    return {text.size(),
-            reinterpret_cast<u_char*>(const_cast<char*>(text.data()))};
-}
-
-// A C++ object that lives and dies with a pool (configuration or request).
-// Null when there is no memory. T's constructor may throw.
-template <class T, class... Args>
-T*
-pool_new(ngx_pool_t* pool, Args&&... args) {
-    ngx_pool_cleanup_t* cleanup = ngx_pool_cleanup_add(pool, sizeof(T));
-    if (cleanup == nullptr) {
-        return nullptr;
-    }
-    static_assert(alignof(T) <= NGX_ALIGNMENT);
-    T* object = new (cleanup->data) T(std::forward<Args>(args)...);
-    cleanup->handler = [](void* data) { static_cast<T*>(data)->~T(); };
-    return object;
-}
 
 // --- configuration: read-only at request time -----------------------------
 

@@ -4,15 +4,11 @@
 // whether a connection has to be made anew.
 #pragma once
 
-extern "C" {
-#include <ngx_config.h>
-#include <ngx_core.h>
-}
-
 #include <string>
 #include <vector>
 
 #include "core/redis/address.h"
+#include "ngx_module/nginx.h"
 
 namespace entitle::ngx {
 

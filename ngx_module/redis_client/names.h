@@ -8,10 +8,6 @@
 
 #include "ngx_module/redis_client/endpoint.h"
 
-extern "C" {
-#include <ngx_event.h>
-}
-
 namespace entitle::ngx {
 
 struct SocketAddress {
