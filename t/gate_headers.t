@@ -227,7 +227,7 @@ sub caching {
     return join ', ', sort map { split /\s*,\s*/ } $answer->header_all('Cache-Control');
 }
 my %caching = (
-    '/plain'   => 'private',
+    '/plain'   => 'no-cache, private',
     '/expires' => 'max-age=3600, private',
     '/never'   => 'no-cache, private',
     '/public'  => 'max-age=60, private',
@@ -235,13 +235,13 @@ my %caching = (
     '/always'  => 'max-age=3600, private',
     '/left'    => 'max-age=3600, public',
     '/ungated' => 'max-age=3600, public',
-    '/http?cc=public,+s-maxage=60'          => 'private',
+    '/http?cc=public,+s-maxage=60'          => 'no-cache, private',
     '/http?cc=public,+s-maxage=60,+max-age=5' => 'max-age=5, private',
-    '/http?cc=PUBLIC,S-MaxAge=60'           => 'private',
+    '/http?cc=PUBLIC,S-MaxAge=60'           => 'no-cache, private',
     '/http?cc=public&cc=max-age=9'          => 'max-age=9, private',
     '/http?cc=no-store'                     => 'no-store',
     '/http?cc=private="Set-Cookie",max-age=9' => 'max-age=9, private',
-    '/http?cc=proxy-revalidate,must-revalidate' => 'must-revalidate, private',
+    '/http?cc=proxy-revalidate,must-revalidate' => 'must-revalidate, no-cache, private',
 );
 for my $uri (sort keys %caching) {
     my $answer = ask('ada', $uri);

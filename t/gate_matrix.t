@@ -182,7 +182,7 @@ sub differences {
     $check->('cookies', $cookie, $cookie == ($asked && $identity eq 'user'));
     my $cache = $answer->header('Cache-Control') // '';
     $check->('Cache-Control', $cache, $cache
-        eq ($want->{status} == 200 && !$cookie ? 'private' : 'private, no-store'));
+        eq ($want->{status} == 200 && !$cookie ? 'private, no-cache' : 'private, no-store'));
     if ($method eq 'HEAD') {
         $check->('length', 0, ($answer->header('Content-Length') // 1) > 0);
     } elsif ($want->{problem}) {

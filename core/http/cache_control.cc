@@ -39,23 +39,34 @@ bool contradicts_private(std::string_view directive) {
          equal_ignoring_case(name, "proxy-revalidate");
 }
 
+// To a browser: `s-maxage` is none of its business, and `no-cache="X"` speaks
+// of one field.
+bool says_how_long(std::string_view directive) {
+  return equal_ignoring_case(name_of(directive), "max-age") ||
+         equal_ignoring_case(directive, "no-cache");
+}
+
 }  // namespace
 
-std::string at_least_private(std::span<const std::string_view> lines) {
+std::string at_least_private(std::span<const std::string_view> lines,
+                             bool expires) {
   std::string all;
   std::string kept = "private";
   bool no_store = false;
+  bool freshness = expires;
   for (std::string_view line : lines) {
     for (std::string_view directive : directives(line)) {
       if (!all.empty()) all += ", ";
       all += directive;
       no_store |= equal_ignoring_case(directive, "no-store");
+      freshness |= says_how_long(directive);
       if (contradicts_private(directive)) continue;
       kept += ", ";
       kept += directive;
     }
   }
-  return no_store ? all : kept;
+  if (no_store) return all;
+  return freshness ? kept : kept + ", no-cache";
 }
 
 bool is_targeted_cache_control(std::string_view header_name) {

@@ -11,8 +11,12 @@ namespace entitle {
 // The value for an answer that was let through, given every Cache-Control line
 // the answer has so far: `private` with all that does not contradict it
 // (`public`, `s-maxage` and `proxy-revalidate` are for shared caches and go).
+// Where neither `max-age` nor an Expires header (`expires`) says how long it is
+// fresh, `no-cache` is added: a browser would else guess from Last-Modified
+// (RFC 9111 section 4.2.2), and show a lesson for days after the cancellation.
 // An answer that says `no-store` keeps its own words.
-std::string at_least_private(std::span<const std::string_view> lines);
+std::string at_least_private(std::span<const std::string_view> lines,
+                             bool expires);
 
 // Names of headers that some shared caches obey before Cache-Control:
 // Surrogate-Control and RFC 9213's CDN-Cache-Control with its vendors' forms.

@@ -17,27 +17,38 @@ namespace {
 using entitle::at_least_private;
 using entitle::is_targeted_cache_control;
 
-std::string merged(std::vector<std::string_view> lines) {
-  return at_least_private(lines);
+std::string merged(std::vector<std::string_view> lines, bool expires = false) {
+  return at_least_private(lines, expires);
 }
 
 void expect(const std::string& got, const char* wanted) {
   assert_string_equal(got.c_str(), wanted);
 }
 
-void silence_becomes_private(void**) {
-  expect(merged({}), "private");
-  expect(merged({""}), "private");
-  expect(merged({" , ,"}), "private");
+void silence_becomes_private_and_is_asked_again(void**) {
+  expect(merged({}), "private, no-cache");
+  expect(merged({""}), "private, no-cache");
+  expect(merged({" , ,"}), "private, no-cache");
+  expect(merged({"private"}), "private, no-cache");
+  expect(merged({"public"}), "private, no-cache");
+  expect(merged({"must-revalidate"}), "private, must-revalidate, no-cache");
+  expect(merged({"immutable"}), "private, immutable, no-cache");
+}
+
+void a_time_said_is_believed(void**) {
+  expect(merged({}, true), "private");
+  expect(merged({"public"}, true), "private");
+  expect(merged({"max-age=60"}), "private, max-age=60");
+  expect(merged({"MAX-AGE=0"}, true), "private, MAX-AGE=0");
 }
 
 void what_speaks_to_shared_caches_goes(void**) {
-  expect(merged({"public, s-maxage=600"}), "private");
-  expect(merged({"Public,S-MaxAge=600, proxy-revalidate"}), "private");
+  expect(merged({"public, s-maxage=600"}), "private, no-cache");
+  expect(merged({"Public,S-MaxAge=600, proxy-revalidate, max-age=1"}),
+         "private, max-age=1");
 }
 
 void what_the_browser_needs_stays(void**) {
-  expect(merged({"max-age=60"}), "private, max-age=60");
   expect(merged({"no-cache"}), "private, no-cache");
   expect(merged({"public, max-age=315360000, immutable"}),
          "private, max-age=315360000, immutable");
@@ -53,20 +64,21 @@ void no_store_keeps_its_own_words(void**) {
   expect(merged({"public", "no-store"}), "public, no-store");
 }
 
-void no_store_of_a_field_name_is_no_no_store(void**) {
-  expect(merged({"no-cache=\"no-store\""}), "private, no-cache=\"no-store\"");
+void what_is_said_of_a_field_is_not_said_of_all(void**) {
+  expect(merged({"no-cache=\"no-store\""}),
+         "private, no-cache=\"no-store\", no-cache");
 }
 
 void private_for_some_fields_becomes_private_for_all(void**) {
   expect(merged({"private=\"Set-Cookie, X-A\", max-age=5"}),
          "private, max-age=5");
-  expect(merged({"private"}), "private");
 }
 
 void commas_in_quotes_do_not_separate(void**) {
   expect(merged({"ext=\"a, public\", max-age=5"}),
          "private, ext=\"a, public\", max-age=5");
-  expect(merged({"ext=\"a, public"}), "private, ext=\"a, public");
+  expect(merged({"max-age=5, ext=\"a, public"}),
+         "private, max-age=5, ext=\"a, public");
 }
 
 void caches_with_headers_of_their_own_are_known(void**) {
@@ -81,12 +93,13 @@ void caches_with_headers_of_their_own_are_known(void**) {
 
 int main() {
   const CMUnitTest tests[] = {
-      cmocka_unit_test(silence_becomes_private),
+      cmocka_unit_test(silence_becomes_private_and_is_asked_again),
+      cmocka_unit_test(a_time_said_is_believed),
       cmocka_unit_test(what_speaks_to_shared_caches_goes),
       cmocka_unit_test(what_the_browser_needs_stays),
       cmocka_unit_test(lines_are_one_list),
       cmocka_unit_test(no_store_keeps_its_own_words),
-      cmocka_unit_test(no_store_of_a_field_name_is_no_no_store),
+      cmocka_unit_test(what_is_said_of_a_field_is_not_said_of_all),
       cmocka_unit_test(private_for_some_fields_becomes_private_for_all),
       cmocka_unit_test(commas_in_quotes_do_not_separate),
       cmocka_unit_test(caches_with_headers_of_their_own_are_known),

@@ -83,12 +83,14 @@ set_cache_control(ngx_http_request_t* r, std::string_view value) {
 ngx_int_t
 keep_private(ngx_http_request_t* r) {
     std::vector<std::string_view> lines;
+    bool expires = false;
     each_header(r->headers_out.headers, [&](const ngx_table_elt_t& header) {
         if (is_named(header, "Cache-Control")) {
             lines.push_back(view(header.value));
         }
+        expires |= is_named(header, "Expires");
     });
-    return set_cache_control(r, at_least_private(lines));
+    return set_cache_control(r, at_least_private(lines, expires));
 }
 
 // --- the header filter ------------------------------------------------------
