@@ -1,37 +1,57 @@
-# Every configuration in docs/sessions.md is one that nginx accepts.
+# Every nginx configuration that the documentation shows is one that starts, and
+# of which nginx has nothing to complain.
 use strict;
 use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::Entitle;
-use Test::Entitle::Jwt qw(jwks);
+use Test::Entitle::Commands qw(commands);
+use Test::Entitle::Docs qw(blocks page pages tree);
+use Test::Entitle::NginxConf qw(http_of parse text);
+use Test::Entitle::Surroundings;
 
-my $site = Test::Entitle->new;
-$site->write_file('session.key', '0123456789abcdef' x 4 . "\n");
-$site->write_file('jwks.json', jwks(Test::Entitle::Jwt->rsa->jwk(kid => 'a')));
-my $open = open my $in, '<', "$FindBin::Bin/../docs/sessions.md";
-ok $open, 'docs/sessions.md is there';
-my $text = do { local $/; <$in> };
+# Commented configurations, whole files.
+my @blocks = map { { page => $_, line => 1, language => 'nginx', text => page($_),
+        around => '' } } grep { m{^examples/.*\.conf$} } tree();
+push @blocks, map { blocks($_) } pages();
+
+for my $block (grep { $_->{language} ne 'nginx' } @blocks) {
+    unlike $block->{text}, qr/^\s*(?!Syntax|Default)(?:entitle\w*\s[^\n]*;|location [^\n]*\{)/m,
+        "$block->{page}:$block->{line}: what is no nginx block has no directives";
+}
+
+# Lines of error.log that somebody should act on. They may be there only where
+# the text beside the block says that nginx warns.
+sub complaints {
+    my ($log, $around) = @_;
+    return grep { /\[(?:warn|error|crit|alert|emerg)\]/
+        && !(/\[warn\]/ && $around =~ /\bwarns?\b/) } split /\n/, $log;
+}
+
+sub bytes { my $text = text($_[0]); utf8::encode($text); return $text }
 
 my $count = 0;
-while ($text =~ /^```nginx\n(.*?)^```/msg) {
-    my $http = $1;
-    my $line = 1 + (substr($text, 0, $-[0]) =~ tr/\n//);
-    $http =~ s{/etc/nginx/entitle/}{%%DIR%%/}g;
-    $http =~ s{\blisten 80;}{listen 127.0.0.1:%%PORT%%;}g;
-    $http =~ s{include fastcgi_params;}{include /etc/nginx/fastcgi_params;}g;
-    my ($accepted, $said) = $site->config_test($http);
-    ok $accepted, "the configuration at line $line is accepted" or diag $said;
-    unlike $said, qr/\[(?:warn|error|crit)\]/, '  without a complaint';
+for my $block (grep { $_->{language} eq 'nginx' } @blocks) {
+    my $name = "$block->{page}:$block->{line}";
+    my $tree = eval { parse($block->{text}) };
+    ok $tree, "$name: is nginx's language" or diag($@), next;
+    my $http   = http_of($tree, commands());
+    my $site   = Test::Entitle->new;
+    my $around = Test::Entitle::Surroundings->new($site);
+
+    my ($accepted, $said) = $site->config_test(bytes($around->placed($http)));
+    ok $accepted, '  nginx -t accepts it as it is written' or diag($said), next;
+
+    my $here = bytes($around->moved($http));
+    ok eval { $site->start($here) }, '  it starts' or diag("$@\n$here"), next;
+    is $site->connect(port => $site->port(1), tls => scalar $here =~ /^ *listen \S+ ssl/m)
+        ->request(uri => '/is-redis-reached', close => 1)->status, 200,
+        '  and reaches its Redis' if $around->reaches_redis;
+    is join("\n", complaints("$said\n" . $site->log, $block->{around})), '',
+        '  without a complaint';
+    $site->finish;
     $count++;
 }
-cmp_ok $count, '>=', 8, 'and there are some';
-
-# Each row of the table of stores stands for a directive.
-while ($text =~ /`(entitle_session_redis [^`]*;)`/g) {
-    my ($accepted, $said) = $site->config_test(
-        "server { listen 127.0.0.1:%%PORT%%; location /x { entitle on; $1 } }");
-    ok $accepted, "$1 is accepted" or diag $said;
-}
+cmp_ok $count, '>=', 20, 'and there are some';
 
 done_testing;
