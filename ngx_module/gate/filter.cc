@@ -125,6 +125,11 @@ filter_answer(ngx_http_request_t* r, const Gate* gate) {
     if (cookies == NGX_ERROR) {
         return NGX_ERROR;
     }
+    // What the browser kept of the account goes with it.
+    if (gate->logged_out &&
+        add_header(r, "Clear-Site-Data", "\"cache\"") != NGX_OK) {
+        return NGX_ERROR;
+    }
     if (gate->refused) {
         if (add_refusal_headers(r, gate) != NGX_OK) {
             return NGX_ERROR;
