@@ -1,5 +1,5 @@
 # What the documentation quotes is there: log lines, files, tests, links,
-# directives.
+# directives, commands of ./dev, Stripe's events.
 #
 # A log line is quoted in backticks, in a table column headed "log" or "the log
 # says", or in a sentence with "log says", "logs", "logged" or "log line" whose
@@ -12,7 +12,8 @@ use lib "$FindBin::Bin/lib";
 use File::Basename qw(basename dirname);
 use Test::More;
 use Test::Entitle::Commands qw(commands);
-use Test::Entitle::Docs qw($ROOT anchors blocks line_of literals pages prose tree);
+use Test::Entitle::Docs qw($ROOT anchors blocks line_of literals page pages prose
+    sources tree);
 
 binmode Test::More->builder->$_, ':utf8' for qw(output failure_output todo_output);
 
@@ -78,7 +79,8 @@ ok !is_said($_), "nobody says \"$_\"" for 'is unreachable: the dog ate it',
 # --- files, and tests in them -------------------------------------------------------
 
 my %tree = map { $_ => 1 } tree();
-my %folders = map { dirname($_) => 1 } keys %tree;
+my %folders;
+for my $path (keys %tree) { $folders{$path} = 1 while $path =~ s{/[^/]*$}{} }
 my %named;
 push @{ $named{ basename $_ } }, $_ for keys %tree;
 
@@ -150,5 +152,44 @@ for my $page (pages()) {
     is join(' ', sort keys %unknown), '',
         "$page: no directive, variable or metric that is not there";
 }
+
+# --- ./dev --------------------------------------------------------------------------
+
+open my $dev, '<', "$ROOT/dev" or die "dev: $!";
+my ($help) = do { local $/; <$dev> } =~ /cat <<'EOF'\n(.*?)^EOF$/ms;
+my (%command, $command);
+for (split /\n/, $help) {
+    $command = $1 if m{^\./dev (\w+)};
+    $command{$command}{$1} = 1 while $command && /(?<![\w-])(--\w+)/g;
+    $command{$command} //= {} if $command;
+}
+my $commands = 0;
+for my $page (pages()) {
+    my $text = page($page);
+    while ($text =~ m{\./dev (\w+)((?: +(?:--\w+|[A-Z.\d/][\w./-]*))*)}g) {
+        my ($said, $options, $line) = ($1, $2, line_of($text, $-[0]));
+        is join(' ', grep { !$command{$said}{$_} } $options =~ /(--\w+)/g),
+            $command{$said} ? '' : 'no such command', "$page:$line: ./dev $said$options";
+        $commands++;
+    }
+}
+cmp_ok $commands, '>=', 10, './dev is told of';
+
+# --- events -------------------------------------------------------------------------
+
+# `a.b.c`, `.d` is short for a.b.c and a.b.d.
+my ($events) = prose('docs/stripe.md') =~ /^\| event \| what is taken from it \|\n(.*?)\n\n/ms;
+my %told;
+for my $cell (map { (split /\s*\|\s*/)[1] } grep { /^\| `/ } split /\n/, $events) {
+    my $before = '';
+    for my $event ($cell =~ /`([\w.]+)`/g) {
+        $event = $before . $event if $event =~ /^\./;
+        ($before) = $event =~ /^(.*)\./;
+        $told{$event} = 1;
+    }
+}
+my ($source) = grep { /\bkEventTypes\b\s*=/ } values %{ sources() };
+is join(' ', sort keys %told), join(' ', sort $source =~ /\bEventType\{\s*"([\w.]+)"/g),
+    'docs/stripe.md: the events of which something is taken are those of the table';
 
 done_testing;

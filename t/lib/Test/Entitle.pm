@@ -32,7 +32,8 @@ package Test::Entitle;
 # Environment: ENTITLE_TEST_NGINX, ENTITLE_TEST_MODULE (other binaries),
 # ENTITLE_VALGRIND=1, ENTITLE_SLOW=1 (five times the patience, as with valgrind),
 # ENTITLE_TEST_DEBUG=1 (error_log at debug),
-# ENTITLE_TEST_LEAVE=1 (keep the directory and say where).
+# ENTITLE_TEST_LEAVE=1 (keep the directory and say where; a test that fails
+# keeps it in any case).
 
 use strict;
 use warnings;
@@ -72,8 +73,7 @@ alarm(180 * patience());
 #     modules => ['/other/module.so', ...] loaded before ours)
 sub new {
     my ($class, %args) = @_;
-    my $dir = File::Temp->newdir('entitle-XXXXXXXX', TMPDIR => 1,
-        CLEANUP => !$ENV{ENTITLE_TEST_LEAVE});
+    my $dir = File::Temp->newdir('entitle-XXXXXXXX', TMPDIR => 1);
     chmod 0755, "$dir";
     my $self = bless {
         temp     => $dir,
@@ -86,7 +86,6 @@ sub new {
         owner    => $$,
     }, $class;
     mkdir "$dir/$_" for qw(html logs temp);
-    diag("files stay in $dir") if $ENV{ENTITLE_TEST_LEAVE};
     push @sites, $self;
     return $self;
 }
@@ -388,8 +387,18 @@ sub finish {
     $self->{redis}->stop if $self->{redis};
 }
 
+# What a failed test leaves is what somebody needs to find out why.
+sub _keep {
+    my ($self) = @_;
+    $self->{temp}->unlink_on_destroy(0);
+    diag("files stay in $self->{dir}");
+}
+
 sub done_testing {
     $_->finish for @sites;
+    if ($ENV{ENTITLE_TEST_LEAVE} || !Test::More->builder->is_passing) {
+        $_->_keep for grep { $_->{owner} == $$ } @sites;
+    }
     Test::More::done_testing();
 }
 
@@ -401,6 +410,7 @@ END {
             if $site->{nginx};
         $site->{nginx}->stop('TERM', 3) if $site->{nginx};
         $site->{redis}->stop if $site->{redis};
+        $site->_keep if $status;
     }
     @sites = ();
     $? = $status;
