@@ -16,6 +16,7 @@ use File::Path qw(make_path);
 use Storable qw(dclone);
 use Test::Entitle::Jwt qw(jwks);
 use Test::Entitle::NginxConf qw(parse text walk);
+use Test::Entitle::Stripe qw($SECRET);
 
 sub new {
     my ($class, $site) = @_;
@@ -41,7 +42,7 @@ sub _certificate {
 # What the file of a directive holds; undef: it names no file to be made here.
 sub _content {
     my ($self, $directive) = @_;
-    return "$Test::Entitle::Stripe::SECRET\n" if $directive eq 'entitle_webhook_secret_file';
+    return "$SECRET\n" if $directive eq 'entitle_webhook_secret_file';
     return '0123456789abcdef' x 4 . "\n" if $directive eq 'entitle_session_key_file';
     return "a password\n" if $directive =~ /_password_file$/;
     return $self->{jwks} //= jwks(Test::Entitle::Jwt->rsa->jwk(kid => 'a'))
