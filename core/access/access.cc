@@ -155,24 +155,6 @@ UnixTime later(UnixTime time, Seconds by) {
 
 }  // namespace
 
-std::string_view name(Lapse lapse) {
-  switch (lapse) {
-    case Lapse::none:
-      return "ok";
-    case Lapse::not_paid:
-      return "not_paid";
-    case Lapse::ended:
-      return "ended";
-    case Lapse::past_due_over:
-      return "past_due_over";
-    case Lapse::refunded:
-      return "refunded";
-    case Lapse::disputed:
-      return "disputed";
-  }
-  return "ended";
-}
-
 std::vector<Projection> project(const Sources& sources) {
   std::set<std::string_view> deleted;
   for (const auto& [id, source] : sources) {

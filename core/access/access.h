@@ -23,9 +23,8 @@ struct Policy {
   bool dispute_revokes = true;
 };
 
-// Why a source gives nothing now; the words of $entitle_reason.
+// Why a source gives nothing now.
 enum class Lapse { none, not_paid, ended, past_due_over, refunded, disputed };
-std::string_view name(Lapse lapse);
 
 // One source at any time: what it gives and until when, before any policy.
 // Small, policy-free and time-free, so it can be cached by the gate.
@@ -72,7 +71,6 @@ std::vector<Identifier> effective_identifiers(const Sources& sources,
 class GrantMap {
  public:
   void add(std::string_view entitlement, Identifier identifier);
-  bool empty() const { return by_identifier_.empty(); }
   // Sorted, unique; empty: no grant knows this identifier. Views into the map
   // or into the identifier.
   std::vector<std::string_view> entitlements_of(const Identifier&) const;

@@ -6,17 +6,20 @@
 #include "core/base/types.h"
 
 namespace entitle {
-
-bool can_match(std::string_view name) {
-  return !name.empty() && std::none_of(name.begin(), name.end(), [](char c) {
-    return is_control_byte(c) || c == ',';
-  });
-}
+namespace {
 
 bool is_met(const Alternatives& line, std::span<const std::string> held) {
   return std::any_of(line.begin(), line.end(), [&](std::string_view name) {
     return can_match(name) &&
            std::binary_search(held.begin(), held.end(), name, std::less<>());
+  });
+}
+
+}  // namespace
+
+bool can_match(std::string_view name) {
+  return !name.empty() && std::none_of(name.begin(), name.end(), [](char c) {
+    return is_control_byte(c) || c == ',';
   });
 }
 

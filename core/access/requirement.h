@@ -17,11 +17,8 @@ using Alternatives = std::vector<std::string_view>;
 // user holds.
 bool can_match(std::string_view name);
 
-// Whether any alternative is held. `held` is sorted. A line without
-// alternatives is never met.
-bool is_met(const Alternatives& line, std::span<const std::string> held);
-
-// Whether every line is met; no lines: true. Allocates nothing.
+// Whether of every line some alternative is held; no lines: true. `held` is
+// sorted. A line without alternatives is never met. Allocates nothing.
 bool all_met(std::span<const Alternatives> lines,
              std::span<const std::string> held);
 

@@ -66,16 +66,6 @@ SipKey SipKey::from(const std::array<std::uint8_t, 16>& bytes) {
   return {load_le(data, 8), load_le(data + 8, 8)};
 }
 
-std::uint64_t siphash(const SipKey& key, std::string_view bytes) {
-  State state = start(key);
-  const char* at = bytes.data();
-  std::size_t left = bytes.size();
-  for (; left >= 8; at += 8, left -= 8) state.compress(load_le(at, 8));
-  state.compress(load_le(at, left) | static_cast<std::uint64_t>(bytes.size())
-                                         << 56);
-  return state.finish(0xff);
-}
-
 SipHasher::SipHasher(const SipKey& key) {
   State state = start(key);
   v0_ = state.v0;

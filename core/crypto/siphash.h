@@ -21,8 +21,6 @@ struct Hash128 {
   bool operator==(const Hash128&) const = default;
 };
 
-std::uint64_t siphash(const SipKey& key, std::string_view bytes);
-
 // Several values as one: each is preceded by its length, so that ("ab", "c")
 // and ("a", "bc") differ. 128 bits, for keys that stand for what they hash: no
 // comparison of the values themselves has to follow.

@@ -44,7 +44,6 @@ class JwtCache {
   // for the whole cache is not remembered.
   void put(JwtScope scope, std::string_view token, const JwtClaims& claims);
 
-  std::size_t entries() const { return by_token_.size(); }
   std::size_t bytes() const { return bytes_; }
 
  private:

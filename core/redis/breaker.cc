@@ -33,12 +33,6 @@ void Breaker::failed(Ticket ticket, MonoTime now, std::uint64_t random) {
   next_ = now + backoff_.next(random);
 }
 
-void Breaker::abandoned(Ticket ticket, MonoTime now) {
-  if (ticket != generation_ || state_ != State::half_open) return;
-  become(State::open);
-  next_ = now;
-}
-
 Milliseconds Breaker::wait(MonoTime now) const {
   if (state_ == State::closed || now >= next_) return Milliseconds{0};
   return next_ - now;

@@ -6,12 +6,11 @@
 //   half open  one attempt passes as a probe: if it succeeds the breaker
 //              closes, if it fails it opens again for longer
 //
-// Every attempt that passed reports back with its ticket, once: succeeded,
-// failed (refused, closed, timed out, LOADING ...) or abandoned (the caller
-// went away and nothing was learnt). What attempts of an earlier state report
-// is ignored: an answer that was on its way when the breaker opened says
-// nothing about now. A probe that never reports holds up nobody for longer
-// than `probe_timeout`.
+// Every attempt that passed reports back with its ticket, once at most:
+// succeeded or failed (refused, closed, timed out, LOADING ...). What attempts
+// of an earlier state report is ignored: a reply that was on its way when the
+// breaker opened says nothing about now. A probe that never reports (the caller
+// went away) holds up nobody for longer than `probe_timeout`.
 #pragma once
 
 #include <cstdint>
@@ -41,7 +40,6 @@ class Breaker {
 
   void succeeded(Ticket ticket);
   void failed(Ticket ticket, MonoTime now, std::uint64_t random);
-  void abandoned(Ticket ticket, MonoTime now);
 
   State state() const { return state_; }
   // How long until something may pass, for Retry-After and for the timer of a

@@ -134,86 +134,50 @@ std::optional<SlotMap> SlotMap::parse(const Reply& cluster_slots,
     std::optional<Range> range = parse_range(entry);
     if (!range || entry.elements.size() > kMaxNodes) return std::nullopt;
 
-    Shard shard;
-    for (std::size_t i = 2; i < entry.elements.size(); ++i) {
-      std::optional<RedisHost> node = parse_node(entry.elements[i], asked);
-      if (!node) return std::nullopt;
-      if (i == 2) {
-        shard.primary = *std::move(node);
-      } else {
-        shard.replicas.push_back(*std::move(node));
-      }
+    std::optional<RedisHost> primary = parse_node(entry.elements[2], asked);
+    if (!primary) return std::nullopt;
+    for (std::size_t i = 3; i < entry.elements.size(); ++i) {
+      if (!parse_node(entry.elements[i], asked)) return std::nullopt;
     }
-    std::optional<std::uint16_t> shard_number = map.number_of(std::move(shard));
-    if (!shard_number) return std::nullopt;
+    std::optional<std::uint16_t> number = map.number_of(*primary);
+    if (!number) return std::nullopt;
     std::fill(map.owner_.begin() + range->first,
-              map.owner_.begin() + range->last + 1, *shard_number);
+              map.owner_.begin() + range->last + 1, *number);
   }
   return map;
 }
 
-std::optional<std::uint16_t> SlotMap::number_of(Shard shard) {
-  auto found = std::find(shards_.begin(), shards_.end(), shard);
-  if (found == shards_.end()) {
-    if (nodes_ + 1 + shard.replicas.size() > kMaxNodes) return std::nullopt;
-    nodes_ += 1 + shard.replicas.size();
-    found = shards_.insert(shards_.end(), std::move(shard));
+std::optional<std::uint16_t> SlotMap::number_of(const RedisHost& primary) {
+  auto found = std::find(primaries_.begin(), primaries_.end(), primary);
+  if (found == primaries_.end()) {
+    if (primaries_.size() == kMaxNodes) return std::nullopt;
+    found = primaries_.insert(primaries_.end(), primary);
   }
-  return static_cast<std::uint16_t>(found - shards_.begin());
-}
-
-const SlotMap::Shard* SlotMap::shard(std::uint16_t slot) const {
-  if (slot >= kSlots || owner_[slot] == kNobody) return nullptr;
-  return &shards_[owner_[slot]];
+  return static_cast<std::uint16_t>(found - primaries_.begin());
 }
 
 const RedisHost* SlotMap::primary(std::uint16_t slot) const {
-  const Shard* found = shard(slot);
-  return found == nullptr ? nullptr : &found->primary;
-}
-
-std::span<const RedisHost> SlotMap::replicas(std::uint16_t slot) const {
-  const Shard* found = shard(slot);
-  if (found == nullptr) return {};
-  return found->replicas;
-}
-
-const RedisHost* SlotMap::replica(std::uint16_t slot,
-                                  std::uint64_t random) const {
-  std::span<const RedisHost> choices = replicas(slot);
-  if (choices.empty()) return primary(slot);
-  return &choices[random % choices.size()];
+  if (slot >= kSlots || owner_[slot] == kNobody) return nullptr;
+  return &primaries_[owner_[slot]];
 }
 
 std::vector<RedisHost> SlotMap::primaries() const {
   std::vector<RedisHost> hosts;
-  for (std::size_t i = 0; i < shards_.size(); ++i) {
-    // A shard that a MOVED has emptied serves nothing any more.
+  for (std::size_t i = 0; i < primaries_.size(); ++i) {
+    // One whose last slot a MOVED took serves nothing any more.
     bool serves = std::find(owner_.begin(), owner_.end(), i) != owner_.end();
-    const RedisHost& host = shards_[i].primary;
-    if (serves && std::find(hosts.begin(), hosts.end(), host) == hosts.end()) {
-      hosts.push_back(host);
-    }
+    if (serves) hosts.push_back(primaries_[i]);
   }
   return hosts;
-}
-
-bool SlotMap::complete() const {
-  return std::find(owner_.begin(), owner_.end(), kNobody) == owner_.end();
 }
 
 bool SlotMap::follow(const Redirect& redirect) {
   if (redirect.kind != Redirect::Kind::moved || redirect.slot >= kSlots) {
     return false;
   }
-  // The node may be one whose replicas are known.
-  auto known = std::find_if(
-      shards_.begin(), shards_.end(),
-      [&](const Shard& shard) { return shard.primary == redirect.host; });
-  Shard shard = known != shards_.end() ? *known : Shard{redirect.host, {}};
-  std::optional<std::uint16_t> shard_number = number_of(std::move(shard));
-  if (!shard_number) return false;
-  owner_[redirect.slot] = *shard_number;
+  std::optional<std::uint16_t> number = number_of(redirect.host);
+  if (!number) return false;
+  owner_[redirect.slot] = *number;
   return true;
 }
 

@@ -8,7 +8,6 @@
 #include <array>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,10 +34,11 @@ struct Redirect {
 std::optional<Redirect> parse_redirect(const Reply& error,
                                        const RedisHost& asked);
 
-// Who serves which slot. Nodes have small numbers, stable while the map lives.
+// Which primary serves which slot; replicas are read by no one here.
 class SlotMap {
  public:
-  // Nobody runs more; a reply that says so is refused.
+  // Primaries, and nodes of one slot range. Nobody runs more; a reply that says
+  // so is refused.
   static constexpr std::size_t kMaxNodes = 1000;
 
   // From CLUSTER SLOTS. Null: not such a reply, or over a bound. Where two
@@ -48,13 +48,9 @@ class SlotMap {
 
   // Null: nobody serves it.
   const RedisHost* primary(std::uint16_t slot) const;
-  std::span<const RedisHost> replicas(std::uint16_t slot) const;
-  // A replica chosen by `random`, or the primary where there is none.
-  const RedisHost* replica(std::uint16_t slot, std::uint64_t random) const;
 
   // Every primary once: each is to be listened to.
   std::vector<RedisHost> primaries() const;
-  bool complete() const;  // every slot is served
 
   // Takes one MOVED at its word until a new map is read. False: no room, or it
   // was an ASK, which is about one command and says nothing about the slot.
@@ -62,19 +58,13 @@ class SlotMap {
 
  private:
   static constexpr std::uint16_t kNobody = 0xffff;
-  struct Shard {
-    RedisHost primary;
-    std::vector<RedisHost> replicas;
-    bool operator==(const Shard&) const = default;
-  };
 
   SlotMap() { owner_.fill(kNobody); }
-  const Shard* shard(std::uint16_t slot) const;
-  std::optional<std::uint16_t> number_of(Shard shard);
+  // Null: there would be more than kMaxNodes.
+  std::optional<std::uint16_t> number_of(const RedisHost& primary);
 
-  std::array<std::uint16_t, kSlots> owner_;
-  std::vector<Shard> shards_;
-  std::size_t nodes_ = 0;
+  std::array<std::uint16_t, kSlots> owner_;  // a number, or kNobody
+  std::vector<RedisHost> primaries_;         // by number
 };
 
 }  // namespace entitle

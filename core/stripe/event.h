@@ -2,10 +2,7 @@
 // Source: https://docs.stripe.com/api/events/object
 #pragma once
 
-#include <jansson.h>
-
 #include <cstddef>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -15,11 +12,6 @@
 #include "core/stripe/signature.h"
 
 namespace entitle {
-
-struct JsonFree {
-  void operator()(json_t* json) const { json_decref(json); }
-};
-using Json = std::unique_ptr<json_t, JsonFree>;
 
 struct EventHead {
   std::string id;    // evt_...

@@ -29,12 +29,10 @@ std::string given(const GrantMap& grants, std::string_view identifier) {
 
 void a_line_gives_its_entitlement(void**) {
   GrantMap grants;
-  assert_true(grants.empty());
   grants.add("pro", id("price_1"));
   grants.add("pro", id("price_1"));
   grants.add("beta", id("price_1"));
   grants.add("team", id("lookup_key=team"));
-  assert_false(grants.empty());
   assert_string_equal(given(grants, "price_1").c_str(), "beta pro ");
   assert_string_equal(given(grants, "lookup_key=team").c_str(), "team ");
   assert_string_equal(given(grants, "price_2").c_str(), "");

@@ -94,13 +94,6 @@ void what_was_under_way_when_it_opened_decides_nothing(void**) {
   assert_true(breaker.state() == State::closed);
 }
 
-void an_abandoned_probe_lets_the_next_one_pass(void**) {
-  Breaker breaker(kPolicy);
-  open(breaker, mono_time(0));
-  breaker.abandoned(*breaker.pass(mono_time(50)), mono_time(60));
-  assert_true(breaker.pass(mono_time(60)).has_value());
-}
-
 void a_probe_that_never_reports_is_given_up(void**) {
   Breaker breaker(kPolicy);
   open(breaker, mono_time(0));
@@ -138,7 +131,6 @@ int main() {
       cmocka_unit_test(a_probe_that_succeeds_closes_it),
       cmocka_unit_test(a_probe_that_fails_waits_longer_each_time),
       cmocka_unit_test(what_was_under_way_when_it_opened_decides_nothing),
-      cmocka_unit_test(an_abandoned_probe_lets_the_next_one_pass),
       cmocka_unit_test(a_probe_that_never_reports_is_given_up),
       cmocka_unit_test(a_hung_server_costs_few_attempts),
   };

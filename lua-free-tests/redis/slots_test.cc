@@ -101,27 +101,19 @@ void a_record_and_its_log_share_a_slot(void**) {
 
 void every_slot_finds_its_node(void**) {
   SlotMap map = parsed(three_shards());
-  assert_true(map.complete());
   assert_true(*map.primary(0) == (RedisHost{"a", 1}));
   assert_true(*map.primary(5460) == (RedisHost{"a", 1}));
   assert_true(*map.primary(5461) == (RedisHost{"b", 2}));
   assert_true(*map.primary(16383) == (RedisHost{"c", 3}));
   assert_null(map.primary(kSlots));
   assert_int_equal(map.primaries().size(), 3);
-  assert_int_equal(map.replicas(6000).size(), 2);
-  assert_string_equal(map.replica(6000, 0)->host.c_str(), "b2");
-  assert_string_equal(map.replica(6000, 3)->host.c_str(), "b3");
-  assert_string_equal(map.replica(16383, 7)->host.c_str(), "c");
 }
 
 void uncovered_slots_have_nobody(void**) {
   SlotMap map = parsed(array({array({number(5), number(5), node("a", 1)})}));
-  assert_false(map.complete());
   assert_null(map.primary(4));
   assert_non_null(map.primary(5));
   assert_null(map.primary(6));
-  assert_null(map.replica(6, 1));
-  assert_true(map.replicas(6).empty());
   assert_null(parsed(array({})).primary(0));
 }
 
@@ -194,11 +186,9 @@ void a_moved_slot_is_followed_alone(void**) {
   SlotMap map = parsed(three_shards());
   assert_true(map.follow({Redirect::Kind::moved, 10, {"b", 2}}));
   assert_true(*map.primary(10) == (RedisHost{"b", 2}));
-  assert_int_equal(map.replicas(10).size(), 2);
   assert_true(*map.primary(11) == (RedisHost{"a", 1}));
   assert_true(map.follow({Redirect::Kind::moved, 11, {"new", 9}}));
   assert_true(*map.primary(11) == (RedisHost{"new", 9}));
-  assert_true(map.replicas(11).empty());
   assert_int_equal(map.primaries().size(), 4);
 }
 
@@ -244,7 +234,7 @@ void any_reply_is_survived(void**) {
   std::mt19937_64 random(11);
   for (int i = 0; i < 20000; ++i) {
     auto map = SlotMap::parse(random_reply(random, 3), kAsked);
-    if (map) map->replica(static_cast<std::uint16_t>(random()), random());
+    if (map) map->primary(static_cast<std::uint16_t>(random()));
   }
 }
 

@@ -14,6 +14,7 @@ extern "C" {
 #include <map>
 #include <string>
 
+#include "core/json/document.h"
 #include "core/record/record.h"
 #include "lua-free-tests/support/stripe_event.h"
 
@@ -23,7 +24,7 @@ namespace {
 
 struct Scenario {
   std::string name;
-  Json root;
+  JsonDocument root;
   const json_t* expect = nullptr;
   std::vector<std::string> bodies;  // as delivered
   std::vector<UnixTime> created;

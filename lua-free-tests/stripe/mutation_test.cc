@@ -21,6 +21,7 @@ extern "C" {
 #include <set>
 #include <string>
 
+#include "core/json/document.h"
 #include "lua-free-tests/support/stripe_event.h"
 #include "lua-free-tests/support/stripe_json.h"
 
@@ -135,7 +136,7 @@ void assert_sane(const Facts& facts) {
 void any_one_member_may_be_wrong(void**) {
   std::size_t mutants = 0, events = 0, refused = 0;
   for (const std::string& name : test::fixture_names()) {
-    Json root{json_loads(test::fixture(name).c_str(), 0, nullptr)};
+    JsonDocument root{json_loads(test::fixture(name).c_str(), 0, nullptr)};
     assert_non_null(root.get());
     Event whole = test::event(test::dump(root.get()));
     std::set<std::string> most =
