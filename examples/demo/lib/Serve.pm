@@ -24,21 +24,12 @@ sub run {
 
 sub serve {
     my ($client, $handler) = @_;
-    local $SIG{ALRM} = sub { close $client };
-    alarm 5;
-    my ($method, $target) = (<$client> // '') =~ /^(\w+) (\S+)/ or return;
-    my %header;
-    while (defined(my $line = <$client>)) {
-        last if $line !~ /^([^:]+):\s*(.*?)\r?\n/;
-        $header{lc $1} = $2;
-    }
-    my $body = '';
-    read $client, $body, $header{'content-length'} if $header{'content-length'};
-    alarm 0;
+    my ($method, $target, $header, $body) = in_time(5, $client, \&read_request)
+        or return;
 
     my ($path, $query) = split /\?/, $target, 2;
     my %cookies = map { /^\s*([^=]+)=(.*)/ ? ($1, $2) : () }
-        split /;/, $header{cookie} // '';
+        split /;/, $header->{cookie} // '';
     my ($status, $headers, $text) =
         $handler->($method, $path, form(join '&', $query // '', $body), \%cookies);
     my @pairs = @$headers;
@@ -48,6 +39,31 @@ sub serve {
     }
     $answer .= 'Content-Length: ' . length($text) . "\r\n" if $status !~ /^204/;
     print $client "$answer\r\n$text";
+}
+
+# What $read->($client) gives; after $seconds the client is cut off, so that one
+# who connects and says nothing does not hold up the others.
+sub in_time {
+    my ($seconds, $client, $read) = @_;
+    local $SIG{ALRM} = sub { close $client };
+    alarm $seconds;
+    my @read = $read->($client);
+    alarm 0;    # in every case: later there is nobody who takes the signal
+    return @read;
+}
+
+# Method, target, headers and body; nothing when no request came.
+sub read_request {
+    my ($client) = @_;
+    my ($method, $target) = (<$client> // '') =~ /^(\w+) (\S+)/ or return;
+    my %header;
+    while (defined(my $line = <$client>)) {
+        last if $line !~ /^([^:]+):\s*(.*?)\r?\n/;
+        $header{lc $1} = $2;
+    }
+    my $body = '';
+    read $client, $body, $header{'content-length'} if $header{'content-length'};
+    return ($method, $target, \%header, $body);
 }
 
 sub form {
