@@ -18,11 +18,9 @@ std::optional<Breaker::Ticket> Breaker::pass(MonoTime now) {
 
 void Breaker::succeeded(Ticket ticket) {
   if (ticket != generation_) return;
-  if (state_ == State::closed) {
-    failures_ = 0;
-    return;
-  }
-  become(State::closed);
+  failures_ = 0;
+  if (state_ == State::closed) return;
+  state_ = State::closed;  // its ticket stays good: it is the one that passed
   backoff_.reset();
 }
 

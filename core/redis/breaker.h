@@ -9,8 +9,9 @@
 // Every attempt that passed reports back with its ticket, once at most:
 // succeeded or failed (refused, closed, timed out, LOADING ...). What attempts
 // of an earlier state report is ignored: a reply that was on its way when the
-// breaker opened says nothing about now. A probe that never reports (the caller
-// went away) holds up nobody for longer than `probe_timeout`.
+// breaker opened says nothing about now. The ticket of the probe that closed it
+// stays good: when it fails later, it is heard. A probe that never reports (the
+// caller went away) holds up nobody for longer than `probe_timeout`.
 #pragma once
 
 #include <cstdint>
@@ -52,7 +53,7 @@ class Breaker {
   BreakerPolicy policy_;
   Backoff backoff_;
   State state_ = State::closed;
-  Ticket generation_ = 0;  // rises with every change of state and probe
+  Ticket generation_ = 0;  // rises when it opens and with every probe
   unsigned failures_ = 0;  // in a row, while closed
   MonoTime next_{};        // open, half open: when the next probe may pass
 };

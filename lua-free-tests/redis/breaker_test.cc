@@ -90,8 +90,22 @@ void what_was_under_way_when_it_opened_decides_nothing(void**) {
   breaker.failed(slow, mono_time(50), 0);
   assert_true(breaker.state() == State::half_open);
   breaker.succeeded(probe);
-  breaker.failed(probe, mono_time(50), 0);
+  breaker.failed(slow, mono_time(50), 0);
   assert_true(breaker.state() == State::closed);
+}
+
+// One connection is the probe, serves, and fails: it must be heard again.
+void the_probe_that_closed_it_can_open_it_again(void**) {
+  Breaker breaker(kPolicy);
+  open(breaker, mono_time(0));
+  Breaker::Ticket probe = *breaker.pass(mono_time(50));
+  breaker.succeeded(probe);
+  assert_true(*breaker.pass(mono_time(60)) == probe);
+  for (unsigned i = 0; i < kPolicy.failures; ++i) {
+    assert_true(breaker.state() == State::closed);
+    breaker.failed(probe, mono_time(70), 0);
+  }
+  assert_true(breaker.state() == State::open);
 }
 
 void a_probe_that_never_reports_is_given_up(void**) {
@@ -131,6 +145,7 @@ int main() {
       cmocka_unit_test(a_probe_that_succeeds_closes_it),
       cmocka_unit_test(a_probe_that_fails_waits_longer_each_time),
       cmocka_unit_test(what_was_under_way_when_it_opened_decides_nothing),
+      cmocka_unit_test(the_probe_that_closed_it_can_open_it_again),
       cmocka_unit_test(a_probe_that_never_reports_is_given_up),
       cmocka_unit_test(a_hung_server_costs_few_attempts),
   };

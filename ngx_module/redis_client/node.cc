@@ -95,10 +95,22 @@ RedisNode::send_shared(Pending&& pending) {
         return NGX_ERROR;
     }
     shared_.send(std::move(pending));
-    if (shared_.is_closed()) {
-        open(shared_);
-    }
+    open_shared();
     return NGX_OK;
+}
+
+// Nobody is left on a connection that is not being opened.
+void
+RedisNode::open_shared() {
+    if (!shared_.is_closed() || open(shared_)) {
+        return;
+    }
+    for (Pending& pending : shared_.take_queue()) {
+        fail(std::move(pending), RedisStatus::unavailable);
+    }
+    if (kind_ == Kind::fixed && !timer_.timer_set) {
+        probe_soon();
+    }
 }
 
 ngx_int_t
@@ -180,10 +192,8 @@ RedisNode::place() {
     entitle::ngx::forget(timer_);
     came_up();
     for (Pending& pending : std::exchange(held_, {})) {
-        if (shared_.is_closed()) {
-            open(shared_);
-        }
         shared_.send(std::move(pending));
+        open_shared();
     }
     pool_.connected();
     call_back_soon();
@@ -284,8 +294,8 @@ RedisNode::queue_again(std::deque<Pending> unanswered, RedisStatus status) {
 
 void
 RedisNode::open_what_is_needed() {
-    if (shared_.is_closed() && shared_.outstanding() != 0) {
-        open(shared_);
+    if (shared_.outstanding() != 0) {
+        open_shared();
     }
     if (serves()) {
         pool_.open_for_waiters();
@@ -333,8 +343,11 @@ RedisNode::probe() {
     if (worker_quits()) {
         return;
     }
-    // What it still owes is answered or late soon; nothing is added.
-    if (shared_.outstanding() == 0) {
+    // What it still owes is answered or late soon; nothing is added. Nothing
+    // is owed by one that is closed.
+    if (shared_.is_closed()) {
+        open_shared();
+    } else if (shared_.outstanding() == 0) {
         shared_.shut();
         open(shared_);
     }

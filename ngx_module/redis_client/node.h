@@ -143,6 +143,7 @@ class RedisNode final : RedisConnection::Owner, RedisPool::Host {
 
     bool serves() const;
     ngx_int_t send_shared(Pending&& pending);
+    void open_shared();
     void queue_again(std::deque<Pending> unanswered, RedisStatus status);
     void fail(Pending pending, RedisStatus status);
     void fail_held(RedisStatus status);
