@@ -1,5 +1,6 @@
 // The module as nginx sees it: directives, contexts, handlers' places.
 
+#include "core/base/version.h"
 #include "ngx_module/cache/record_cache.h"
 #include "ngx_module/conf/conf.h"
 #include "ngx_module/gate/identity.h"
@@ -12,6 +13,7 @@ namespace entitle::ngx {
 namespace {
 
 ngx_int_t init_handlers(ngx_conf_t* cf) noexcept;
+ngx_int_t init_module(ngx_cycle_t* cycle) noexcept;
 ngx_int_t init_process(ngx_cycle_t* cycle) noexcept;
 void exit_process(ngx_cycle_t* cycle) noexcept;
 
@@ -244,7 +246,7 @@ ngx_module_t ngx_http_entitle_module = {
     entitle::ngx::commands,      // module directives
     NGX_HTTP_MODULE,             // module type
     nullptr,                     // init master
-    nullptr,                     // init module
+    entitle::ngx::init_module,   // init module
     entitle::ngx::init_process,  // init process
     nullptr,                     // init thread
     nullptr,                     // exit thread
@@ -313,6 +315,19 @@ main_conf_of(ngx_cycle_t* cycle) {
     }
     return static_cast<MainConf*>(
         ngx_http_cycle_get_module_main_conf(cycle, ngx_http_entitle_module));
+}
+
+// Once for as long as this file stays mapped: not again at a reload, unless
+// that loads another file.
+ngx_int_t
+init_module(ngx_cycle_t* cycle) noexcept {
+    static bool logged = false;
+    if (!logged && !ngx_test_config) {
+        logged = true;
+        ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0, "entitle: version %s",
+                      kVersion);
+    }
+    return NGX_OK;
 }
 
 ngx_int_t

@@ -36,7 +36,7 @@ if ($sections =~ /\.debug_info/) {
 # --- loaded ------------------------------------------------------------------
 
 {
-    my $site = Test::Entitle->new;
+    my $site = Test::Entitle->new(workers => 2);
     $site->write_file('html/a.txt', 'plain');
     $site->start(<<'EOF');
 server { listen 127.0.0.1:%%PORT%%; }
@@ -47,6 +47,10 @@ EOF
     $site->reload;
     is $site->get('/a.txt')->status, 200, 'nor after a reload';
     unlike $site->log, qr/redis/i, 'and never looks for Redis';
+
+    my ($version) = qx($Test::Entitle::ROOT/dev version) =~ /^entitle (\d+\.\d+\.\d+)$/;
+    is_deeply [$site->log =~ /\[notice\] .* entitle: version (\S+)$/mg], [$version],
+        'its_version_is_logged_once_for_all_workers_and_reloads';
     $site->finish;
 }
 
