@@ -52,4 +52,15 @@ terminated(Request* r) {
     }
 }
 
+// Whether a `resolver` knows a server to ask: an array of them, Angie's a list.
+template <class Resolver>
+bool
+knows_a_server(const Resolver* resolver) {
+    if constexpr (requires { resolver->connections.nelts; }) {
+        return resolver->connections.nelts != 0;
+    } else {
+        return resolver->connections != nullptr;
+    }
+}
+
 }  // namespace entitle::ngx::compat

@@ -66,7 +66,7 @@ find_resolver(ngx_conf_t* cf, MainConf* conf) {
     auto* core = static_cast<ngx_http_core_loc_conf_t*>(
         ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
     // Merging leaves one that knows no server.
-    if (core->resolver != nullptr && core->resolver->connections.nelts != 0) {
+    if (core->resolver != nullptr && compat::knows_a_server(core->resolver)) {
         conf->resolver = core->resolver;
     }
     conf->resolver_timeout = core->resolver_timeout == NGX_CONF_UNSET_MSEC
