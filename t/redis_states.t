@@ -86,7 +86,13 @@ current('  and changes are seen');
         ok wait_until(sub { $redis->hgetall('entitle:test:{u:ada}')->{version} == 51 }),
             '  a change there';
         like all_seen($site), qr/^(?:51 (?:HIT|MISS|BYPASS) pay(?:; |$))+$/, '  is heard here';
-    }, sub { $redis->command('REPLICAOF', 'NO', 'ONE') });
+    }, sub {
+        # Each worker hears of the promotion, drops what it knew and connects
+        # anew; only then is it as it was before.
+        $lost = () = $site->log =~ /no longer says what changes/g;
+        $redis->command('REPLICAOF', 'NO', 'ONE');
+        wait_until(sub { $lost + 2 <= (() = $site->log =~ /no longer says what changes/g) }, 3);
+    });
     current('promoted_it_is_believed_again');
     ok warm($site), 'warm';
     $other->stop;
