@@ -189,7 +189,7 @@ sub scan {
             # A body, or a value in braces.
             $i = _after($tokens, $i);
             my $function = grep { $_->[0] eq '(' } @head;
-            my $next = $i < @$tokens ? $tokens->[$i][0] : ';';
+            my $next = $i < @$tokens ? $tokens->[$i][0] : '';
             if ($function && $next !~ /^[,;{]$/) {
                 push @functions, _function(\@head, $tokens->[$i - 1][1]);
                 $finish->();

@@ -1,0 +1,149 @@
+# ./dev lint sees what it is there for: a small tree, one fault a time, and
+# each check names it. Objects are made here, with the compiler alone.
+use strict;
+use warnings;
+use File::Path qw(make_path);
+use File::Temp qw(tempdir);
+use FindBin;
+use Test::More;
+
+my $lint = "$FindBin::Bin/../lint";
+
+my %clean = (
+    'lint/rooms' => "core/base\ncore/access\nngx_module/root nginx.h module.cc\n"
+        . "ngx_module/gate\n",
+    'core/base/hex.h' => "// Hex.\nnamespace e { int hex(int n); }\n",
+    'core/base/hex.cc' => qq{#include "core/base/hex.h"\n}
+        . "namespace e { int hex(int n) { return n + 1; } }\n",
+    'core/access/access.h' => "// Access.\nnamespace e { int access(int n); }\n",
+    'core/access/access.cc' => qq{#include "core/access/access.h"\n}
+        . qq{#include "core/base/hex.h"\n}
+        . "namespace e { int access(int n) { return hex(n) + 2; } }\n",
+    'ngx_module/nginx.h' => "// nginx.\n",
+    'ngx_module/module.cc' => qq{extern "C" { extern int handle; int handle = 1; }\n},
+    'ngx_module/gate/gate.cc' => qq{#include "core/access/access.h"\n}
+        . qq{extern "C" { extern int handle, gate; int gate = e::access(handle); }\n},
+    'ngx_module/exports.map' => "{ global: ngx_modules; local: *; };\n",
+);
+
+sub write_file {
+    my ($path, $text) = @_;
+    (my $folder = $path) =~ s{/[^/]+$}{};
+    make_path($folder);
+    open my $out, '>', $path or die "$path: $!";
+    print $out $text;
+    close $out or die "$path: $!";
+}
+
+sub compile {
+    my ($tree, $source, $object) = @_;
+    (my $folder = $object) =~ s{/[^/]+$}{};
+    make_path($folder);
+    system('c++', '-std=c++20', '-w', '-I', $tree, '-c', $source, '-o', $object)
+        == 0 or die "no object of $source\n";
+}
+
+# Exit status and output of a check on the clean tree with these files instead.
+sub check {
+    my ($check, %changed) = @_;
+    my $tree  = tempdir(CLEANUP => 1);
+    my %files = (%clean, %changed);
+    write_file("$tree/$_", $files{$_}) for keys %files;
+    my @options = ('--tree', $tree);
+    if ($check =~ /^(?:edges|unused)$/) {
+        for (grep { m{^(?:core|ngx_module)/.*\.cc$} } keys %files) {
+            my ($name) = m{([^/]+/[^/]+)\.cc$};
+            compile($tree, "$tree/$_", "$tree/objs/addon/$name.o");
+        }
+        write_file("$tree/objs/m_modules.cc", 'extern "C" { extern int handle, gate;'
+                . ' int* ngx_modules[] = {&handle, &gate}; }');
+        compile($tree, "$tree/objs/m_modules.cc", "$tree/objs/m_modules.o");
+        push @options, '--objects', "$tree/objs";
+    }
+    open my $out, '-|', $^X, "$lint/$check", @options or die "$check: $!";
+    my $said = do { local $/; readline $out } // '';
+    close $out;
+    return ($? >> 8, $said);
+}
+
+for my $check (qw(edges unused clashes look)) {
+    my ($status, $said) = check($check);
+    is "$status $said", '0 ', "$check: a clean tree is clean";
+}
+
+sub fails {
+    my ($check, $what, $said_to_be, %changed) = @_;
+    my ($status, $said) = check($check, %changed);
+    is $status, 1, "$check: $what fails";
+    like $said, $said_to_be, '... and is named';
+}
+
+fails('edges', 'an include that points up',
+    qr{^core/base/hex\.cc:1: includes core/access/access\.h of core/access}m,
+    'core/base/hex.cc' => qq{#include "core/access/access.h"\n}
+        . qq{namespace e { int hex(int n) { return n; } }\n});
+fails('edges', 'a symbol from above, without any include',
+    qr{^core/base/hex\.cc: uses e::access of core/access \(core/access/access\.cc\)}m,
+    'core/base/hex.cc' => "namespace e { int access(int);\n"
+        . "int hex(int n) { return access(n); } }\n");
+fails('edges', 'a type of above that is only named',
+    qr{^core/base/hex\.h:2: forward-declares e::Access of core/access}m,
+    'core/base/hex.h' => "// Hex.\nnamespace e { struct Access; int hex(int n); }\n",
+    'core/access/access.h' =>
+        "// Access.\nnamespace e { struct Access { int n; }; int access(int n); }\n");
+fails('edges', 'a definition that is not at home',
+    qr{^core/access/access\.cc: defines e::hex, which core/base/hex\.h declares}m,
+    'core/base/hex.cc' => '',
+    'core/access/access.cc' => "namespace e { int hex(int n) { return n; }\n"
+        . "int access(int n) { return hex(n); } }\n");
+fails('edges', 'a file in no room',
+    qr{^core/attic/old\.h: is in no room}m, 'core/attic/old.h' => "// Old.\n");
+fails('edges', 'a clock in core', qr{^core/base/hex\.cc:3: reads a clock}m,
+    'core/base/hex.cc' => "#include <chrono>\nnamespace e { int hex(int n) {\n"
+        . "return n + std::chrono::steady_clock::now().time_since_epoch().count(); } }\n");
+fails('edges', 'a socket in core', qr{^core/base/hex\.cc:1: includes <sys/socket\.h>}m,
+    'core/base/hex.cc' => "#include <sys/socket.h>\n$clean{'core/base/hex.cc'}");
+fails('edges', 'nginx past nginx.h',
+    qr{^ngx_module/gate/own\.h:2: includes <ngx_http\.h>}m,
+    'ngx_module/gate/own.h' => "// Own.\n#include <ngx_http.h>\n");
+fails('edges', 'an exception that nothing needs',
+    qr{^lint/rooms:5: "core/base/hex\.cc -> e::access" is no longer needed}m,
+    'lint/rooms' => "$clean{'lint/rooms'}except core/base/hex.cc -> e::access: once\n");
+{
+    my ($status, $said) = check('edges',
+        'lint/rooms' => "$clean{'lint/rooms'}except core/base/hex.cc -> e::access: yet\n",
+        'core/base/hex.cc' => "namespace e { int access(int);\n"
+            . "int hex(int n) { return access(n); } }\n");
+    is "$status $said", '0 ', 'edges: what is among the exceptions passes';
+}
+
+fails('clashes', 'one object of two sources',
+    qr{^core/gate/gate\.cc and ngx_module/gate/gate\.cc both make addon/gate/gate\.o}m,
+    'core/gate/gate.cc' => '');
+
+fails('unused', 'a function that nobody uses',
+    qr{^core/base/hex\.cc: defines e::unhex\(int\): nobody uses it}m,
+    'core/base/hex.cc' =>
+        "$clean{'core/base/hex.cc'}namespace e { int unhex(int n) { return n; } }\n");
+fails('unused', 'a function that the tests alone use', qr{e::unhex\(int\): only lua-free-tests}m,
+    'core/base/hex.cc' =>
+        "$clean{'core/base/hex.cc'}namespace e { int unhex(int n) { return n; } }\n",
+    'lua-free-tests/base/hex_test.cc' => "int main() { return e::unhex(0); }\n");
+fails('unused', 'a name of a header that stands nowhere else',
+    qr{^core/base/hex\.h:2: declares e::kDigits: nobody uses it}m,
+    'core/base/hex.h' =>
+        "// Hex.\nnamespace e { inline constexpr int kDigits = 16; int hex(int n); }\n");
+
+for ([qr{^core/base/hex\.h:1: says nothing about itself}m,
+        'core/base/hex.h' => "namespace e { int hex(int n); }\n"],
+    [qr{^core/base/hex\.cc:1: hex has 62 lines}m,
+        'core/base/hex.cc' => "int hex(int n) {\n" . "n++;\n" x 60 . "}\n"],
+    [qr{^core/base/hex\.cc: has 401 lines}m, 'core/base/hex.cc' => "\n" x 401])
+{
+    my ($expected, @changed) = @$_;
+    my ($status, $said) = check('look', @changed);
+    is $status, 0, 'look: never fails';
+    like $said, $expected, '... and says what to look at';
+}
+
+done_testing;
