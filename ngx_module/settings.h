@@ -1,5 +1,4 @@
-// What the files of this module share: configuration, the Redis client's
-// interface, the request context. nginx's includes come through here only.
+// What the files of this module share: configuration and the request context.
 #pragma once
 
 #include <span>
@@ -220,56 +219,7 @@ location_conf(ngx_http_request_t* r) {
         ngx_http_get_module_loc_conf(r, ngx_http_entitle_module));
 }
 
-// --- Redis: ngx_module/redis_client/client.cc
-// ---------------------------------------
-
-enum class RedisStatus { ok, unavailable, timed_out };
-
-// One exchange with Redis; lives in the caller (a request's pool). The caller
-// fills `key`, `commands`, `done` and `data`. `done` is called exactly once,
-// never from inside redis_send, unless redis_cancel came first (then never). In
-// `done`, replies has one Reply per command when the status is ok.
-struct RedisExchange {
-    std::string key;  // the one all commands touch: it says which node is asked
-    std::vector<Command> commands;
-    void (*done)(RedisExchange* exchange,
-                 RedisStatus status) noexcept = nullptr;
-    void* data = nullptr;
-    std::vector<Reply> replies;
-    ngx_msec_t more_time = 0;  // for the answer, beside entitle_redis_timeout
-
-    void* pending = nullptr;  // the client's own
-    // Who answered; a node of the client's (redis_client/node.h).
-    const void* answered_by = nullptr;
-};
-
-// On the worker's shared, pipelined connection: for reads only, since what a
-// lost connection left unanswered is sent once more. NGX_ERROR: nothing was
-// queued and `done` will not come (Redis is known to be down, or no memory).
-ngx_int_t redis_send(MainConf* conf, RedisExchange* exchange) noexcept;
-// The caller goes away: its reply is dropped when it comes.
-void redis_cancel(RedisExchange* exchange) noexcept;
-// A command whose answer nobody waits for; nothing happens while Redis is down.
-// Its second word is the key.
-void redis_tell(MainConf* conf, const Command& command) noexcept;
-
-// A connection of one's own, from the bounded pool, for WATCH ... EXEC. In a
-// Cluster one at each node that the keys of what is sent name, as needed; so
-// UNWATCH is the first command of a step that no longer needs what is watched.
-struct RedisLease {
-    std::string key;  // of what is sent first
-    // Called exactly once, never from inside redis_acquire: status ok, then
-    // redis_lease_send may be used; or it failed and the lease is not held.
-    void (*acquired)(RedisLease* lease, RedisStatus status) noexcept = nullptr;
-    void* data = nullptr;
-    void* legs = nullptr;  // the client's own
-};
-ngx_int_t redis_acquire(MainConf* conf, RedisLease* lease) noexcept;
-ngx_int_t redis_lease_send(RedisLease* lease, RedisExchange* exchange) noexcept;
-// Gives the connection back (UNWATCH first where something is watched), or
-// closes it when an exchange is still outstanding. Safe at any moment, also
-// while acquiring.
-void redis_release(RedisLease* lease) noexcept;
+// --- the worker ------------------------------------------------------------
 
 // Any 64 bits, for pauses that should differ.
 std::uint64_t random_bits();

@@ -272,7 +272,7 @@ RecordCache::join(ngx_http_request_t* r, Gate* gate, const Hash128& user) {
         return true;
     }
 
-    auto fill = std::make_unique<Fill>(Fill{this, user});
+    auto fill = std::make_unique<Fill>(this, user);
     const Keys& keys = *server_conf(r)->keys;
     fill->exchange.key = keys.record(*gate->identity.user);
     fill->exchange.commands = {{"HGETALL", fill->exchange.key}};
@@ -304,8 +304,8 @@ RecordCache::send(Fill& fill) {
     fill.tracking = tracking_of(node);
     fill.stamp = fill.tracking->begin_fill(fill.user);
     fill.generation = node->generation();
-    return node->send(make_pending(&fill.exchange, fill.exchange.commands)) ==
-           NGX_OK;
+    return node->send(make_pending(*conf_, &fill.exchange,
+                                   fill.exchange.commands)) == NGX_OK;
 }
 
 void

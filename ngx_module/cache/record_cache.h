@@ -14,6 +14,7 @@
 #include "ngx_module/cache/tracking.h"
 #include "ngx_module/gate/gate.h"
 #include "ngx_module/redis_client/client.h"
+#include "ngx_module/redis_client/exchange.h"
 
 namespace entitle::ngx {
 
@@ -27,9 +28,12 @@ struct RecordRead {
 
 // A read under way, and who waits for it.
 struct Fill {
+    Fill(RecordCache* its_cache, const Hash128& its_user)
+        : cache(its_cache), user(its_user) {}
+
     RecordCache* cache;
     Hash128 user;
-    RedisExchange exchange{};
+    RedisExchange exchange;
     // Whoever waits has seen that what is near is behind.
     bool of_primary = false;
     bool asks_primary = false;         // so it was sent

@@ -223,7 +223,7 @@ Tracking::beat() {
     }
     data_.replies.clear();
     data_generation_ = node_->generation();
-    Pending pending = make_pending(&data_, data_.commands);
+    Pending pending = make_pending(*conf_, &data_, data_.commands);
     pending->pinned = true;
     if (node_->send(std::move(pending)) == NGX_OK) {
         data_beat_ = beat;
@@ -314,7 +314,7 @@ Tracking::connected(RedisConnection*) {
     asked_ = Asked::who;
     std::vector<Command> commands = who();
     commands.push_back({"CLIENT", "ID"});
-    subscription_.send(make_pending(nullptr, commands));
+    subscription_.send(make_pending(commands));
 }
 
 void
@@ -354,7 +354,7 @@ Tracking::take_who(const std::vector<Reply>& replies) {
         command.push_back(space.tracking_prefix);
     }
     asked_ = Asked::tracking;
-    subscription_.send(make_pending(nullptr, {&command, 1}));
+    subscription_.send(make_pending({&command, 1}));
 }
 
 void

@@ -20,6 +20,7 @@
 #include "core/redis/backoff.h"
 #include "core/redis/invalidation.h"
 #include "ngx_module/cache/zone.h"
+#include "ngx_module/redis_client/exchange.h"
 #include "ngx_module/redis_client/topology.h"
 
 namespace entitle::ngx {

@@ -28,6 +28,7 @@
 #include "core/base/ascii.h"
 #include "core/identity/key_refresh.h"
 #include "ngx_module/gate/wait.h"
+#include "ngx_module/redis_client/exchange.h"
 #include "ngx_module/settings.h"
 
 namespace entitle::ngx {

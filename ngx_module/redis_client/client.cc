@@ -1,5 +1,6 @@
 #include "ngx_module/redis_client/client.h"
 
+#include "ngx_module/edge.h"
 #include "ngx_module/redis_client/legs.h"
 
 namespace entitle::ngx {
@@ -48,6 +49,8 @@ class SingleServer final : public RedisTopology {
 // An exchange whose commands are about keys of several nodes, each sent to its
 // own.
 struct Scattered {
+    explicit Scattered(std::size_t size) : parts(size) {}
+
     Pending whole;
     std::vector<RedisExchange> parts;
     std::size_t missing = 0;
@@ -73,10 +76,11 @@ gather(RedisExchange* part, RedisStatus status) noexcept {
 }
 
 ngx_int_t
-scatter(RedisTopology& topology, RedisExchange* exchange) {
-    auto scattered = std::make_unique<Scattered>();
-    scattered->whole = make_pending(exchange, {});
-    scattered->parts.resize(exchange->commands.size());
+scatter(const MainConf& conf, RedisTopology& topology,
+        RedisExchange* exchange) {
+    auto scattered = std::make_unique<Scattered>(exchange->commands.size());
+    scattered->whole = make_pending(conf, exchange, {});
+    scattered->whole->replies.reserve(exchange->commands.size());
     for (std::size_t i = 0; i < scattered->parts.size(); i++) {
         RedisExchange& part = scattered->parts[i];
         part.commands = {exchange->commands[i]};
@@ -84,7 +88,7 @@ scatter(RedisTopology& topology, RedisExchange* exchange) {
         part.data = scattered.get();
         RedisNode* node = topology.node_of(exchange->commands[i][1]);
         if (node != nullptr &&
-            node->send(make_pending(&part, part.commands)) == NGX_OK) {
+            node->send(make_pending(conf, &part, part.commands)) == NGX_OK) {
             scattered->missing++;
         } else {
             scattered->whole->status = RedisStatus::unavailable;
@@ -100,13 +104,14 @@ scatter(RedisTopology& topology, RedisExchange* exchange) {
 template <class F>
 ngx_int_t
 at_the_edge(F f) noexcept {
-    try {
-        return f();
-    } catch (const std::exception& error) {
-        ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0, "redis client: %s",
-                      error.what());
-        return NGX_ERROR;
-    }
+    return edge::answer("redis client", f);
+}
+
+void
+hold_is_late(void* data) noexcept {
+    auto* hold = static_cast<RedisHold*>(data);
+    redis_release(hold);
+    hold->acquired(hold, RedisStatus::timed_out);
 }
 
 }  // namespace
@@ -117,7 +122,8 @@ make_single(const MainConf* conf) {
 }
 
 Redis::Redis(const MainConf* conf)
-    : primaries_(make_topology(conf)),
+    : conf_(conf),
+      primaries_(make_topology(conf)),
       replicas_(conf->redis_read == nullptr
                     ? nullptr
                     : make_replicas(conf, *primaries_)) {}
@@ -126,21 +132,21 @@ ngx_int_t
 Redis::send(RedisExchange* exchange) {
     if (exchange->key.empty()) {
         if (exchange->commands.size() > 1 && primaries_->is_cluster()) {
-            return scatter(*primaries_, exchange);
+            return scatter(*conf_, *primaries_, exchange);
         }
         exchange->key = exchange->commands.front()[1];
     }
     RedisNode* node = primaries_->node_of(exchange->key);
     return node == nullptr
                ? NGX_ERROR
-               : node->send(make_pending(exchange, exchange->commands));
+               : node->send(make_pending(*conf_, exchange, exchange->commands));
 }
 
 ngx_int_t
 Redis::tell(const Command& command) {
     RedisNode* node = primaries_->node_of(command[1]);
     return node == nullptr ? NGX_ERROR
-                           : node->send(make_pending(nullptr, {&command, 1}));
+                           : node->send(make_pending({&command, 1}));
 }
 
 void
@@ -170,15 +176,6 @@ redis_send(MainConf* conf, RedisExchange* exchange) noexcept {
 }
 
 void
-redis_cancel(RedisExchange* exchange) noexcept {
-    auto* pending = static_cast<PendingExchange*>(exchange->pending);
-    if (pending != nullptr) {
-        pending->exchange = nullptr;
-        exchange->pending = nullptr;
-    }
-}
-
-void
 redis_tell(MainConf* conf, const Command& command) noexcept {
     at_the_edge([&]() -> ngx_int_t {
         Redis* redis = redis_of(conf);
@@ -187,35 +184,36 @@ redis_tell(MainConf* conf, const Command& command) noexcept {
 }
 
 ngx_int_t
-redis_acquire(MainConf* conf, RedisLease* lease) noexcept {
+redis_acquire(MainConf* conf, RedisHold* hold) noexcept {
     return at_the_edge([=]() -> ngx_int_t {
         Redis* redis = redis_of(conf);
         if (redis == nullptr) {
             return NGX_ERROR;
         }
-        auto legs = std::make_unique<RedisLegs>(redis->primaries(), lease);
+        auto legs =
+            std::make_unique<RedisLegs>(*conf, redis->primaries(), hold);
         if (legs->begin() != NGX_OK) {
             return NGX_ERROR;
         }
-        lease->legs = legs.release();
+        hold->legs = legs.release();
+        hold->deadline.arm(RedisPool::kPatience + exchange_time(*conf),
+                           hold_is_late, hold);
         return NGX_OK;
     });
 }
 
 ngx_int_t
-redis_lease_send(RedisLease* lease, RedisExchange* exchange) noexcept {
+redis_hold_send(RedisHold* hold, RedisExchange* exchange) noexcept {
     return at_the_edge([=]() -> ngx_int_t {
-        auto* legs = static_cast<RedisLegs*>(lease->legs);
+        auto* legs = static_cast<RedisLegs*>(hold->legs);
         return legs == nullptr ? NGX_ERROR : legs->send(exchange);
     });
 }
 
 void
-redis_release(RedisLease* lease) noexcept {
-    at_the_edge([=]() -> ngx_int_t {
-        delete static_cast<RedisLegs*>(std::exchange(lease->legs, nullptr));
-        return NGX_OK;
-    });
+redis_release(RedisHold* hold) noexcept {
+    hold->deadline.disarm();
+    delete static_cast<RedisLegs*>(std::exchange(hold->legs, nullptr));
 }
 
 void

@@ -1,6 +1,6 @@
 // The worker's Redis client: for each key the node that has it
-// (redis_client/topology.h), and leases that hold a connection at each node
-// they need. Who is served over which connection, and what happens when there
+// (redis_client/topology.h), and holds, with a connection at each node they
+// need. Who is served over which connection, and what happens when there
 // is none, is the node's affair (redis_client/node.h).
 #pragma once
 
@@ -35,6 +35,7 @@ class Redis {
     void shut();
 
   private:
+    const MainConf* conf_;
     std::unique_ptr<RedisTopology> primaries_;
     std::unique_ptr<RedisTopology> replicas_;  // null: the primaries are read
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/redis/error.h"
+#include "ngx_module/edge.h"
 
 namespace entitle::ngx {
 namespace {
@@ -89,13 +90,8 @@ RedisCluster::RedisCluster(const MainConf* conf)
 template <class F>
 void
 RedisCluster::guard(RedisCluster* self, F f) noexcept {
-    try {
-        f();
-    } catch (const std::exception& error) {
-        ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0, "redis cluster: %s",
-                      error.what());
-        self->look_again_in(1000);
-    }
+    edge::event("redis cluster", f,
+                [=]() noexcept { self->look_again_in(1000); });
 }
 
 // --- nodes -------------------------------------------------------------------
@@ -111,7 +107,7 @@ RedisCluster::member_at(const RedisHost& host) {
     if (members_.size() >= kMostMembers) {
         return nullptr;
     }
-    auto member = std::make_unique<Member>(Member{this});
+    auto member = std::make_unique<Member>(this);
     member->node = std::make_unique<RedisNode>(
         conf_, RedisNode::Kind::fixed, redis_node(*conf_, host), name,
         static_cast<RedisNode::Host*>(this));
@@ -410,25 +406,22 @@ RedisCluster::answered(RedisNode* node, Pending& pending) {
 bool
 RedisCluster::send_on(const entitle::Redirect& redirect, Pending& pending) {
     RedisNode* node = node_at(redirect.host);
-    RedisExchange* exchange = pending->exchange;
-    if (exchange == nullptr || node == nullptr || !node->up()) {
+    if (pending->exchange == nullptr || node == nullptr || !node->up()) {
         return false;
     }
-    std::vector<Command> commands = exchange->commands;
+    std::vector<Command> commands = pending->exchange->commands;
     const bool ask = redirect.kind == entitle::Redirect::Kind::ask;
     if (ask) {
         commands.insert(commands.begin(), {"ASKING"});
     }
-    Pending on = make_pending(exchange, commands);
-    pending->exchange = nullptr;
+    Pending on = make_pending(commands);
+    pending->hand_over(*on);
     on->asking = ask;
     on->moves = static_cast<std::uint8_t>(pending->moves + 1);
     if (node->send(std::move(on)) == NGX_OK) {
         return true;
     }
-    on->exchange = nullptr;
-    pending->exchange = exchange;
-    exchange->pending = pending.get();
+    on->hand_over(*pending);
     return false;
 }
 

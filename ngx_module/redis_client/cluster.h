@@ -55,12 +55,14 @@ class RedisCluster final : public RedisTopology, RedisNode::Host {
         Shares shares;
     };
     struct Member {
+        explicit Member(RedisCluster* its_cluster) : cluster(its_cluster) {}
+
         RedisCluster* cluster;
-        std::unique_ptr<RedisNode> node{};
-        RedisExchange poll{};
+        std::unique_ptr<RedisNode> node;
+        RedisExchange poll;
         bool polled = false;     // in the poll under way
         bool answering = false;  // and has not answered yet
-        std::optional<View> view{};
+        std::optional<View> view;
     };
 
     // RedisNode::Host

@@ -1,6 +1,7 @@
 #include "ngx_module/redis_client/connection.h"
 
 #include "core/redis/error.h"
+#include "ngx_module/edge.h"
 #include "ngx_module/redis_client/ssl.h"
 
 namespace entitle::ngx {
@@ -9,21 +10,6 @@ namespace {
 constexpr std::size_t kReadSize = 16 * 1024;
 
 }  // namespace
-
-Pending
-make_pending(RedisExchange* exchange, std::span<const Command> commands) {
-    auto pending = std::make_unique<PendingExchange>();
-    for (const Command& command : commands) {
-        append_command(pending->bytes, command);
-    }
-    pending->expected = commands.size();
-    pending->exchange = exchange;
-    if (exchange != nullptr) {
-        pending->more_time = exchange->more_time;
-        exchange->pending = pending.get();
-    }
-    return pending;
-}
 
 // nginx's time is as old as this turn of the event loop.
 ngx_msec_t
@@ -76,18 +62,12 @@ RedisConnection::log_context(ngx_log_t* log, u_char* buffer, std::size_t size) {
 template <class F>
 void
 RedisConnection::guard(RedisConnection* self, F f) noexcept {
-    try {
-        f();
-        return;
-    } catch (const std::exception& error) {
-        ngx_log_error(NGX_LOG_CRIT, &self->log_, 0, "redis connection: %s",
-                      error.what());
-    }
-    try {
-        self->close(RedisStatus::unavailable, true, "no memory");
-    } catch (const std::exception&) {
-        self->shut();
-    }
+    edge::event("redis connection", f, [=]() noexcept {
+        edge::event(
+            "redis connection",
+            [=] { self->close(RedisStatus::unavailable, true, "no memory"); },
+            [=]() noexcept { self->shut(); });
+    });
 }
 
 void

@@ -31,6 +31,7 @@
 
 #include "core/redis/breaker.h"
 #include "core/redis/resp.h"
+#include "ngx_module/redis_client/exchange.h"
 #include "ngx_module/redis_client/names.h"
 #include "ngx_module/settings.h"
 
@@ -42,10 +43,13 @@ struct PendingExchange {
     PendingExchange(const PendingExchange&) = delete;
     PendingExchange& operator=(const PendingExchange&) = delete;
     ~PendingExchange() {
-        if (exchange != nullptr) {
-            exchange->pending = nullptr;
-        }
+        let_go();
     }
+
+    // The exchange, which is under way no more; null: nobody waits.
+    RedisExchange* let_go() noexcept;
+    // What this waited for, `other` waits for now, within the same deadline.
+    void hand_over(PendingExchange& other) noexcept;
 
     RedisExchange* exchange = nullptr;
     std::string bytes;         // the commands as they go over the wire
@@ -61,9 +65,18 @@ struct PendingExchange {
 };
 using Pending = std::unique_ptr<PendingExchange>;
 
-// `exchange` may be null: nobody waits for the answers.
-Pending make_pending(RedisExchange* exchange,
+// Nobody waits for the replies.
+Pending make_pending(std::span<const Command> commands);
+// For `exchange`, whose deadline begins now.
+Pending make_pending(const MainConf& conf, RedisExchange* exchange,
                      std::span<const Command> commands);
+
+// The longest an exchange may take: everything it may need, a connection and
+// its reply, twice.
+ngx_msec_t exchange_time(const MainConf& conf);
+
+// Calls back whoever waits for it.
+void deliver(Pending pending) noexcept;
 
 class RedisConnection {
   public:

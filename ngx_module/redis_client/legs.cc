@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ngx_module/edge.h"
+
 namespace entitle::ngx {
 namespace {
 
@@ -28,25 +30,27 @@ RedisLegs::~RedisLegs() {
 
 RedisLegs::Leg*
 RedisLegs::add(RedisNode* node) {
-    auto leg = std::make_unique<Leg>(Leg{this, node});
-    leg->lease.acquired = on_acquired;
-    leg->lease.data = leg.get();
-    if (node->acquire(&leg->lease) != NGX_OK) {
+    // Kept before it waits: whoever waits must not vanish.
+    legs_.push_back(std::make_unique<Leg>(Leg{this, node}));
+    Leg* leg = legs_.back().get();
+    leg->hold.acquired = on_acquired;
+    leg->hold.data = leg;
+    if (node->acquire(&leg->hold) != NGX_OK) {
+        drop(leg);
         return nullptr;
     }
-    legs_.push_back(std::move(leg));
-    return legs_.back().get();
+    return leg;
 }
 
 void
-RedisLegs::drop(Leg* leg) {
-    leg->node->release(&leg->lease, leg->watches);
+RedisLegs::drop(Leg* leg) noexcept {
+    leg->node->release(&leg->hold, leg->watches);
     std::erase_if(legs_, [=](const auto& other) { return other.get() == leg; });
 }
 
 ngx_int_t
 RedisLegs::begin() {
-    RedisNode* node = topology_.node_of(lease_->key);
+    RedisNode* node = topology_.node_of(hold_->key);
     current_ = node == nullptr ? nullptr : add(node);
     return current_ == nullptr ? NGX_ERROR : NGX_OK;
 }
@@ -57,14 +61,14 @@ RedisLegs::send(RedisExchange* exchange) {
     if (node == nullptr || !turn_to(node, exchange->commands.front())) {
         return NGX_ERROR;
     }
-    Pending pending = make_pending(exchange, exchange->commands);
+    Pending pending = make_pending(conf_, exchange, exchange->commands);
     pending->pinned = true;
     current_->watches = watches_after(current_->watches, exchange->commands);
     if (!current_->held) {
         current_->waiting = std::move(pending);
         return NGX_OK;
     }
-    return node->lease_send(&current_->lease, std::move(pending));
+    return node->hold_send(&current_->hold, std::move(pending));
 }
 
 bool
@@ -85,35 +89,41 @@ RedisLegs::turn_to(RedisNode* node, const Command& first) {
 }
 
 void
-RedisLegs::on_acquired(PoolLease* lease, RedisStatus status) noexcept {
-    Leg* leg = static_cast<Leg*>(lease->data);
+RedisLegs::on_acquired(PoolHold* hold, RedisStatus status) noexcept {
+    Leg* leg = static_cast<Leg*>(hold->data);
     leg->legs->acquired(leg, status);
 }
 
 void
-RedisLegs::acquired(Leg* leg, RedisStatus status) {
+RedisLegs::acquired(Leg* leg, RedisStatus status) noexcept {
     leg->held = status == RedisStatus::ok;
     if (leg->waiting != nullptr) {
         go_on(leg, std::move(leg->waiting), status);
         return;
     }
-    RedisLease* lease = lease_;
+    RedisHold* hold = hold_;
+    hold->deadline.disarm();
     if (!leg->held) {
-        lease->legs = nullptr;
+        hold->legs = nullptr;
         delete this;
     }
-    lease->acquired(lease, status);
+    hold->acquired(hold, status);
 }
 
 void
-RedisLegs::go_on(Leg* leg, Pending pending, RedisStatus status) {
-    RedisExchange* exchange = pending->exchange;
+RedisLegs::go_on(Leg* leg, Pending pending, RedisStatus status) noexcept {
     if (!leg->held) {
+        current_ = current_ == leg ? nullptr : current_;
+        drop(leg);
         pending->status = status;
         deliver(std::move(pending));
-    } else if (leg->node->lease_send(&leg->lease, std::move(pending)) !=
-                   NGX_OK &&
-               exchange != nullptr) {
+        return;
+    }
+    RedisExchange* exchange = pending->exchange;
+    const ngx_int_t rc = edge::answer("redis client", [&] {
+        return leg->node->hold_send(&leg->hold, std::move(pending));
+    });
+    if (rc != NGX_OK && exchange != nullptr) {
         exchange->done(exchange, RedisStatus::unavailable);
     }
 }

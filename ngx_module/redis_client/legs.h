@@ -1,4 +1,4 @@
-// What a RedisLease holds: a connection of its own at each node it needs, got
+// What a RedisHold holds: a connection of its own at each node it needs, got
 // when the first key there is named. One that watches nothing is given back as
 // soon as the conversation turns to another node, so at most two are held: the
 // one that watches and the one that is talked to.
@@ -10,14 +10,14 @@ namespace entitle::ngx {
 
 class RedisLegs {
   public:
-    // For a lease that lives longer.
-    RedisLegs(RedisTopology& topology, RedisLease* lease)
-        : topology_(topology), lease_(lease) {}
+    // For a hold that lives longer.
+    RedisLegs(const MainConf& conf, RedisTopology& topology, RedisHold* hold)
+        : conf_(conf), topology_(topology), hold_(hold) {}
     ~RedisLegs();
     RedisLegs(const RedisLegs&) = delete;
     RedisLegs& operator=(const RedisLegs&) = delete;
 
-    // Waits for the first one; the lease is called back.
+    // Waits for the first one; the hold is called back.
     ngx_int_t begin();
     ngx_int_t send(RedisExchange* exchange);
 
@@ -25,22 +25,23 @@ class RedisLegs {
     struct Leg {
         RedisLegs* legs;
         RedisNode* node;
-        PoolLease lease{};
+        PoolHold hold{};
         bool held = false;
         bool watches = false;
         Pending waiting{};  // until it is held
     };
 
-    static void on_acquired(PoolLease* lease, RedisStatus status) noexcept;
+    static void on_acquired(PoolHold* hold, RedisStatus status) noexcept;
 
     Leg* add(RedisNode* node);
-    void drop(Leg* leg);
+    void drop(Leg* leg) noexcept;
     bool turn_to(RedisNode* node, const Command& first);
-    void acquired(Leg* leg, RedisStatus status);
-    void go_on(Leg* leg, Pending pending, RedisStatus status);
+    void acquired(Leg* leg, RedisStatus status) noexcept;
+    void go_on(Leg* leg, Pending pending, RedisStatus status) noexcept;
 
+    const MainConf& conf_;
     RedisTopology& topology_;
-    RedisLease* lease_;
+    RedisHold* hold_;
     std::vector<std::unique_ptr<Leg>> legs_;
     Leg* current_ = nullptr;
 };

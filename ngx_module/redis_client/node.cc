@@ -2,6 +2,8 @@
 
 #include <iterator>
 
+#include "ngx_module/edge.h"
+
 namespace entitle::ngx {
 namespace {
 
@@ -40,16 +42,6 @@ forget(ngx_event_t& event) {
     }
     if (event.posted) {
         ngx_delete_posted_event(&event);
-    }
-}
-
-void
-deliver(Pending pending) {
-    RedisExchange* exchange = std::exchange(pending->exchange, nullptr);
-    if (exchange != nullptr) {
-        exchange->pending = nullptr;
-        exchange->replies = std::move(pending->replies);
-        exchange->done(exchange, pending->status);
     }
 }
 
@@ -114,18 +106,18 @@ RedisNode::open_shared() {
 }
 
 ngx_int_t
-RedisNode::acquire(PoolLease* lease) {
-    return up() ? pool_.acquire(lease) : NGX_ERROR;
+RedisNode::acquire(PoolHold* hold) {
+    return up() ? pool_.acquire(hold) : NGX_ERROR;
 }
 
 ngx_int_t
-RedisNode::lease_send(PoolLease* lease, Pending pending) {
-    return pool_.send(lease, std::move(pending));
+RedisNode::hold_send(PoolHold* hold, Pending pending) {
+    return pool_.send(hold, std::move(pending));
 }
 
 void
-RedisNode::release(PoolLease* lease, bool watching) {
-    pool_.release(lease, watching);
+RedisNode::release(PoolHold* hold, bool watching) noexcept {
+    pool_.release(hold, watching);
 }
 
 bool
@@ -204,7 +196,7 @@ RedisNode::ask(RedisExchange* exchange) {
     if (kind_ == Kind::fixed && !up()) {
         return NGX_ERROR;
     }
-    Pending pending = make_pending(exchange, exchange->commands);
+    Pending pending = make_pending(*conf_, exchange, exchange->commands);
     pending->pinned = true;
     return send_shared(std::move(pending));
 }
@@ -359,16 +351,17 @@ RedisNode::probe() {
 void
 RedisNode::on_timer(ngx_event_t* event) noexcept {
     auto* self = static_cast<RedisNode*>(event->data);
-    try {
-        if (self->place_ == Place::placed) {
-            self->probe();
-        } else if (self->place_ == Place::searching) {
-            self->place_ = Place::nowhere;
-            self->went_down(self->why_lost_);
-        }
-    } catch (const std::exception&) {
-        ngx_add_timer(event, 1000);
-    }
+    edge::event(
+        "redis client",
+        [=] {
+            if (self->place_ == Place::placed) {
+                self->probe();
+            } else if (self->place_ == Place::searching) {
+                self->place_ = Place::nowhere;
+                self->went_down(self->why_lost_);
+            }
+        },
+        [=]() noexcept { ngx_add_timer(event, 1000); });
 }
 
 // --- calling back ------------------------------------------------------------
@@ -381,15 +374,12 @@ RedisNode::call_back_soon() {
 void
 RedisNode::on_turn(ngx_event_t* event) noexcept {
     auto* self = static_cast<RedisNode*>(event->data);
-    try {
+    edge::event("redis client", [=] {
         if (std::exchange(self->lost_, false) && self->host_ != nullptr) {
             self->host_->lost(self);
         }
         self->open_what_is_needed();
-    } catch (const std::exception& error) {
-        ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0, "redis client: %s",
-                      error.what());
-    }
+    });
     self->call_back();
 }
 
@@ -398,13 +388,11 @@ RedisNode::taken_by_host(Pending& pending) noexcept {
     if (host_ == nullptr || pending->status != RedisStatus::ok) {
         return false;
     }
-    try {
-        return host_->answered(this, pending);
-    } catch (const std::exception& error) {
-        ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0, "redis client: %s",
-                      error.what());
-        return pending == nullptr;
-    }
+    return edge::guard([&] { return host_->answered(this, pending); },
+                       [&](const std::exception& error) noexcept {
+                           edge::say(ngx_cycle->log, "redis client", error);
+                           return pending == nullptr;
+                       });
 }
 
 void

@@ -67,9 +67,9 @@ class RedisNode final : RedisConnection::Owner, RedisPool::Host {
 
     // NGX_ERROR: known to be down, or too much waits; `pending` was not taken.
     ngx_int_t send(Pending&& pending);
-    ngx_int_t acquire(PoolLease* lease);
-    ngx_int_t lease_send(PoolLease* lease, Pending pending);
-    void release(PoolLease* lease, bool watching);
+    ngx_int_t acquire(PoolHold* hold);
+    ngx_int_t hold_send(PoolHold* hold, Pending pending);
+    void release(PoolHold* hold, bool watching) noexcept;
 
     bool
     up() const override {
@@ -175,9 +175,6 @@ class RedisNode final : RedisConnection::Owner, RedisPool::Host {
     ngx_event_t turn_{};   // opens connections and calls back
     ngx_event_t timer_{};  // the next probe, or the end of patience
 };
-
-// Calls back whoever waits for it.
-void deliver(Pending pending);
 
 // The clock of leases and breakers: nginx's, as old as this turn of the loop.
 MonoTime mono_now();

@@ -3,12 +3,13 @@
 #include <algorithm>
 #include <iterator>
 
+#include "ngx_module/edge.h"
+
 namespace entitle::ngx {
 namespace {
 
 constexpr std::size_t kConnections = 16;
 constexpr std::size_t kMaxWaiters = 4096;
-constexpr ngx_msec_t kPatience = 2000;
 
 ngx_msec_int_t
 until(ngx_msec_t deadline) {
@@ -27,20 +28,20 @@ RedisPool::RedisPool(const MainConf* conf, Host* host,
 }
 
 ngx_int_t
-RedisPool::acquire(PoolLease* lease) {
+RedisPool::acquire(PoolHold* hold) {
     if (waiters_.size() >= kMaxWaiters) {
         return NGX_ERROR;
     }
-    waiters_.push_back({lease, ngx_current_msec + kPatience});
-    lease->connection = nullptr;
+    waiters_.push_back({hold, ngx_current_msec + kPatience});
+    hold->connection = nullptr;
     serve();
     open_for_waiters();
     return NGX_OK;
 }
 
 ngx_int_t
-RedisPool::send(PoolLease* lease, Pending pending) {
-    auto* pooled = static_cast<Pooled*>(lease->connection);
+RedisPool::send(PoolHold* hold, Pending pending) {
+    auto* pooled = static_cast<Pooled*>(hold->connection);
     if (pooled == nullptr || pooled->lost) {
         return NGX_ERROR;
     }
@@ -49,31 +50,43 @@ RedisPool::send(PoolLease* lease, Pending pending) {
 }
 
 void
-RedisPool::release(PoolLease* lease, bool watching) {
-    auto is_ours = [lease](const auto& entry) { return entry.lease == lease; };
+RedisPool::release(PoolHold* hold, bool watching) noexcept {
+    auto is_ours = [hold](const auto& entry) { return entry.hold == hold; };
     std::erase_if(waiters_, is_ours);
     std::erase_if(notices_, is_ours);
     arm_timer();
 
-    auto* pooled = static_cast<Pooled*>(lease->connection);
-    lease->connection = nullptr;
+    auto* pooled = static_cast<Pooled*>(hold->connection);
+    hold->connection = nullptr;
     if (pooled == nullptr) {
         return;
     }
-    pooled->lease = nullptr;
+    pooled->hold = nullptr;
+    RedisConnection& connection = pooled->connection;
+    edge::event(
+        "redis client",
+        [&] {
+            give_back(connection, watching);
+            serve();
+            open_for_waiters();
+        },
+        [&]() noexcept {
+            connection.shut();
+            host_->call_back_soon();
+        });
+}
 
+void
+RedisPool::give_back(RedisConnection& connection, bool watching) {
     // Answers still to come belong to nobody any more, and while Redis is
     // down no connection is worth keeping.
-    RedisConnection& connection = pooled->connection;
     if (connection.outstanding() != 0 || !host_->up()) {
         connection.shut();
     } else if (watching && connection.is_ready()) {
         const Command unwatch{"UNWATCH"};
-        connection.send(make_pending(nullptr, {&unwatch, 1}));
+        connection.send(make_pending({&unwatch, 1}));
     }
     connection.set_held(false);
-    serve();
-    open_for_waiters();
 }
 
 void
@@ -82,14 +95,14 @@ RedisPool::serve() {
         if (waiters_.empty()) {
             break;
         }
-        if (pooled->lease == nullptr && pooled->connection.is_ready()) {
-            PoolLease* lease = waiters_.front().lease;
+        if (pooled->hold == nullptr && pooled->connection.is_ready()) {
+            PoolHold* hold = waiters_.front().hold;
             waiters_.pop_front();
-            pooled->lease = lease;
+            pooled->hold = hold;
             pooled->lost = false;
             pooled->connection.set_held(true);
-            lease->connection = pooled.get();
-            notify(lease, RedisStatus::ok);
+            hold->connection = pooled.get();
+            notify(hold, RedisStatus::ok);
         }
     }
     arm_timer();
@@ -102,14 +115,14 @@ RedisPool::open_for_waiters() {
     }
     std::size_t coming = 0;
     for (auto& pooled : pool_) {
-        coming += pooled->lease == nullptr && !pooled->connection.is_closed();
+        coming += pooled->hold == nullptr && !pooled->connection.is_closed();
     }
     for (std::size_t i = 0; coming < waiters_.size() && i < kConnections; i++) {
         if (i == pool_.size()) {
             pool_.push_back(std::make_unique<Pooled>(conf_, owner_));
         }
         Pooled& pooled = *pool_[i];
-        if (pooled.lease != nullptr || !pooled.connection.is_closed()) {
+        if (pooled.hold != nullptr || !pooled.connection.is_closed()) {
             continue;
         }
         if (!host_->open(pooled.connection)) {
@@ -131,12 +144,12 @@ RedisPool::closed(RedisConnection* connection) {
 void
 RedisPool::went_down() {
     for (auto& pooled : pool_) {
-        if (pooled->lease == nullptr) {
+        if (pooled->hold == nullptr) {
             pooled->connection.shut();
         }
     }
     while (!waiters_.empty()) {
-        notify(waiters_.front().lease, RedisStatus::unavailable);
+        notify(waiters_.front().hold, RedisStatus::unavailable);
         waiters_.pop_front();
     }
     arm_timer();
@@ -155,8 +168,8 @@ RedisPool::cut() {
 }
 
 void
-RedisPool::notify(PoolLease* lease, RedisStatus status) {
-    notices_.push_back({lease, status});
+RedisPool::notify(PoolHold* hold, RedisStatus status) {
+    notices_.push_back({hold, status});
     host_->call_back_soon();
 }
 
@@ -167,7 +180,7 @@ RedisPool::call_back_one() {
     }
     Notice notice = notices_.front();
     notices_.pop_front();
-    notice.lease->acquired(notice.lease, notice.status);
+    notice.hold->acquired(notice.hold, notice.status);
     return true;
 }
 
@@ -184,7 +197,7 @@ RedisPool::arm_timer() {
 void
 RedisPool::expire() {
     while (!waiters_.empty() && until(waiters_.front().deadline) <= 0) {
-        notify(waiters_.front().lease, RedisStatus::timed_out);
+        notify(waiters_.front().hold, RedisStatus::timed_out);
         waiters_.pop_front();
     }
     arm_timer();
@@ -192,11 +205,10 @@ RedisPool::expire() {
 
 void
 RedisPool::on_timer(ngx_event_t* event) noexcept {
-    try {
-        static_cast<RedisPool*>(event->data)->expire();
-    } catch (const std::exception&) {
-        ngx_add_timer(event, 100);
-    }
+    auto* self = static_cast<RedisPool*>(event->data);
+    edge::event(
+        "redis client", [=] { self->expire(); },
+        [=]() noexcept { ngx_add_timer(event, 100); });
 }
 
 void

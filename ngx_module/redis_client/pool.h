@@ -9,10 +9,10 @@ namespace entitle::ngx {
 class RedisNode;
 
 // One connection of the pool, held or waited for; lives in whoever holds it.
-struct PoolLease {
+struct PoolHold {
     // Called exactly once unless released first, never from inside acquire():
     // status ok, then it is held; or it is not.
-    void (*acquired)(PoolLease* lease, RedisStatus status) noexcept = nullptr;
+    void (*acquired)(PoolHold* hold, RedisStatus status) noexcept = nullptr;
     void* data = nullptr;
     void* connection = nullptr;  // the pool's own
 };
@@ -32,15 +32,18 @@ class RedisPool {
         ~Host() = default;
     };
 
+    // How long one waits for a connection, at most.
+    static constexpr ngx_msec_t kPatience = 2000;
+
     RedisPool(const MainConf* conf, Host* host, RedisConnection::Owner* owner);
     RedisPool(const RedisPool&) = delete;
     RedisPool& operator=(const RedisPool&) = delete;
 
     // NGX_ERROR: too many wait already.
-    ngx_int_t acquire(PoolLease* lease);
-    // NGX_ERROR: the lease's connection is lost.
-    ngx_int_t send(PoolLease* lease, Pending pending);
-    void release(PoolLease* lease, bool watching);
+    ngx_int_t acquire(PoolHold* hold);
+    // NGX_ERROR: the hold's connection is lost.
+    ngx_int_t send(PoolHold* hold, Pending pending);
+    void release(PoolHold* hold, bool watching) noexcept;
 
     // News of the connections, and of Redis as a whole.
     void
@@ -65,22 +68,23 @@ class RedisPool {
         Pooled(const MainConf* conf, RedisConnection::Owner* owner)
             : connection(conf, owner) {}
         RedisConnection connection;
-        PoolLease* lease = nullptr;
-        bool lost = false;  // closed under its lease
+        PoolHold* hold = nullptr;
+        bool lost = false;  // closed under its hold
     };
     struct Waiter {
-        PoolLease* lease;
+        PoolHold* hold;
         ngx_msec_t deadline;
     };
-    struct Notice {  // a lease that was granted, or will not be
-        PoolLease* lease;
+    struct Notice {  // a hold that was granted, or will not be
+        PoolHold* hold;
         RedisStatus status;
     };
 
     static void on_timer(ngx_event_t* event) noexcept;
 
+    void give_back(RedisConnection& connection, bool watching);
     void serve();
-    void notify(PoolLease* lease, RedisStatus status);
+    void notify(PoolHold* hold, RedisStatus status);
     void expire();
     void arm_timer();
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/redis/error.h"
+#include "ngx_module/edge.h"
 
 namespace entitle::ngx {
 namespace {
@@ -20,10 +21,10 @@ lease_of(const MainConf* conf) {
 
 // Only of that very server.
 ngx_int_t
-ask(RedisNode& node, RedisExchange& question) {
+ask(const MainConf& conf, RedisNode& node, RedisExchange& question) {
     question.commands = {{"INFO", "replication"}};
     question.replies.clear();
-    Pending pending = make_pending(&question, question.commands);
+    Pending pending = make_pending(conf, &question, question.commands);
     pending->pinned = true;
     return node.send(std::move(pending));
 }
@@ -62,7 +63,7 @@ RedisReplicas::Replica::Replica(RedisReplicas* replicas, const MainConf* conf,
 }
 
 RedisReplicas::RedisReplicas(const MainConf* conf, RedisTopology& primaries)
-    : lease_(lease_of(conf)), primaries_(primaries) {
+    : conf_(conf), lease_(lease_of(conf)), primaries_(primaries) {
     for (const Endpoint& endpoint : *conf->redis_read) {
         replicas_.push_back(std::make_unique<Replica>(this, conf, endpoint));
     }
@@ -77,13 +78,8 @@ RedisReplicas::RedisReplicas(const MainConf* conf, RedisTopology& primaries)
 template <class F>
 void
 RedisReplicas::guard(RedisReplicas* self, F f) noexcept {
-    try {
-        f();
-    } catch (const std::exception& error) {
-        ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0, "redis replicas: %s",
-                      error.what());
-        self->look_again_in(1000);
-    }
+    edge::event("redis replicas", f,
+                [=]() noexcept { self->look_again_in(1000); });
 }
 
 // --- who is read -------------------------------------------------------------
@@ -154,7 +150,7 @@ RedisReplicas::ask_primary() {
     }
     RedisNode* primary = primaries_.only_node();
     asked_at_ = mono_now();
-    if (ask(*primary, question_) == NGX_OK) {
+    if (ask(*conf_, *primary, question_) == NGX_OK) {
         primary_ = primary;
     } else {
         ask_replicas();
@@ -182,7 +178,8 @@ void
 RedisReplicas::ask_replicas() {
     for (auto& replica : replicas_) {
         if (!replica->asked) {
-            replica->asked = ask(replica->node, replica->question) == NGX_OK;
+            replica->asked =
+                ask(*conf_, replica->node, replica->question) == NGX_OK;
         }
     }
 }

@@ -57,7 +57,7 @@ class RedisReplicas final : public RedisTopology, RedisNode::Host {
                 const Endpoint& endpoint);
         RedisReplicas* all;
         RedisNode node;
-        RedisExchange question{};
+        RedisExchange question;
         bool asked = false;
         bool read = false;  // and said so
     };
@@ -87,6 +87,7 @@ class RedisReplicas final : public RedisTopology, RedisNode::Host {
     void say(Replica& replica, std::string_view why_not);
     void look_again_in(ngx_msec_t wait);
 
+    const MainConf* conf_;
     const Milliseconds lease_;
     RedisTopology& primaries_;
     std::vector<std::unique_ptr<Replica>> replicas_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/redis/error.h"
+#include "ngx_module/edge.h"
 
 namespace entitle::ngx {
 namespace {
@@ -43,8 +44,8 @@ RedisSentinel::RedisSentinel(const MainConf* conf)
       search_(conf->redis_address->hosts, kRest),
       ear_(conf, this) {
     for (const Endpoint& endpoint : *conf->redis_endpoints) {
-        auto sentinel = std::make_unique<Sentinel>(
-            Sentinel{this, sentinels_.size(), endpoint.host});
+        auto sentinel =
+            std::make_unique<Sentinel>(this, sentinels_.size(), endpoint.host);
         sentinel->node =
             std::make_unique<RedisNode>(conf, RedisNode::Kind::fixed, endpoint,
                                         "sentinel " + endpoint.text(), nullptr);
@@ -66,13 +67,8 @@ RedisSentinel::RedisSentinel(const MainConf* conf)
 template <class F>
 void
 RedisSentinel::guard(RedisSentinel* self, F f) noexcept {
-    try {
-        f();
-    } catch (const std::exception& error) {
-        ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0, "redis sentinels: %s",
-                      error.what());
-        self->look_again_in(1000);
-    }
+    edge::event("redis sentinels", f,
+                [=]() noexcept { self->look_again_in(1000); });
 }
 
 RedisNode*

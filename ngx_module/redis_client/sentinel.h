@@ -48,11 +48,15 @@ class RedisSentinel final : public RedisTopology,
 
   private:
     struct Sentinel {
+        Sentinel(RedisSentinel* sentinels, std::size_t its_number,
+                 RedisHost its_host)
+            : all(sentinels), number(its_number), host(std::move(its_host)) {}
+
         RedisSentinel* all;
         std::size_t number;
         RedisHost host;
-        std::unique_ptr<RedisNode> node{};
-        RedisExchange vote{};
+        std::unique_ptr<RedisNode> node;
+        RedisExchange vote;
         bool voting = false;
     };
 

@@ -4,6 +4,7 @@
 
 #include "core/redis/backoff.h"
 #include "core/redis/warnings.h"
+#include "ngx_module/edge.h"
 #include "ngx_module/redis_client/client.h"
 
 namespace entitle::ngx {
@@ -85,12 +86,7 @@ RedisWarnings::shut() {
 
 void
 RedisWarnings::guard(RedisWarnings* self, void (RedisWarnings::*f)()) noexcept {
-    try {
-        (self->*f)();
-    } catch (const std::exception& error) {
-        ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0, "redis warnings: %s",
-                      error.what());
-    }
+    edge::event("redis warnings", [=] { (self->*f)(); });
 }
 
 void
@@ -129,7 +125,7 @@ RedisWarnings::ask_next() {
         } else if (!done_.contains(asked_->endpoint().text())) {
             left_.pop_front();
             connection_.set_endpoint(asked_->endpoint());
-            connection_.send(make_pending(nullptr, kQuestions));
+            connection_.send(make_pending(kQuestions));
             connection_.open(0, true);
             return;
         }

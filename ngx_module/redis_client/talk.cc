@@ -1,11 +1,13 @@
 #include "ngx_module/redis_client/talk.h"
 
+#include "ngx_module/edge.h"
+
 namespace entitle::ngx {
 
 RedisTalk::RedisTalk(MainConf* conf, Ended ended, void* data)
     : conf_(conf), ended_(ended), data_(data) {
-    lease_.acquired = on_acquired;
-    lease_.data = this;
+    hold_.acquired = on_acquired;
+    hold_.data = this;
     exchange_.done = on_replies;
     exchange_.data = this;
     pause_.handler = on_pause_over;
@@ -32,7 +34,7 @@ RedisTalk::send_step() {
     exchange_.more_time =
         static_cast<ngx_msec_t>(next_(talk_)->more_time.count());
     exchange_.replies.clear();
-    if (redis_lease_send(&lease_, &exchange_) != NGX_OK) {
+    if (redis_hold_send(&hold_, &exchange_) != NGX_OK) {
         end(RedisStatus::unavailable, nullptr);
     }
 }
@@ -49,7 +51,7 @@ RedisTalk::stop() noexcept {
         ngx_del_timer(&pause_);
     }
     redis_cancel(&exchange_);
-    redis_release(&lease_);
+    redis_release(&hold_);
 }
 
 // --- from the event loop -----------------------------------------------------
@@ -62,16 +64,14 @@ RedisTalk::from_event(RedisStatus status, F f) noexcept {
         end(status, nullptr);
         return;
     }
-    try {
-        f();
-    } catch (const std::exception& error) {
+    edge::guard(f, [this](const std::exception& error) noexcept {
         end(RedisStatus::unavailable, &error);
-    }
+    });
 }
 
 void
-RedisTalk::on_acquired(RedisLease* lease, RedisStatus status) noexcept {
-    auto* self = static_cast<RedisTalk*>(lease->data);
+RedisTalk::on_acquired(RedisHold* hold, RedisStatus status) noexcept {
+    auto* self = static_cast<RedisTalk*>(hold->data);
     self->from_event(status, [=] { self->advance(); });
 }
 

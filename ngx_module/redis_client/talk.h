@@ -5,6 +5,7 @@
 #pragma once
 
 #include "core/redis/conversation.h"
+#include "ngx_module/redis_client/exchange.h"
 #include "ngx_module/settings.h"
 
 namespace entitle::ngx {
@@ -37,14 +38,14 @@ class RedisTalk {
             static_cast<Conversation<T>*>(t)->resume(std::move(replies));
         };
         const Step* first = talk->next();
-        lease_.key = first == nullptr ? std::string() : first->key;
-        return redis_acquire(conf_, &lease_) == NGX_OK;
+        hold_.key = first == nullptr ? std::string() : first->key;
+        return redis_acquire(conf_, &hold_) == NGX_OK;
     }
     // Gives the connection back. Again is harmless.
     void stop() noexcept;
 
   private:
-    static void on_acquired(RedisLease* lease, RedisStatus status) noexcept;
+    static void on_acquired(RedisHold* hold, RedisStatus status) noexcept;
     static void on_replies(RedisExchange* exchange,
                            RedisStatus status) noexcept;
     static void on_pause_over(ngx_event_t* event) noexcept;
@@ -60,7 +61,7 @@ class RedisTalk {
     void* talk_ = nullptr;
     const Step* (*next_)(void* talk) = nullptr;
     void (*resume_)(void* talk, std::vector<Reply> replies) = nullptr;
-    RedisLease lease_;
+    RedisHold hold_;
     RedisExchange exchange_;
     ngx_event_t pause_{};
 };

@@ -8,6 +8,7 @@
 
 #include "core/json/text.h"
 #include "ngx_module/cache/record_cache.h"
+#include "ngx_module/redis_client/exchange.h"
 
 namespace entitle::ngx {
 

@@ -9,6 +9,7 @@
 #include "core/stripe/event.h"
 #include "core/stripe/signature.h"
 #include "ngx_module/http/body.h"
+#include "ngx_module/redis_client/exchange.h"
 
 namespace entitle::ngx {
 namespace {
