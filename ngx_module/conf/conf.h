@@ -16,19 +16,6 @@ char* merge_location_conf(ngx_conf_t* cf, void* parent, void* child) noexcept;
 
 using Setter = char*(ngx_conf_t* cf, ngx_command_t* command, void* conf);
 
-// What nginx may call: a setter whose exceptions (no memory) end here.
-template <Setter* set>
-char*
-guarded(ngx_conf_t* cf, ngx_command_t* command, void* conf) noexcept {
-    try {
-        return set(cf, command, conf);
-    } catch (const std::exception& error) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "\"%V\": %s", &command->name,
-                           error.what());
-    }
-    return static_cast<char*>(NGX_CONF_ERROR);
-}
-
 // ngx_module/conf/webhook.cc
 Setter set_webhook, add_webhook_secret_file, add_webhook_account, set_user_from,
     add_grant, set_provisional;

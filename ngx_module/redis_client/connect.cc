@@ -179,8 +179,6 @@ RedisConnection::greet() {
         greeting_.push_back({"SELECT", std::to_string(endpoint_.db)});
     }
     greeting_.push_back({"CLIENT", "SETNAME", "entitle"});
-    greeting_.insert(greeting_.end(), extra_greeting_.begin(),
-                     extra_greeting_.end());
     greeting_.push_back({"PING"});
 
     state_ = State::greeting;

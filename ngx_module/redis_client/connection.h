@@ -1,5 +1,5 @@
 // One connection to Redis on nginx's own event loop: connect to an endpoint,
-// greet (AUTH, SELECT, CLIENT SETNAME, what the owner adds, PING), then
+// greet (AUTH, SELECT, CLIENT SETNAME, PING), then
 // commands out and replies in, pipelined.
 //
 //   closed -> finding -> connecting -> securing -> greeting -> ready -> closed
@@ -123,13 +123,6 @@ class RedisConnection {
     endpoint() const {
         return endpoint_;
     }
-    // Sent with each greeting from the next one on, like READONLY. An error in
-    // answer to any of them closes the connection as failed.
-    void
-    set_greeting(std::vector<Command> commands) {
-        extra_greeting_ = std::move(commands);
-    }
-
     // From closed. A failure is reported to the owner, like any other.
     void open(Breaker::Ticket ticket, bool quiet);
     Breaker::Ticket
@@ -231,7 +224,6 @@ class RedisConnection {
     ngx_peer_connection_t peer_{};
     ngx_connection_t* c_ = nullptr;
 
-    std::vector<Command> extra_greeting_;
     std::vector<Command> greeting_;
     std::size_t greeted_ = 0;    // replies to the greeting
     std::deque<Pending> queue_;  // unanswered, oldest first

@@ -34,10 +34,6 @@ class NameLookup {
 
     // Never keeps a worker from quitting: whoever waits has a timer.
     void start(const MainConf& conf, const RedisHost& host);
-    bool
-    running() const {
-        return context_ != nullptr;
-    }
     void cancel();
 
     // Of the last lookup; empty: error() says why.
