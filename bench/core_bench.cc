@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "core/access/requirement.h"
+#include "core/base/types.h"
 #include "core/crypto/hmac.h"
 #include "core/http/cookie.h"
 #include "core/identity/edge_session.h"

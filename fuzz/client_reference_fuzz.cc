@@ -2,6 +2,7 @@
 // takes it.
 #include <string>
 
+#include "core/base/types.h"
 #include "core/stripe/client_reference.h"
 #include "fuzz/property.h"
 

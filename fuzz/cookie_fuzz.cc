@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "core/base/ascii.h"
+#include "core/base/types.h"
 #include "core/http/cookie.h"
 #include "fuzz/property.h"
 

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "core/base/base64url.h"
+#include "core/base/types.h"
 #include "core/crypto/hmac.h"
 #include "core/identity/jwt.h"
 #include "fuzz/property.h"

@@ -1,8 +1,8 @@
 // Safe as a query argument's value, and safe to redirect to once decoded.
 #include <string>
 
+#include "core/base/ascii.h"
 #include "core/base/percent.h"
-#include "core/base/types.h"
 #include "core/http/return_url.h"
 #include "fuzz/property.h"
 

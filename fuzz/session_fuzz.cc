@@ -4,6 +4,7 @@
 #include <string>
 
 #include "core/base/base64url.h"
+#include "core/base/types.h"
 #include "core/identity/edge_session.h"
 #include "fuzz/property.h"
 

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/types.h"
 #include "core/stripe/signature.h"
 #include "fuzz/property.h"
 

@@ -1,6 +1,8 @@
 // A source read from anything at all is written in one form, and merging it
 // with itself changes nothing.
-#include "core/access/access.h"
+#include "core/access/fold.h"
+#include "core/access/projection.h"
+#include "core/base/types.h"
 #include "core/source/source.h"
 #include "fuzz/property.h"
 

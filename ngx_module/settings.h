@@ -6,14 +6,15 @@
 #include <string_view>
 #include <vector>
 
-#include "core/access/access.h"
+#include "core/access/grants.h"
 #include "core/access/packed_access.h"
+#include "core/access/policy.h"
 #include "core/base/types.h"
 #include "core/crypto/hmac.h"
 #include "core/delivery/delivery.h"
 #include "core/http/cookie.h"
 #include "core/identity/edge_session.h"
-#include "core/record/record.h"
+#include "core/record/keys.h"
 #include "core/redis/address.h"
 #include "core/stripe/client_reference.h"
 #include "core/stripe/facts.h"

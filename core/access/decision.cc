@@ -3,6 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/access/access.h"
+#include "core/access/projection.h"
+#include "core/source/identifier.h"
+
 namespace entitle {
 namespace {
 
@@ -134,10 +138,6 @@ std::string_view name(Reason reason) {
       return "record_unreadable";
   }
   return "";
-}
-
-Standing standing_of(const Record& record) {
-  return {record.version, record.not_before, project(record.sources)};
 }
 
 bool fresh(const Identity& identity, const Standing& standing, UnixTime now) {

@@ -11,10 +11,11 @@
 #include <string_view>
 #include <vector>
 
-#include "core/access/access.h"
+#include "core/access/grants.h"
+#include "core/access/policy.h"
 #include "core/access/requirement.h"
+#include "core/access/standing.h"
 #include "core/base/types.h"
-#include "core/record/record.h"
 
 namespace entitle {
 
@@ -43,14 +44,6 @@ enum class Reason {
   record_unreadable,
 };
 std::string_view name(Reason reason);
-
-// What the gate needs of a user's record; small, policy-free and time-free.
-struct Standing {
-  std::int64_t version = 0;  // 0: no record
-  std::optional<UnixTime> not_before;
-  std::vector<Projection> projections;
-};
-Standing standing_of(const Record& record);
 
 // What one way of knowing the user says about a request.
 struct Identity {

@@ -1,8 +1,9 @@
-// fold(): what a record may forget. Declared in core/source/source.h.
+#include "core/access/fold.h"
+
 #include <algorithm>
 #include <set>
 
-#include "core/access/access.h"
+#include "core/access/projection.h"
 
 namespace entitle {
 namespace {

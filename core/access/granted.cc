@@ -7,6 +7,8 @@
 #include <new>
 #include <string_view>
 
+#include "core/base/types.h"
+
 namespace entitle {
 namespace {
 

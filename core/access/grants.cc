@@ -1,8 +1,6 @@
-// GrantMap: `entitle_grant` lines.
-#include <algorithm>
-#include <map>
+#include "core/access/grants.h"
 
-#include "core/access/access.h"
+#include <algorithm>
 
 namespace entitle {
 namespace {
@@ -43,27 +41,6 @@ bool GrantMap::gives(const Identifier& identifier,
   }
   return std::binary_search(line->second.begin(), line->second.end(),
                             entitlement);
-}
-
-std::vector<Entitlement> entitlements(
-    const std::vector<Projection>& projections, const GrantMap& grants,
-    const Policy& policy, UnixTime now) {
-  std::map<std::string_view, UnixTime> until;
-  for (const Projection& projection : projections) {
-    Verdict verdict = judge(projection, policy, now);
-    if (!verdict.effective) continue;
-    for (const Identifier& identifier : projection.identifiers) {
-      for (std::string_view name : grants.entitlements_of(identifier)) {
-        UnixTime& latest = until[name];
-        latest = std::max(latest, verdict.until);
-      }
-    }
-  }
-  std::vector<Entitlement> result;
-  for (const auto& [name, end] : until) {
-    result.push_back({std::string(name), end});
-  }
-  return result;
 }
 
 }  // namespace entitle

@@ -4,6 +4,9 @@
 #include <cstring>
 #include <utility>
 
+#include "core/access/access.h"
+#include "core/base/types.h"
+
 namespace entitle {
 namespace {
 

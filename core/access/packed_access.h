@@ -15,9 +15,12 @@
 #include <string_view>
 #include <vector>
 
-#include "core/access/access.h"
+#include "core/access/grants.h"
 #include "core/access/packed_record.h"
+#include "core/access/policy.h"
 #include "core/access/requirement.h"
+#include "core/base/types.h"
+#include "core/source/identifier.h"
 
 namespace entitle {
 

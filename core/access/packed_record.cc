@@ -4,6 +4,8 @@
 #include <array>
 #include <utility>
 
+#include "core/source/identifier.h"
+
 namespace entitle {
 namespace {
 

@@ -27,8 +27,8 @@
 #include <string>
 #include <string_view>
 
-#include "core/access/access.h"
-#include "core/access/decision.h"
+#include "core/access/projection.h"
+#include "core/access/standing.h"
 #include "core/base/types.h"
 
 namespace entitle {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <functional>
 
-#include "core/base/types.h"
+#include "core/base/ascii.h"
 
 namespace entitle {
 namespace {

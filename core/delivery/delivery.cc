@@ -2,8 +2,12 @@
 
 #include <algorithm>
 
+#include "core/access/access.h"
+#include "core/access/grants.h"
+#include "core/access/projection.h"
 #include "core/delivery/lookup.h"
 #include "core/delivery/parts.h"
+#include "core/record/keys.h"
 
 namespace entitle {
 namespace {

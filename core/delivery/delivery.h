@@ -11,40 +11,17 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
-#include "core/access/access.h"
-#include "core/record/record.h"
+#include "core/base/types.h"
+#include "core/delivery/options.h"
+#include "core/delivery/outcome.h"
 #include "core/redis/conversation.h"
-#include "core/redis/transaction.h"
+#include "core/source/identifier.h"
 #include "core/stripe/event.h"
 #include "core/stripe/facts.h"
 
 namespace entitle {
-
-enum class Outcome {
-  applied,
-  duplicate,   // all of it was known, and belongs to a user
-  superseded,  // what is known already leaves nothing of it
-  ignored,
-  parked,     // kept in its place: no user yet, or an unreadable record
-  unmatched,  // kept and effective, but no entitle_grant knows it
-  mode_mismatch,
-  account_not_allowed,
-  not_stored,  // 503: Redis refused, or conflicts did not end
-};
-std::string_view name(Outcome outcome);
-
-struct DeliveryOptions {
-  Keys keys;
-  Policy policy;
-  const GrantMap* grants;  // not null
-  std::chrono::sys_time<std::chrono::milliseconds> now;
-  std::uint64_t jitter_seed;      // for the pauses between retries
-  WaitFor wait{};                 // entitle_redis_wait: after each write
-  bool touch_duplicates = false;  // with it, a duplicate writes, too
-};
 
 struct DeliveryResult {
   Outcome outcome = Outcome::not_stored;

@@ -2,9 +2,12 @@
 
 #include <algorithm>
 
+#include "core/base/ascii.h"
 #include "core/delivery/parts.h"
-#include "core/source/claims.h"
-#include "core/stripe/event_types.h"
+#include "core/record/place.h"
+#include "core/source/claim.h"
+#include "core/stripe/event.h"
+#include "core/stripe/facts.h"
 
 namespace entitle {
 namespace {

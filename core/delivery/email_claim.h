@@ -17,7 +17,9 @@
 #include <utility>
 #include <vector>
 
-#include "core/delivery/delivery.h"
+#include "core/base/types.h"
+#include "core/delivery/options.h"
+#include "core/redis/conversation.h"
 
 namespace entitle {
 

@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/record/record.h"
 #include "core/redis/transaction.h"
 
 namespace entitle {

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "core/base/types.h"
-#include "core/record/record.h"
+#include "core/record/keys.h"
 #include "core/redis/conversation.h"
 
 namespace entitle {

@@ -2,11 +2,13 @@
 // a lost one costs an answer, never access.
 #pragma once
 
-#include <string>
+#include <optional>
 #include <string_view>
+#include <vector>
 
-#include "core/delivery/delivery.h"
-#include "core/record/record.h"
+#include "core/base/types.h"
+#include "core/delivery/outcome.h"
+#include "core/record/keys.h"
 #include "core/redis/reply.h"
 
 namespace entitle {

@@ -7,10 +7,19 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/types.h"
 #include "core/delivery/delivery.h"
+#include "core/delivery/options.h"
 #include "core/delivery/writes.h"
+#include "core/record/place.h"
+#include "core/record/record.h"
 #include "core/redis/conversation.h"
 #include "core/redis/transaction.h"
+#include "core/source/claim.h"
+#include "core/source/identifier.h"
+#include "core/source/source.h"
+#include "core/stripe/event.h"
+#include "core/stripe/facts.h"
 
 namespace entitle {
 

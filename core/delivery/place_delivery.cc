@@ -2,9 +2,17 @@
 // or first into the place itself.
 #include <algorithm>
 
+#include "core/access/fold.h"
+#include "core/base/types.h"
 #include "core/delivery/lookup.h"
+#include "core/delivery/options.h"
 #include "core/delivery/parts.h"
-#include "core/source/claims.h"
+#include "core/record/keys.h"
+#include "core/record/place.h"
+#include "core/record/record.h"
+#include "core/source/claim.h"
+#include "core/source/source.h"
+#include "core/stripe/facts.h"
 
 namespace entitle {
 namespace {

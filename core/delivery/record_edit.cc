@@ -1,7 +1,11 @@
 // One user's record: read, decide, write, or quarantine.
 #include <algorithm>
 
+#include "core/base/types.h"
 #include "core/delivery/parts.h"
+#include "core/record/keys.h"
+#include "core/record/record.h"
+#include "core/source/source.h"
 
 namespace entitle {
 namespace {

@@ -6,8 +6,14 @@
 // record refuses what comes from an earlier one.
 #include <algorithm>
 
+#include "core/access/fold.h"
+#include "core/base/types.h"
+#include "core/delivery/options.h"
 #include "core/delivery/parts.h"
-#include "core/source/claims.h"
+#include "core/record/place.h"
+#include "core/record/record.h"
+#include "core/source/claim.h"
+#include "core/source/source.h"
 
 namespace entitle {
 namespace {

@@ -1,8 +1,10 @@
 #include "core/delivery/writes.h"
 
+#include "core/access/access.h"
 #include "core/base/percent.h"
 #include "core/json/text.h"
-#include "core/source/claims.h"
+#include "core/source/claim.h"
+#include "core/source/source.h"
 
 namespace entitle {
 namespace {
@@ -83,10 +85,6 @@ std::string log_line(UnixTime now, const RecordCause& cause,
 }
 
 }  // namespace
-
-UnixTime seconds_of(const DeliveryOptions& options) {
-  return std::chrono::floor<Seconds>(options.now);
-}
 
 std::vector<Command> place_commands(const Keys& keys, std::string_view id,
                                     const Place& before, const Place& after) {

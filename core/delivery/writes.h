@@ -3,14 +3,19 @@
 // app's, a newer version's) stay as they are.
 #pragma once
 
+#include <chrono>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "core/access/access.h"
-#include "core/delivery/delivery.h"
+#include "core/base/types.h"
+#include "core/delivery/options.h"
+#include "core/record/keys.h"
+#include "core/record/place.h"
 #include "core/record/record.h"
 #include "core/redis/reply.h"
+#include "core/source/identifier.h"
 #include "core/stripe/event.h"
 
 namespace entitle {
@@ -42,7 +47,5 @@ struct RecordWrite {
 RecordWrite write_record(const DeliveryOptions& options, const User& user,
                          const Record& before, const Record& after,
                          const RecordCause& cause);
-
-UnixTime seconds_of(const DeliveryOptions& options);
 
 }  // namespace entitle

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
+#include "core/base/ascii.h"
 #include "core/base/hex.h"
 #include "core/base/percent.h"
-#include "core/base/types.h"
 
 namespace entitle {
 namespace {

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <stdexcept>
 
+#include "core/base/ascii.h"
 #include "core/base/base64url.h"
 #include "core/base/utf8.h"
 

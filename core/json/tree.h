@@ -1,7 +1,7 @@
-// Stripe's JSON as a flat tree of views, and reading it without ever being
-// surprised: an absent member, a null and a value of another type are all "not
-// said". An event is parsed whole to use a few fields of it, so parsing costs
-// one pass over one copy, with no allocation per value.
+// JSON as a flat tree of views, and reading it without ever being surprised: an
+// absent member, a null and a value of another type are all "not said". An
+// event is parsed whole to use a few fields of it, so parsing costs one pass
+// over one copy, with no allocation per value.
 //
 // What is accepted, refused and meant is what jansson accepts, refuses and
 // means with JSON_REJECT_DUPLICATES, but for a NUL byte after a number, which
@@ -15,8 +15,6 @@
 #include <optional>
 #include <string_view>
 #include <vector>
-
-#include "core/base/types.h"
 
 namespace entitle::json {
 
@@ -127,23 +125,5 @@ std::string_view string(const Node* object, std::string_view key);
 
 std::optional<std::int64_t> integer(const Node* object, std::string_view key);
 std::optional<bool> boolean(const Node* object, std::string_view key);
-
-// A point in time Stripe could mean: 0 < t < 2^40 seconds. Anything else is
-// not said, so that no sum of times overflows later.
-std::optional<UnixTime> time(const Node* object, std::string_view key);
-bool is_time(std::int64_t seconds);
-
-// Stripe's id fields are a string or the expanded object with its `id`. Empty
-// unless is_id() holds.
-std::string_view id(const Node* object, std::string_view key);
-std::string_view id_of(const Node* string_or_object);
-
-// 1-255 bytes of printable ASCII without space, quote, backslash and slash
-// (`acct_.../` is ours). Old accounts chose their customers' ids, so there is
-// no rule about prefixes here.
-bool is_id(std::string_view text);
-
-// The array `data` of a Stripe list, or null.
-const Node* list(const Node* object, std::string_view key);
 
 }  // namespace entitle::json

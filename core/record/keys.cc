@@ -1,5 +1,6 @@
+#include "core/record/keys.h"
+
 #include "core/base/percent.h"
-#include "core/record/record.h"
 
 namespace entitle {
 

@@ -1,9 +1,9 @@
+#include "core/record/place.h"
+
 #include <algorithm>
 #include <tuple>
 
 #include "core/record/fields.h"
-#include "core/record/record.h"
-#include "core/source/claims.h"
 
 namespace entitle {
 namespace {

@@ -30,7 +30,9 @@
 // In "previous", null says that there was none before.
 #include <charconv>
 
+#include "core/base/types.h"
 #include "core/json/text.h"
+#include "core/source/identifier.h"
 #include "core/source/source.h"
 
 namespace entitle {

@@ -1,7 +1,9 @@
-// Source::decode: the format is described in source_json.cc.
+// Source::decode: the format is described in core/source/json.cc.
+#include "core/base/types.h"
 #include "core/json/reader.h"
 #include "core/json/tree.h"
 #include "core/source/bounds.h"
+#include "core/source/identifier.h"
 #include "core/source/source.h"
 
 namespace entitle {
@@ -15,7 +17,7 @@ using OptionalTime = std::optional<UnixTime>;
 void read_time(JsonReader& in, UnixTime& into) {
   std::int64_t seconds = 0;
   in.integer(seconds);
-  if (!json::is_time(seconds)) return in.fail();
+  if (!is_time(seconds)) return in.fail();
   into = unix_time(seconds);
 }
 

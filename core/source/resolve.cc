@@ -7,12 +7,16 @@
 // attributes are those of the one before and all else is unchanged, beginning
 // with the state before that second. Where that leaves several last ones, the
 // least privileged is taken and the result flagged.
+#include "core/source/resolve.h"
+
 #include <algorithm>
 #include <cstdint>
 #include <tuple>
 
+#include "core/base/types.h"
 #include "core/source/bounds.h"
 #include "core/source/chain.h"
+#include "core/source/identifier.h"
 #include "core/source/source.h"
 
 namespace entitle {

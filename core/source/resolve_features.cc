@@ -3,7 +3,10 @@
 // of one second are put in order as in resolve.cc.
 #include <algorithm>
 
+#include "core/base/types.h"
 #include "core/source/chain.h"
+#include "core/source/identifier.h"
+#include "core/source/resolve.h"
 #include "core/source/source.h"
 
 namespace entitle {

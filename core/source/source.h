@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "core/base/types.h"
+#include "core/source/identifier.h"
 
 namespace entitle {
 
@@ -168,32 +169,5 @@ using Sources = std::map<std::string, Source, std::less<>>;  // by source id
 
 // True when anything changed.
 bool merge(Sources& into, const Sources& from);
-
-inline constexpr std::size_t kMaxSources = 200;
-inline constexpr Seconds kKeptAfterEnd = std::chrono::hours(24 * 400);
-
-// Bounds a record: drops sources that ended over 400 days ago, then, above 200
-// sources, those that ended, the longest ago first. Nothing that could be
-// effective under any policy goes, nor a refund or dispute of what stays.
-// Returns how many went.
-std::size_t fold(Sources& sources, UnixTime now);
-
-// The subscription's state now, a pure function of the facts.
-struct ResolvedSubscription {
-  SubscriptionState state;
-  std::optional<UnixTime> past_due_since;  // while the status is past_due
-  bool ended = false;                      // for good, whatever the status says
-  bool ambiguous = false;  // order inside one second undetermined: the least
-                           // privileged candidate was taken
-};
-// Null: nothing was said about a subscription.
-std::optional<ResolvedSubscription> resolve(const Source& source);
-
-// A customer's features now, by the same rules. Null: no summary came.
-struct ResolvedFeatures {
-  std::vector<Identifier> identifiers;  // sorted, unique
-  bool ambiguous = false;
-};
-std::optional<ResolvedFeatures> resolve_features(const Source& source);
 
 }  // namespace entitle

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/json/tree.h"
+#include "core/stripe/object.h"
 
 namespace entitle {
 namespace {
@@ -55,7 +56,7 @@ ParsedEvent parse_event(const VerifiedPayload& payload, std::size_t max_bytes) {
 
   Event event;
   std::string_view id = json::string(root, "id");
-  if (!id.starts_with("evt_") || !json::is_id(id)) {
+  if (!id.starts_with("evt_") || !stripe::is_id(id)) {
     return not_an_event("no event id");
   }
   event.head.id = id;
@@ -63,7 +64,7 @@ ParsedEvent parse_event(const VerifiedPayload& payload, std::size_t max_bytes) {
   if (!is_type_name(type)) return not_an_event(event.head.id + ": no type");
   event.head.type = type;
   event.head.livemode = json::boolean(root, "livemode").value_or(false);
-  event.head.created = json::time(root, "created").value_or(unix_time(0));
+  event.head.created = stripe::time(root, "created").value_or(unix_time(0));
 
   std::string_view kind = json::string(root, "object");
   if (kind.starts_with("v2.")) {
@@ -74,14 +75,14 @@ ParsedEvent parse_event(const VerifiedPayload& payload, std::size_t max_bytes) {
     if (!json::boolean(root, "livemode")) {
       return not_an_event(event.head.id + ": no livemode");
     }
-    if (!json::time(root, "created")) {
+    if (!stripe::time(root, "created")) {
       return not_an_event(event.head.id + ": no creation time");
     }
     const json::Node* account = json::member(root, "account");
     if (account && !json::is_null(account)) {
       // Taking a connected account's event for our own would let its prices
       // stand for ours.
-      std::string_view account_id = json::id(root, "account");
+      std::string_view account_id = stripe::id(root, "account");
       if (!account_id.starts_with("acct_") || !json::is_string(account)) {
         return not_an_event(event.head.id + ": account is no account id");
       }

@@ -1,6 +1,7 @@
 #include "core/stripe/facts.h"
 
 #include "core/stripe/event_types.h"
+#include "core/stripe/facts_parts.h"
 
 namespace entitle {
 

@@ -9,31 +9,12 @@
 #include <string>
 #include <vector>
 
-#include "core/base/types.h"
+#include "core/source/claim.h"
+#include "core/source/identifier.h"
 #include "core/source/source.h"
 #include "core/stripe/event.h"
 
 namespace entitle {
-
-// Who says whose a place is, least trusted first (docs/redis.md: explicit
-// before customer metadata before e-mail). `forward` says that the place is
-// part of another one: what it is told about users is told to that one.
-enum class ClaimKind {
-  forward,
-  email,
-  customer_metadata,
-  session_metadata,
-  subscription_metadata,
-  client_reference,
-};
-
-struct Claim {
-  ClaimKind kind;
-  UnixTime created;    // of the event
-  std::string event;   // evt_...
-  std::string target;  // "u:<user>" or "p:<stripe id>"
-  auto operator<=>(const Claim&) const = default;
-};
 
 // What the event says to one place. Places are Stripe ids: cus_, cs_, pi_,
 // ch_, with `acct_.../` before them for Connect.

@@ -2,8 +2,15 @@
 // was bought.
 // Source: https://docs.stripe.com/api/checkout/sessions/object,
 // https://docs.stripe.com/checkout/fulfillment
+#include "core/base/ascii.h"
 #include "core/json/tree.h"
+#include "core/source/claim.h"
+#include "core/source/identifier.h"
+#include "core/source/source.h"
 #include "core/stripe/event_types.h"
+#include "core/stripe/facts.h"
+#include "core/stripe/facts_parts.h"
+#include "core/stripe/object.h"
 
 namespace entitle {
 namespace {
@@ -11,11 +18,11 @@ namespace {
 std::vector<Identifier> purchased(const Reading& reading) {
   const json::Node* session = reading.object();
   IdentifierList list(reading.head().account);
-  list.add_id(json::id(session, "payment_link"));
+  list.add_id(stripe::id(session, "payment_link"));
   list.add_names(json::member(session, "metadata"));
   // Only where somebody expanded them: Stripe sends none.
   for (const json::Node* line :
-       json::Children(json::list(session, "line_items"))) {
+       json::Children(stripe::list(session, "line_items"))) {
     if (list.truncated()) break;
     list.add_price(json::member(line, "price"));
   }
@@ -37,7 +44,7 @@ bool is_paid(std::string_view payment_status) {
 
 void checkout_session_facts(const Reading& reading, Facts& facts) {
   const json::Node* session = reading.object();
-  std::string_view id = json::id(session, "id");
+  std::string_view id = stripe::id(session, "id");
   if (id.empty()) {
     add_note(facts, "the session has no id");
     return;
@@ -48,7 +55,7 @@ void checkout_session_facts(const Reading& reading, Facts& facts) {
 
   std::string place = facts.customer.empty() ? source_id : facts.customer;
   std::string_view mode = json::string(session, "mode");
-  std::string_view payment_intent = json::id(session, "payment_intent");
+  std::string_view payment_intent = stripe::id(session, "payment_intent");
   if (!payment_intent.empty() && mode == "payment") {
     add_forward(reading, reading.qualified(payment_intent), place, facts);
   }
@@ -70,7 +77,7 @@ void checkout_session_facts(const Reading& reading, Facts& facts) {
     fact.created = reading.head().created;
     fact.subscription_mode = mode == "subscription";
     fact.paid = is_paid(payment_status);
-    std::string_view subscription = json::id(session, "subscription");
+    std::string_view subscription = stripe::id(session, "subscription");
     if (!subscription.empty()) {
       fact.subscription = reading.qualified(subscription);
     }

@@ -1,14 +1,20 @@
 // customer.*: whose a customer is, and that it is gone.
 // Source: https://docs.stripe.com/api/customers/object
+#include "core/base/ascii.h"
 #include "core/json/tree.h"
+#include "core/source/claim.h"
+#include "core/source/source.h"
 #include "core/stripe/event_types.h"
+#include "core/stripe/facts.h"
+#include "core/stripe/facts_parts.h"
+#include "core/stripe/object.h"
 
 namespace entitle {
 namespace {
 
 std::optional<PlaceFacts> customer(const Reading& reading, Facts& facts) {
   const json::Node* object = reading.object();
-  std::string_view id = json::id(object, "id");
+  std::string_view id = stripe::id(object, "id");
   if (id.empty()) {
     add_note(facts, "the customer has no id");
     return std::nullopt;

@@ -2,7 +2,11 @@
 // or, with has_more, some of them (Stripe lists at most ten).
 // Source: https://docs.stripe.com/billing/entitlements
 #include "core/json/tree.h"
+#include "core/source/source.h"
 #include "core/stripe/event_types.h"
+#include "core/stripe/facts.h"
+#include "core/stripe/facts_parts.h"
+#include "core/stripe/object.h"
 
 namespace entitle {
 namespace {
@@ -25,7 +29,7 @@ IdentifierList features(const Reading& reading, const json::Node* data) {
 void entitlement_summary_facts(const Reading& reading, Facts& facts) {
   const json::Node* summary = reading.object();
   facts.customer = customer_place(reading);
-  const json::Node* data = json::list(summary, "entitlements");
+  const json::Node* data = stripe::list(summary, "entitlements");
   if (facts.customer.empty() || data == nullptr) {
     add_note(facts, "the summary has no customer or no list");
     return;
@@ -43,7 +47,7 @@ void entitlement_summary_facts(const Reading& reading, Facts& facts) {
   const json::Node* before =
       json::member(reading.event.previous, "entitlements");
   if (const json::Node* previous =
-          json::list(reading.event.previous, "entitlements")) {
+          stripe::list(reading.event.previous, "entitlements")) {
     IdentifierList previous_list = features(reading, previous);
     if (!previous_list.truncated() &&
         !json::boolean(before, "has_more").value_or(false)) {

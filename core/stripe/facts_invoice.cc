@@ -4,8 +4,15 @@
 // one of 2025-03-31.basil are both looked for, per field.
 #include <algorithm>
 
+#include "core/base/ascii.h"
+#include "core/base/types.h"
 #include "core/json/tree.h"
+#include "core/source/claim.h"
+#include "core/source/source.h"
 #include "core/stripe/event_types.h"
+#include "core/stripe/facts.h"
+#include "core/stripe/facts_parts.h"
+#include "core/stripe/object.h"
 
 namespace entitle {
 namespace {
@@ -28,7 +35,7 @@ bool is_subscription_line(const json::Node* line) {
   }
   kind = json::string(line, "type");
   if (!kind.empty()) return kind == "subscription";
-  return !json::id(line, "subscription").empty() ||
+  return !stripe::id(line, "subscription").empty() ||
          json::is_object(item_details(line));
 }
 
@@ -51,17 +58,19 @@ void add_line(const json::Node* line, IdentifierList& list) {
   }
   list.add_price(json::member(
       json::member(json::member(line, "pricing"), "price_details"), "price"));
-  list.add_id(json::id(
+  list.add_id(stripe::id(
       json::member(json::member(line, "pricing"), "price_details"), "product"));
 }
 
 std::string_view subscription_of(const json::Node* invoice) {
-  std::string_view id = json::id(invoice, "subscription");
-  if (id.empty()) id = json::id(subscription_details(invoice), "subscription");
-  for (const json::Node* line : json::Children(json::list(invoice, "lines"))) {
+  std::string_view id = stripe::id(invoice, "subscription");
+  if (id.empty())
+    id = stripe::id(subscription_details(invoice), "subscription");
+  for (const json::Node* line :
+       json::Children(stripe::list(invoice, "lines"))) {
     if (!id.empty()) break;
-    id = json::id(line, "subscription");
-    if (id.empty()) id = json::id(item_details(line), "subscription");
+    id = stripe::id(line, "subscription");
+    if (id.empty()) id = stripe::id(item_details(line), "subscription");
   }
   return id;
 }
@@ -78,10 +87,11 @@ std::optional<PaidInvoice> paid_invoice(const Reading& reading) {
   const json::Node* invoice = reading.object();
   IdentifierList list(reading.head().account);
   std::optional<UnixTime> period_end;
-  for (const json::Node* line : json::Children(json::list(invoice, "lines"))) {
+  for (const json::Node* line :
+       json::Children(stripe::list(invoice, "lines"))) {
     if (!pays_ahead(line)) continue;
     period_end =
-        std::max(period_end, json::time(json::member(line, "period"), "end"));
+        std::max(period_end, stripe::time(json::member(line, "period"), "end"));
     if (!list.truncated()) add_line(line, list);
   }
   if (!period_end) return std::nullopt;
@@ -90,8 +100,8 @@ std::optional<PaidInvoice> paid_invoice(const Reading& reading) {
   PaidInvoice paid;
   paid.event = reading.head().id;
   paid.created = reading.head().created;
-  paid.issued = json::time(invoice, "created").value_or(paid.created);
-  paid.invoice = json::id(invoice, "id");
+  paid.issued = stripe::time(invoice, "created").value_or(paid.created);
+  paid.invoice = stripe::id(invoice, "id");
   paid.period_end = *period_end;
   paid.identifiers = std::move(list).sorted();
   return paid;

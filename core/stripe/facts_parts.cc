@@ -1,9 +1,11 @@
-// What the facts_*.cc share; declared in core/stripe/event_types.h.
+#include "core/stripe/facts_parts.h"
+
 #include <algorithm>
 
+#include "core/base/types.h"
 #include "core/json/tree.h"
 #include "core/stripe/client_reference.h"
-#include "core/stripe/event_types.h"
+#include "core/stripe/object.h"
 
 namespace entitle {
 namespace {
@@ -46,7 +48,7 @@ std::optional<NamedUser> named_user(const Reading& reading,
         user = referenced_user(reading, hints.client_reference, true, facts);
         break;
       case UserFrom::Kind::metadata:
-        user = User::from(json::string(hints.metadata, from.key.c_str()));
+        user = User::from(json::string(hints.metadata, from.key));
         kind = hints.metadata_kind;
         break;
       case UserFrom::Kind::email:
@@ -71,9 +73,9 @@ std::string Reading::qualified(std::string_view id) const {
 }
 
 std::string customer_place(const Reading& reading) {
-  std::string_view customer = json::id(reading.object(), "customer");
+  std::string_view customer = stripe::id(reading.object(), "customer");
   if (customer.empty()) {
-    customer = json::id(reading.object(), "customer_account");
+    customer = stripe::id(reading.object(), "customer_account");
   }
   return customer.empty() ? std::string() : reading.qualified(customer);
 }
@@ -92,8 +94,8 @@ void IdentifierList::add_id(std::string_view id) {
 }
 
 void IdentifierList::add_price(const json::Node* price) {
-  add_id(json::id_of(price));
-  add_id(json::id(price, "product"));
+  add_id(stripe::id_of(price));
+  add_id(stripe::id(price, "product"));
   std::string_view key = json::string(price, "lookup_key");
   if (!key.empty()) add(Identifier::lookup_key(account_, key));
 }
@@ -139,14 +141,6 @@ void add_forward(const Reading& reading, std::string from,
 void add_note(Facts& facts, std::string_view text) {
   if (!facts.note.empty()) facts.note += "; ";
   facts.note += text;
-}
-
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return lower;
 }
 
 }  // namespace entitle

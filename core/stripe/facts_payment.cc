@@ -4,7 +4,11 @@
 // Source: https://docs.stripe.com/api/refunds/object,
 // https://docs.stripe.com/api/disputes/object
 #include "core/json/tree.h"
+#include "core/source/source.h"
 #include "core/stripe/event_types.h"
+#include "core/stripe/facts.h"
+#include "core/stripe/facts_parts.h"
+#include "core/stripe/object.h"
 
 namespace entitle {
 namespace {
@@ -22,8 +26,8 @@ Payment payment_of(const Reading& reading, std::string_view charge,
                    Facts& facts) {
   const json::Node* object = reading.object();
   const json::Node* expanded = json::member(object, "charge");
-  std::string_view payment = json::id(object, "payment_intent");
-  if (payment.empty()) payment = json::id(expanded, "payment_intent");
+  std::string_view payment = stripe::id(object, "payment_intent");
+  if (payment.empty()) payment = stripe::id(expanded, "payment_intent");
   if (payment.empty()) payment = charge;
   if (payment.empty()) {
     add_note(facts, "the event names no payment intent and no charge");
@@ -31,7 +35,7 @@ Payment payment_of(const Reading& reading, std::string_view charge,
   }
   facts.customer = customer_place(reading);
   if (facts.customer.empty()) {
-    std::string_view customer = json::id(expanded, "customer");
+    std::string_view customer = stripe::id(expanded, "customer");
     if (!customer.empty()) facts.customer = reading.qualified(customer);
   }
 
@@ -59,7 +63,7 @@ RefundFact refund_fact(const Reading& reading, std::string_view id) {
 }  // namespace
 
 void charge_refunded_facts(const Reading& reading, Facts& facts) {
-  std::string_view charge = json::id(reading.object(), "id");
+  std::string_view charge = stripe::id(reading.object(), "id");
   std::optional<bool> full = json::boolean(reading.object(), "refunded");
   if (charge.empty() || !full) {
     add_note(facts,
@@ -76,13 +80,13 @@ void charge_refunded_facts(const Reading& reading, Facts& facts) {
 
 void refund_facts(const Reading& reading, Facts& facts) {
   const json::Node* refund = reading.object();
-  std::string_view id = json::id(refund, "id");
+  std::string_view id = stripe::id(refund, "id");
   std::string_view status = json::string(refund, "status");
   if (id.empty() || status.empty()) {
     add_note(facts, "the refund has no id or no status");
     return;
   }
-  Payment payment = payment_of(reading, json::id(refund, "charge"), facts);
+  Payment payment = payment_of(reading, stripe::id(refund, "charge"), facts);
   if (payment.source == nullptr) return;
   RefundFact fact = refund_fact(reading, id);
   fact.returned = status == "failed" || status == "canceled";
@@ -92,13 +96,13 @@ void refund_facts(const Reading& reading, Facts& facts) {
 
 void dispute_facts(const Reading& reading, Facts& facts) {
   const json::Node* dispute = reading.object();
-  std::string_view id = json::id(dispute, "id");
+  std::string_view id = stripe::id(dispute, "id");
   std::string_view status = json::string(dispute, "status");
   if (id.empty() || status.empty()) {
     add_note(facts, "the dispute has no id or no status");
     return;
   }
-  Payment payment = payment_of(reading, json::id(dispute, "charge"), facts);
+  Payment payment = payment_of(reading, stripe::id(dispute, "charge"), facts);
   if (payment.source == nullptr) return;
   DisputeFact fact;
   fact.event = reading.head().id;

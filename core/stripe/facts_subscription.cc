@@ -3,8 +3,14 @@
 // in 2025-03-31.basil both places are read, whatever api_version says.
 #include <algorithm>
 
+#include "core/base/types.h"
 #include "core/json/tree.h"
+#include "core/source/claim.h"
+#include "core/source/source.h"
 #include "core/stripe/event_types.h"
+#include "core/stripe/facts.h"
+#include "core/stripe/facts_parts.h"
+#include "core/stripe/object.h"
 
 namespace entitle {
 namespace {
@@ -13,15 +19,15 @@ constexpr std::size_t kMaxStatusBytes = 64;
 
 // The greatest of the items' period ends and the old top-level one.
 std::optional<UnixTime> period_end_of(const json::Node* said) {
-  std::optional<UnixTime> end = json::time(said, "current_period_end");
-  for (const json::Node* item : json::Children(json::list(said, "items"))) {
-    end = std::max(end, json::time(item, "current_period_end"));
+  std::optional<UnixTime> end = stripe::time(said, "current_period_end");
+  for (const json::Node* item : json::Children(stripe::list(said, "items"))) {
+    end = std::max(end, stripe::time(item, "current_period_end"));
   }
   return end;
 }
 
 void add_items(const json::Node* said, IdentifierList& list) {
-  for (const json::Node* item : json::Children(json::list(said, "items"))) {
+  for (const json::Node* item : json::Children(stripe::list(said, "items"))) {
     if (list.truncated()) break;
     list.add_price(json::member(item, "price"));
     // Before prices there were plans; where both are sent they agree.
@@ -36,11 +42,11 @@ SubscriptionState state_of(const Reading& reading) {
   SubscriptionState state;
   state.status = json::string(said, "status").substr(0, kMaxStatusBytes);
   state.period_end = period_end_of(said);
-  state.trial_end = json::time(said, "trial_end");
-  state.cancel_at = json::time(said, "cancel_at");
+  state.trial_end = stripe::time(said, "trial_end");
+  state.cancel_at = stripe::time(said, "cancel_at");
   state.cancel_at_period_end =
       json::boolean(said, "cancel_at_period_end").value_or(false);
-  state.ended_at = json::time(said, "ended_at");
+  state.ended_at = stripe::time(said, "ended_at");
   IdentifierList list(reading.head().account);
   list.add_names(json::member(said, "metadata"));
   add_items(said, list);
@@ -57,7 +63,7 @@ void read_previous_time(const json::Node* previous, const char* key,
   const json::Node* value = json::member(previous, key);
   if (json::is_null(value)) {
     into.emplace(std::nullopt);
-  } else if (std::optional<UnixTime> time = json::time(previous, key)) {
+  } else if (std::optional<UnixTime> time = stripe::time(previous, key)) {
     into.emplace(time);
   }
 }
@@ -74,7 +80,7 @@ PreviousState previous_of(const Reading& reading) {
   read_previous_time(said, "cancel_at", previous.cancel_at);
   read_previous_time(said, "ended_at", previous.ended_at);
   previous.cancel_at_period_end = json::boolean(said, "cancel_at_period_end");
-  if (const json::Node* items = json::list(said, "items");
+  if (const json::Node* items = stripe::list(said, "items");
       items != nullptr && items->size() > 0) {
     IdentifierList list(reading.head().account);
     add_items(said, list);
@@ -99,7 +105,7 @@ bool turned_past_due(const Snapshot& snapshot) {
 void subscription_facts(const Reading& reading, SnapshotType type,
                         Facts& facts) {
   const json::Node* said = reading.object();
-  std::string_view id = json::id(said, "id");
+  std::string_view id = stripe::id(said, "id");
   facts.customer = customer_place(reading);
   if (id.empty() || facts.customer.empty()) {
     add_note(facts, "the subscription has no id or no customer");

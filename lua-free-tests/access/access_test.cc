@@ -12,6 +12,11 @@ extern "C" {
 #include <algorithm>
 #include <string>
 
+#include "core/access/policy.h"
+#include "core/access/projection.h"
+#include "core/base/types.h"
+#include "core/source/identifier.h"
+#include "core/source/source.h"
 #include "lua-free-tests/support/stripe_event.h"
 #include "lua-free-tests/support/stripe_json.h"
 

@@ -8,6 +8,13 @@
 #include <string>
 #include <vector>
 
+#include "core/access/grants.h"
+#include "core/access/policy.h"
+#include "core/access/projection.h"
+#include "core/access/standing.h"
+#include "core/base/types.h"
+#include "core/source/identifier.h"
+
 extern "C" {
 #include <cmocka.h>
 }

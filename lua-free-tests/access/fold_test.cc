@@ -11,7 +11,9 @@ extern "C" {
 
 #include <string>
 
-#include "core/access/access.h"
+#include "core/access/fold.h"
+#include "core/base/types.h"
+#include "core/source/identifier.h"
 #include "lua-free-tests/support/stripe_event.h"
 #include "lua-free-tests/support/stripe_json.h"
 

@@ -9,6 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "core/access/decision.h"
+#include "core/base/types.h"
+
 extern "C" {
 #include <cmocka.h>
 }

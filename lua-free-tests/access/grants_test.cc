@@ -1,9 +1,15 @@
+#include "core/access/grants.h"
+
 #include <csetjmp>
 #include <cstdarg>
 #include <cstddef>
 #include <cstdint>
 
 #include "core/access/access.h"
+#include "core/access/policy.h"
+#include "core/access/projection.h"
+#include "core/base/types.h"
+#include "core/source/identifier.h"
 
 extern "C" {
 #include <cmocka.h>

@@ -10,6 +10,14 @@ extern "C" {
 #include <cmocka.h>
 }
 
+#include "core/access/access.h"
+#include "core/access/decision.h"
+#include "core/access/grants.h"
+#include "core/access/policy.h"
+#include "core/access/projection.h"
+#include "core/access/standing.h"
+#include "core/base/types.h"
+#include "core/source/identifier.h"
 #include "lua-free-tests/access/random_standing.h"
 
 namespace {

@@ -11,6 +11,10 @@ extern "C" {
 #include <cmocka.h>
 }
 
+#include "core/access/projection.h"
+#include "core/access/standing.h"
+#include "core/base/types.h"
+#include "core/source/identifier.h"
 #include "lua-free-tests/access/random_standing.h"
 
 namespace {

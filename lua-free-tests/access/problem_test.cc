@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <string>
 
+#include "core/access/decision.h"
+
 extern "C" {
 #include <cmocka.h>
 }

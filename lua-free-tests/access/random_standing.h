@@ -5,7 +5,10 @@
 #include <random>
 #include <string>
 
-#include "core/access/decision.h"
+#include "core/access/projection.h"
+#include "core/access/standing.h"
+#include "core/base/types.h"
+#include "core/source/identifier.h"
 
 namespace entitle::test {
 

@@ -10,6 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "core/base/types.h"
+#include "core/delivery/options.h"
+#include "core/delivery/outcome.h"
+#include "core/source/source.h"
 #include "lua-free-tests/support/deliveries.h"
 #include "lua-free-tests/support/memory_redis.h"
 #include "lua-free-tests/support/players.h"

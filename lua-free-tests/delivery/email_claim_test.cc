@@ -8,6 +8,9 @@
 #include <cstring>
 #include <string>
 
+#include "core/base/types.h"
+#include "core/delivery/delivery.h"
+#include "core/source/claim.h"
 #include "lua-free-tests/support/deliveries.h"
 #include "lua-free-tests/support/memory_redis.h"
 #include "lua-free-tests/support/players.h"

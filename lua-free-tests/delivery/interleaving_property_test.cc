@@ -24,6 +24,8 @@
 #include <vector>
 
 #include "core/delivery/delivery.h"
+#include "core/delivery/outcome.h"
+#include "core/source/claim.h"
 #include "lua-free-tests/support/deliveries.h"
 #include "lua-free-tests/support/memory_redis.h"
 #include "lua-free-tests/support/players.h"

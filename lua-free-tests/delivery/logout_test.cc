@@ -8,6 +8,8 @@
 #include <functional>
 #include <string>
 
+#include "core/base/types.h"
+#include "core/record/keys.h"
 #include "lua-free-tests/support/memory_redis.h"
 
 extern "C" {

@@ -20,6 +20,9 @@ extern "C" {
 #include <functional>
 #include <string>
 
+#include "core/access/fold.h"
+#include "core/base/types.h"
+#include "core/source/source.h"
 #include "lua-free-tests/support/stripe_event.h"
 #include "lua-free-tests/support/stripe_json.h"
 

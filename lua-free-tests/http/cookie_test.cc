@@ -10,6 +10,8 @@ extern "C" {
 #include <cmocka.h>
 }
 
+#include "core/base/types.h"
+
 using entitle::CookieOptions;
 
 namespace {

@@ -11,6 +11,7 @@ extern "C" {
 }
 
 #include "core/base/base64url.h"
+#include "core/base/types.h"
 
 using entitle::Session;
 using entitle::SessionError;

@@ -9,6 +9,8 @@ extern "C" {
 #include <cmocka.h>
 }
 
+#include "core/base/types.h"
+
 using entitle::JwtCache;
 using entitle::JwtClaims;
 using entitle::JwtScope;

@@ -9,6 +9,7 @@
 #include <cstring>
 #include <string>
 
+#include "core/base/types.h"
 #include "lua-free-tests/support/jwt_minter.h"
 extern "C" {
 #include <cmocka.h>

@@ -1,14 +1,16 @@
+#include "core/record/keys.h"
+
 #include <csetjmp>
 #include <cstdarg>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 
-#include "core/record/record.h"
-
 extern "C" {
 #include <cmocka.h>
 }
+
+#include "core/redis/slots.h"
 
 namespace {
 
@@ -51,6 +53,15 @@ void quarantine_is_in_the_same_slot(void**) {
              "entitle:live:{u:alice}:quarantine");
 }
 
+void a_record_and_its_log_share_a_slot(void**) {
+  entitle::Keys keys("entitle:", entitle::Mode::live);
+  for (std::string_view id : {"42", "a}b", "{", "}{", "%7D", "j\xc3\xb6rg"}) {
+    entitle::User user = *entitle::User::from(id);
+    assert_int_equal(entitle::key_slot(keys.record(user)),
+                     entitle::key_slot(keys.log(user)));
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -59,6 +70,7 @@ int main() {
       cmocka_unit_test(modes_and_prefixes_never_meet),
       cmocka_unit_test(hash_tag_ends_where_it_should),
       cmocka_unit_test(quarantine_is_in_the_same_slot),
+      cmocka_unit_test(a_record_and_its_log_share_a_slot),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

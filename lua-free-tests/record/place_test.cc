@@ -1,3 +1,5 @@
+#include "core/record/place.h"
+
 #include <algorithm>
 #include <csetjmp>
 #include <cstdarg>
@@ -7,9 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "core/base/types.h"
 #include "core/delivery/writes.h"
-#include "core/record/record.h"
-#include "core/source/claims.h"
+#include "core/record/keys.h"
+#include "core/source/claim.h"
+#include "core/source/source.h"
 #include "lua-free-tests/support/deliveries.h"
 
 extern "C" {

@@ -7,7 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "core/base/types.h"
 #include "core/delivery/writes.h"
+#include "core/source/source.h"
 #include "lua-free-tests/support/deliveries.h"
 
 extern "C" {

@@ -5,7 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "core/record/record.h"
+#include "core/base/types.h"
+#include "core/record/keys.h"
 #include "core/redis/resp.h"
 
 extern "C" {

@@ -6,8 +6,6 @@
 #include <cstdint>
 #include <random>
 
-#include "core/record/record.h"
-
 extern "C" {
 #include <cmocka.h>
 }
@@ -89,14 +87,6 @@ void hash_tags_as_specified(void**) {
   assert_true(key_slot("foo{}{bar}") != key_slot("bar"));
   assert_true(key_slot("foo{}{bar}") != key_slot("foo"));
   assert_true(key_slot("foo{bar") != key_slot("bar"));
-}
-
-void a_record_and_its_log_share_a_slot(void**) {
-  entitle::Keys keys("entitle:", entitle::Mode::live);
-  for (std::string_view id : {"42", "a}b", "{", "}{", "%7D", "j\xc3\xb6rg"}) {
-    entitle::User user = *entitle::User::from(id);
-    assert_int_equal(key_slot(keys.record(user)), key_slot(keys.log(user)));
-  }
 }
 
 void every_slot_finds_its_node(void**) {
@@ -244,7 +234,6 @@ int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(slots_are_those_of_redis),
       cmocka_unit_test(hash_tags_as_specified),
-      cmocka_unit_test(a_record_and_its_log_share_a_slot),
       cmocka_unit_test(every_slot_finds_its_node),
       cmocka_unit_test(uncovered_slots_have_nobody),
       cmocka_unit_test(hosts_left_out_are_the_one_asked),

@@ -23,7 +23,13 @@ extern "C" {
 }
 
 #include "core/access/access.h"
-#include "core/record/record.h"
+#include "core/access/projection.h"
+#include "core/base/types.h"
+#include "core/record/place.h"
+#include "core/source/claim.h"
+#include "core/source/resolve.h"
+#include "core/source/source.h"
+#include "core/stripe/facts.h"
 #include "lua-free-tests/support/lifecycle.h"
 #include "lua-free-tests/support/stripe_event.h"
 

@@ -12,7 +12,9 @@ extern "C" {
 #include <algorithm>
 #include <string>
 
+#include "core/base/types.h"
 #include "core/source/bounds.h"
+#include "core/source/resolve.h"
 #include "lua-free-tests/support/stripe_event.h"
 #include "lua-free-tests/support/stripe_json.h"
 

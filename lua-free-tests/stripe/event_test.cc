@@ -11,6 +11,7 @@ extern "C" {
 
 #include <string>
 
+#include "core/base/types.h"
 #include "lua-free-tests/support/stripe_event.h"
 
 using namespace entitle;

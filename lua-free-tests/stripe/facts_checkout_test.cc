@@ -11,7 +11,11 @@ extern "C" {
 
 #include <string>
 
+#include "core/base/types.h"
+#include "core/source/claim.h"
+#include "core/source/source.h"
 #include "core/stripe/client_reference.h"
+#include "core/stripe/event.h"
 #include "lua-free-tests/support/stripe_event.h"
 #include "lua-free-tests/support/stripe_json.h"
 

@@ -11,6 +11,7 @@ extern "C" {
 
 #include <string>
 
+#include "core/source/claim.h"
 #include "lua-free-tests/support/stripe_event.h"
 #include "lua-free-tests/support/stripe_json.h"
 

@@ -11,6 +11,9 @@ extern "C" {
 
 #include <string>
 
+#include "core/base/types.h"
+#include "core/source/claim.h"
+#include "core/source/source.h"
 #include "lua-free-tests/support/stripe_event.h"
 #include "lua-free-tests/support/stripe_json.h"
 

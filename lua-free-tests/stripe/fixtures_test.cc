@@ -14,8 +14,15 @@ extern "C" {
 #include <map>
 #include <string>
 
+#include "core/access/projection.h"
+#include "core/base/types.h"
 #include "core/json/document.h"
-#include "core/record/record.h"
+#include "core/record/place.h"
+#include "core/source/claim.h"
+#include "core/source/identifier.h"
+#include "core/source/resolve.h"
+#include "core/source/source.h"
+#include "core/stripe/facts.h"
 #include "lua-free-tests/support/stripe_event.h"
 
 using namespace entitle;

@@ -21,7 +21,12 @@ extern "C" {
 #include <set>
 #include <string>
 
+#include "core/base/types.h"
 #include "core/json/document.h"
+#include "core/source/claim.h"
+#include "core/source/source.h"
+#include "core/stripe/event.h"
+#include "core/stripe/facts.h"
 #include "lua-free-tests/support/stripe_event.h"
 #include "lua-free-tests/support/stripe_json.h"
 

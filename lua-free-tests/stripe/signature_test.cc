@@ -14,6 +14,8 @@ extern "C" {
 #include <cmocka.h>
 }
 
+#include "core/base/types.h"
+
 using entitle::HmacSha256;
 using entitle::Mac;
 using entitle::Seconds;

@@ -1,5 +1,16 @@
 #include "lua-free-tests/support/deliveries.h"
 
+#include "core/access/grants.h"
+#include "core/access/policy.h"
+#include "core/base/types.h"
+#include "core/delivery/delivery.h"
+#include "core/delivery/options.h"
+#include "core/record/keys.h"
+#include "core/source/claim.h"
+#include "core/source/identifier.h"
+#include "core/source/source.h"
+#include "core/stripe/facts.h"
+
 namespace entitle::test {
 
 Claim user_claim(std::string_view event, std::int64_t created,

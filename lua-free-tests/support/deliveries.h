@@ -6,7 +6,12 @@
 #include <string_view>
 #include <vector>
 
+#include "core/access/grants.h"
+#include "core/base/types.h"
 #include "core/delivery/delivery.h"
+#include "core/delivery/options.h"
+#include "core/source/claim.h"
+#include "core/stripe/event.h"
 #include "core/stripe/facts.h"
 
 namespace entitle::test {

@@ -2,6 +2,8 @@
 
 #include <functional>
 
+#include "core/delivery/delivery.h"
+
 namespace entitle::test {
 namespace {
 

@@ -10,7 +10,14 @@
 #include <fstream>
 #include <iterator>
 
+#include "core/base/types.h"
 #include "core/json/text.h"
+#include "core/json/tree.h"
+#include "core/source/claim.h"
+#include "core/source/identifier.h"
+#include "core/source/source.h"
+#include "core/stripe/event.h"
+#include "core/stripe/facts.h"
 #include "core/stripe/signature.h"
 
 namespace entitle::test {

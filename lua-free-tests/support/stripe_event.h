@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/json/tree.h"
+#include "core/source/identifier.h"
 #include "core/source/source.h"
 #include "core/stripe/event.h"
 #include "core/stripe/facts.h"

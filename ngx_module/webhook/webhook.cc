@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "core/delivery/answer.h"
+#include "core/delivery/response.h"
 #include "core/stripe/event.h"
 #include "core/stripe/signature.h"
 #include "ngx_module/http/body.h"
@@ -286,7 +286,7 @@ Webhook::settle(Outcome outcome, ngx_uint_t level, std::string_view detail,
     }
     ngx_log_error(level, request_->connection->log, 0, "%s", line.c_str());
 
-    Answer to_stripe = answer(outcome, unlocks);
+    Response to_stripe = response_to(outcome, unlocks);
     if (to_stripe.status == NGX_HTTP_SERVICE_UNAVAILABLE &&
         add_answer_header(request_, "Retry-After", "10") != NGX_OK) {
         finish(NGX_HTTP_INTERNAL_SERVER_ERROR);

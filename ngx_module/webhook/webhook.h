@@ -6,8 +6,8 @@
 // next delivery of the event finishes it (core/delivery/delivery.h).
 #pragma once
 
-#include "core/delivery/answer.h"
 #include "core/delivery/lookup.h"
+#include "core/delivery/response.h"
 #include "core/redis/backoff.h"
 #include "core/stripe/event.h"
 #include "ngx_module/redis_client/talk.h"

@@ -1,16 +1,16 @@
-// What Stripe is told, per outcome: HTTP status and JSON body. Never anything
-// internal; what went wrong is in the log.
+// The response to Stripe, per outcome: HTTP status and JSON body. Never
+// anything internal; what went wrong is in the log.
 #pragma once
 
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "core/delivery/delivery.h"
+#include "core/delivery/outcome.h"
 
 namespace entitle {
 
-struct Answer {
+struct Response {
   int status;  // 200, 202 or 503 (send Retry-After)
   std::string body;
 };
@@ -18,7 +18,7 @@ struct Answer {
 // 200 where the event is stored or there is nothing to store; 202 where it is
 // taken but a person should look; 503 where Stripe must send it again.
 // `unlocks` are the user's entitlements now; only a 200 names them.
-Answer answer(Outcome outcome, const std::vector<std::string>& unlocks);
+Response response_to(Outcome outcome, const std::vector<std::string>& unlocks);
 
 // The body of a 4xx: {"error":"signature_mismatch"}.
 std::string error_body(std::string_view error);

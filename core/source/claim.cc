@@ -1,4 +1,4 @@
-#include "core/source/claims.h"
+#include "core/source/claim.h"
 
 #include <array>
 

@@ -1,4 +1,3 @@
-#include "core/delivery/answer.h"
 
 #include <csetjmp>
 #include <cstdarg>
@@ -10,12 +9,15 @@ extern "C" {
 #include <cmocka.h>
 }
 
+#include "core/delivery/outcome.h"
+#include "core/delivery/response.h"
+
 namespace {
 
 using namespace entitle;
 
 void assert_answer(Outcome outcome, int status, const char* body) {
-  Answer given = answer(outcome, {"pro", "team"});
+  Response given = response_to(outcome, {"pro", "team"});
   assert_int_equal(given.status, status);
   assert_string_equal(given.body.c_str(), body);
 }
@@ -30,7 +32,7 @@ void stored_events_say_what_they_unlock(void**) {
   assert_answer(
       Outcome::superseded, 200,
       R"({"received":true,"outcome":"superseded","unlocks":["pro","team"]})");
-  assert_string_equal(answer(Outcome::applied, {}).body.c_str(),
+  assert_string_equal(response_to(Outcome::applied, {}).body.c_str(),
                       R"({"received":true,"outcome":"applied","unlocks":[]})");
 }
 
@@ -56,7 +58,7 @@ void what_is_not_stored_must_come_again(void**) {
 
 void bodies_are_json_whatever_the_names(void**) {
   assert_string_equal(
-      answer(Outcome::applied, {"a\"b\\c\n"}).body.c_str(),
+      response_to(Outcome::applied, {"a\"b\\c\n"}).body.c_str(),
       R"({"received":true,"outcome":"applied","unlocks":["a\"b\\c\u000a"]})");
   assert_string_equal(error_body("signature_mismatch").c_str(),
                       R"({"error":"signature_mismatch"})");

@@ -1,4 +1,5 @@
-// The fields `claims` and `holders` of a place, as JSON (docs/redis.md):
+// Claims: who says whose a place is. And the fields `claims` and `holders` of a
+// place, as JSON (docs/redis.md):
 //
 //   claims   [{"by":"client_reference","at":1700000000,"event":"evt_1",
 //              "to":"u:alice"}, ...]  greatest first
@@ -8,15 +9,36 @@
 // bytes become printable ASCII.
 #pragma once
 
+#include <compare>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "core/stripe/facts.h"
+#include "core/base/types.h"
 
 namespace entitle {
+
+// Who says whose a place is, least trusted first (docs/redis.md: explicit
+// before customer metadata before e-mail). `forward` says that the place is
+// part of another one: what it is told about users is told to that one.
+enum class ClaimKind {
+  forward,
+  email,
+  customer_metadata,
+  session_metadata,
+  subscription_metadata,
+  client_reference,
+};
+
+struct Claim {
+  ClaimKind kind;
+  UnixTime created;    // of the event
+  std::string event;   // evt_...
+  std::string target;  // "u:<user>" or "p:<stripe id>"
+  auto operator<=>(const Claim&) const = default;
+};
 
 std::string_view name(ClaimKind kind);
 

@@ -1,4 +1,4 @@
-#include "core/delivery/answer.h"
+#include "core/delivery/response.h"
 
 #include "core/json/text.h"
 
@@ -25,31 +25,7 @@ int status_of(Outcome outcome) {
 
 }  // namespace
 
-std::string_view name(Outcome outcome) {
-  switch (outcome) {
-    case Outcome::applied:
-      return "applied";
-    case Outcome::duplicate:
-      return "duplicate";
-    case Outcome::superseded:
-      return "superseded";
-    case Outcome::ignored:
-      return "ignored";
-    case Outcome::parked:
-      return "parked";
-    case Outcome::unmatched:
-      return "unmatched";
-    case Outcome::mode_mismatch:
-      return "mode_mismatch";
-    case Outcome::account_not_allowed:
-      return "account_not_allowed";
-    case Outcome::not_stored:
-      break;
-  }
-  return "not_stored";
-}
-
-Answer answer(Outcome outcome, const std::vector<std::string>& unlocks) {
+Response response_to(Outcome outcome, const std::vector<std::string>& unlocks) {
   int status = status_of(outcome);
   if (status == 503) return {status, error_body(name(outcome))};
   std::string body = "{\"received\":true,\"outcome\":";

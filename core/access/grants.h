@@ -1,0 +1,27 @@
+// `entitle_grant`: which entitlements a purchase gives.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/source/identifier.h"
+
+namespace entitle {
+
+// `entitle_grant` lines: entitlement name -> identifiers that give it.
+// `feature=x` and `metadata=x` give x unless a line names them.
+class GrantMap {
+ public:
+  void add(std::string_view entitlement, Identifier identifier);
+  // Sorted, unique; empty: no grant knows this identifier. Views into the map
+  // or into the identifier.
+  std::vector<std::string_view> entitlements_of(const Identifier&) const;
+  bool gives(const Identifier& identifier, std::string_view entitlement) const;
+
+ private:
+  std::map<Identifier, std::vector<std::string>, std::less<>> by_identifier_;
+};
+
+}  // namespace entitle

@@ -1,0 +1,21 @@
+// What the operator decided, apart from what gives what: how long access
+// outlasts a payment that failed, and what money that went back takes with it.
+#pragma once
+
+#include <chrono>
+
+#include "core/base/types.h"
+
+namespace entitle {
+
+// entitle_grace, entitle_past_due_grace, entitle_provisional, entitle_refund,
+// entitle_dispute.
+struct Policy {
+  Seconds grace = std::chrono::hours(72);
+  Seconds past_due_grace = std::chrono::hours(24 * 7);
+  Seconds provisional{0};
+  bool refund_revokes = true;
+  bool dispute_revokes = true;
+};
+
+}  // namespace entitle

@@ -1,0 +1,40 @@
+// What a record's sources come to, one by one, before any policy and at any
+// time: small, so that the gate can cache it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/base/types.h"
+#include "core/source/identifier.h"
+#include "core/source/source.h"
+
+namespace entitle {
+
+// One source: what it gives and until when.
+struct Projection {
+  enum class State {
+    active,       // until `end` + grace (kForever: no known end)
+    ending,       // until `end` sharp (cancel_at, cancel at period end)
+    past_due,     // until `since` + past_due_grace, or `end` if sooner
+    paid,         // one-time purchase
+    provisional,  // paid subscription session, until `since` + provisional
+    refunded,     // paid, then fully refunded
+    disputed,     // paid, with an open or lost dispute
+    ended,
+    not_paid,
+  };
+  std::string source;
+  State state = State::not_paid;
+  UnixTime end = kForever;
+  UnixTime since{};
+  std::vector<Identifier> identifiers;
+  bool disputed = false;  // with State::disputed, and beside State::refunded
+  bool ambiguous = false;
+  bool operator==(const Projection&) const = default;
+};
+
+// Payments (pi_, ch_) and deleted customers are folded into what they touch.
+std::vector<Projection> project(const Sources& sources);
+
+}  // namespace entitle

@@ -1,0 +1,30 @@
+// The names of everything kept in Redis (docs/redis.md). All of one user's, or
+// one place's, hash to one Cluster slot.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "core/base/types.h"
+
+namespace entitle {
+
+// entitle:<mode>:{u:<user>} ...; ids are percent-encoded inside the braces.
+class Keys {
+ public:
+  Keys(std::string_view prefix, Mode mode);
+  std::string record(const User& user) const;    // {u:<user>}
+  std::string log(const User& user) const;       // {u:<user>}:log
+  std::string place(std::string_view id) const;  // {p:<id>}
+  std::string event(std::string_view id) const;
+  std::string email(std::string_view lower_case) const;
+  std::string parked() const;
+  std::string webhook() const;
+  // Where something unreadable is kept, in the same Cluster slot.
+  static std::string quarantine(std::string_view key);
+
+ private:
+  std::string base_;
+};
+
+}  // namespace entitle

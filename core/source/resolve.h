@@ -1,0 +1,33 @@
+// What a source's set of facts says now: a pure function of the facts, whatever
+// the order in which they came. Nothing here knows a policy or the time.
+// Reference for events of one second: docs/stripe.md, "Order".
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "core/base/types.h"
+#include "core/source/identifier.h"
+#include "core/source/source.h"
+
+namespace entitle {
+
+// The subscription's state now, a pure function of the facts.
+struct ResolvedSubscription {
+  SubscriptionState state;
+  std::optional<UnixTime> past_due_since;  // while the status is past_due
+  bool ended = false;                      // for good, whatever the status says
+  bool ambiguous = false;  // order inside one second undetermined: the least
+                           // privileged candidate was taken
+};
+// Null: nothing was said about a subscription.
+std::optional<ResolvedSubscription> resolve(const Source& source);
+
+// A customer's features now, by the same rules. Null: no summary came.
+struct ResolvedFeatures {
+  std::vector<Identifier> identifiers;  // sorted, unique
+  bool ambiguous = false;
+};
+std::optional<ResolvedFeatures> resolve_features(const Source& source);
+
+}  // namespace entitle

@@ -1,0 +1,71 @@
+// What the functions of event_types.h are made of: one event being read, the
+// identifiers an object names, the user an event names, and what goes where.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/json/tree.h"
+#include "core/source/claim.h"
+#include "core/source/identifier.h"
+#include "core/stripe/event.h"
+#include "core/stripe/facts.h"
+
+namespace entitle {
+
+// One event being read.
+struct Reading {
+  const Event& event;
+  const FactsOptions& options;
+
+  const json::Node* object() const { return event.object; }
+  const EventHead& head() const { return event.head; }
+  // `acct_.../` before the ids of a Connect account.
+  std::string qualified(std::string_view id) const;
+};
+
+// `customer` or `customer_account`, string or expanded; empty: none.
+std::string customer_place(const Reading& reading);
+
+// Identifiers an object names, bounded: Stripe allows 20 items, so whoever
+// sends more than this gets a lower bound (`truncated`).
+class IdentifierList {
+ public:
+  explicit IdentifierList(std::string_view account) : account_(account) {}
+  void add_id(std::string_view id);         // price_, prod_, plink_
+  void add_price(const json::Node* price);  // id, product, lookup_key
+  void add_feature(std::string_view lookup_key);
+  void add_names(const json::Node* metadata);  // metadata.entitlements
+  bool truncated() const { return truncated_; }
+  std::vector<Identifier> sorted() &&;  // unique
+
+ private:
+  void add(std::optional<Identifier> identifier);
+  std::string account_;
+  std::vector<Identifier> identifiers_;
+  bool truncated_ = false;
+};
+
+// Where this event could name a user; what it does not have stays empty.
+struct UserHints {
+  std::string_view client_reference;
+  const json::Node* metadata = nullptr;
+  ClaimKind metadata_kind = ClaimKind::customer_metadata;
+  std::string email;  // lower case
+};
+
+// The event's own place, with the claim of the user it names, if any. Notes a
+// refused client reference.
+PlaceFacts own_place(const Reading& reading, std::string place,
+                     const UserHints& hints, Facts& facts);
+
+// Another place that learns where to forward: first in Facts::places.
+void add_forward(const Reading& reading, std::string from,
+                 std::string_view to_place, Facts& facts);
+
+// Why nothing, or not all, was taken from the event: for the log.
+void add_note(Facts& facts, std::string_view text);
+
+}  // namespace entitle
