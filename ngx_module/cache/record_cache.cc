@@ -5,6 +5,26 @@
 #include "core/redis/error.h"
 
 namespace entitle::ngx {
+
+// A read under way, and who waits for it.
+struct Fill {
+    Fill(RecordCache* its_cache, const Hash128& its_user)
+        : cache(its_cache), user(its_user) {}
+
+    RecordCache* cache;
+    Hash128 user;
+    RedisExchange exchange;
+    // Whoever waits has seen that what is near is behind.
+    bool of_primary = false;
+    bool asks_primary = false;         // so it was sent
+    Tracking* tracking = nullptr;      // of the node that is asked
+    std::optional<FillStamp> stamp{};  // null: its answer is not stored
+    std::uint64_t generation = 0;      // the node's, when it was sent
+    int sent = 0;
+    std::vector<RecordLookup*> waiting{};
+    std::vector<RecordLookup*> late{};  // for the next read
+};
+
 namespace {
 
 // A record that changes faster than it can be read is given as it was read.
@@ -47,14 +67,16 @@ read_answer(const RedisExchange& exchange, RedisStatus status) {
     return read;
 }
 
-void
-wake(std::vector<Gate*>& gates, const std::shared_ptr<const RecordRead>& read) {
-    for (Gate* gate : gates) {
-        gate->fill = nullptr;
-        gate->read = read;
-        gate_wake(gate);
+// False: damaged.
+bool
+give(RecordLookup& lookup, std::string_view packed) {
+    const PackedReader reader(packed);
+    if (!reader.ok()) {
+        return false;
     }
-    gates.clear();
+    lookup.packed.assign(packed);  // who waits looks many times
+    lookup.standing = {reader.version(), reader.not_before(), {}};
+    return true;
 }
 
 // Of every server: a change in any of them is heard.
@@ -78,20 +100,6 @@ spaces_of_all_servers() {
     return spaces;
 }
 
-// Made at first use, in the worker. Null: no memory.
-RecordCache*
-cache_of(MainConf* conf) {
-    if (conf->worker_cache == nullptr) {
-        Redis* redis = redis_of(conf);
-        if (redis == nullptr) {
-            return nullptr;
-        }
-        conf->worker_cache = pool_new<RecordCache>(ngx_cycle->pool, conf, redis,
-                                                   spaces_of_all_servers());
-    }
-    return conf->worker_cache;
-}
-
 }  // namespace
 
 RecordCache::RecordCache(MainConf* conf, Redis* redis,
@@ -101,6 +109,10 @@ RecordCache::RecordCache(MainConf* conf, Redis* redis,
       primaries_(redis->primaries()),
       spaces_(std::move(spaces)),
       zone_(conf->zone) {}
+
+RecordCache::~RecordCache() {
+    shut();
+}
 
 // Every node is listened to, not only the one that is read from: in a Cluster
 // a key may be another's from one moment to the next.
@@ -143,95 +155,74 @@ RecordCache::tracking_of(RedisNode* node) {
     std::unique_ptr<Tracking>& tracking = trackings_[node];
     if (tracking == nullptr) {
         tracking =
-            std::make_unique<Tracking>(conf_, redis_, node, &zone_, spaces_);
+            std::make_unique<Tracking>(conf_, redis_, node, &zone_, spaces_,
+                                       static_cast<RecordListener&>(*this));
     }
     return tracking.get();
 }
 
-// Of who has the gate's record. Null: nobody is known to.
+// Of who has the record. Null: nobody is known to.
 Tracking*
-RecordCache::tracking_of(ngx_http_request_t* r, const Gate* gate) {
+RecordCache::tracking_of(const RecordQuestion& question) {
     RedisNode* node = redis_.only_node();
     if (node == nullptr) {
-        node =
-            redis_.node_of(server_conf(r)->keys->record(*gate->identity.user));
+        node = redis_.node_of(question.keys->record(*question.user));
     }
     return node == nullptr ? nullptr : tracking_of(node);
 }
 
 ngx_int_t
-RecordCache::lookup(ngx_http_request_t* r, Gate* gate) {
-    if (gate->fill != nullptr) {
+RecordCache::lookup(RecordLookup& lookup, const RecordQuestion& question) {
+    if (lookup.fill_ != nullptr) {
         return NGX_AGAIN;
     }
-    const Hash128 user = user_of(r, gate);
-    if (gate->read) {
-        const auto read = std::exchange(gate->read, nullptr);
-        return use(r, gate, user, *read);
+    const Hash128 user = user_of(question.space, *question.user);
+    if (lookup.read_) {
+        const auto read = std::exchange(lookup.read_, nullptr);
+        return use(lookup, question, user, *read);
     }
 
     wanted();
-    Tracking* tracking = tracking_of(r, gate);
+    const Tracking* tracking = tracking_of(question);
     const std::optional<Zone::Found> found = zone_.find(user);
     if (found && tracking != nullptr &&
-        tracking->believes(found->stamp, user, location_conf(r)->lease) &&
-        give(r, gate, found->packed) &&
-        gate->standing.version >= gate->version_awaited) {
-        gate->cache = CacheUse::hit;
+        tracking->believes(found->stamp, user, question.lease) &&
+        give(lookup, found->packed) &&
+        lookup.standing.version >= question.version_awaited) {
+        lookup.use = CacheUse::hit;
         return NGX_OK;
     }
-    if (join(r, gate, user)) {
+    if (join(lookup, question, user)) {
         return NGX_AGAIN;
     }
-    return use(r, gate, user,
+    return use(lookup, question, user,
                {.trouble = Reason::redis_unreachable,
                 .standing = {},
                 .packed = {},
                 .may_be_cached = false});
 }
 
-// False: damaged.
-bool
-RecordCache::give(ngx_http_request_t* r, Gate* gate, std::string_view packed) {
-    const PackedReader reader(packed);
-    if (!reader.ok()) {
-        return false;
-    }
-    // Who waits looks many times.
-    if (gate->packed_room.len < packed.size()) {
-        gate->packed_room = pool_copy(r->pool, packed);
-        if (gate->packed_room.data == nullptr) {
-            throw std::bad_alloc();
-        }
-    } else {
-        ngx_memcpy(gate->packed_room.data, packed.data(), packed.size());
-    }
-    gate->packed = view(gate->packed_room).substr(0, packed.size());
-    gate->standing = {reader.version(), reader.not_before(), {}};
-    return true;
-}
-
 ngx_int_t
-RecordCache::use(ngx_http_request_t* r, Gate* gate, const Hash128& user,
-                 const RecordRead& read) {
-    gate->packed = {};
-    gate->cache = read.may_be_cached ? CacheUse::miss : CacheUse::bypass;
+RecordCache::use(RecordLookup& lookup, const RecordQuestion& question,
+                 const Hash128& user, const RecordRead& read) {
+    lookup.packed.clear();
+    lookup.use = read.may_be_cached ? CacheUse::miss : CacheUse::bypass;
     if (!read.trouble) {
         if (read.packed.empty()) {
-            gate->standing = read.standing;
+            lookup.standing = read.standing;
         } else {
-            give(r, gate, read.packed);
+            give(lookup, read.packed);
         }
         return NGX_OK;
     }
-    gate->trouble = *read.trouble;
-    if (gate->trouble != Reason::redis_unreachable) {
+    lookup.trouble = *read.trouble;
+    if (lookup.trouble != Reason::redis_unreachable) {
         return NGX_DECLINED;
     }
     const std::optional<Zone::Found> found = zone_.find(user);
-    if (found && believed_lately(r, gate, *found, user) &&
-        give(r, gate, found->packed)) {
-        gate->cache = CacheUse::stale;
+    if (found && believed_lately(question, *found, user) &&
+        give(lookup, found->packed)) {
+        lookup.use = CacheUse::stale;
         return NGX_OK;
     }
     return NGX_DECLINED;
@@ -239,16 +230,15 @@ RecordCache::use(ngx_http_request_t* r, Gate* gate, const Hash128& user,
 
 // With replicas it may have been read from one that is no longer.
 bool
-RecordCache::believed_lately(ngx_http_request_t* r, const Gate* gate,
+RecordCache::believed_lately(const RecordQuestion& question,
                              const Zone::Found& found, const Hash128& user) {
-    const LocationConf* conf = location_conf(r);
     const auto believed = [&](const Tracking* tracking) {
         return tracking != nullptr &&
-               tracking->believed_lately(found.stamp, user, conf->lease,
-                                         Seconds{conf->stale});
+               tracking->believed_lately(found.stamp, user, question.lease,
+                                         question.stale);
     };
     if (conf_->redis_read == nullptr) {
-        return believed(tracking_of(r, gate));
+        return believed(tracking_of(question));
     }
     return std::any_of(
         trackings_.begin(), trackings_.end(),
@@ -259,33 +249,32 @@ RecordCache::believed_lately(ngx_http_request_t* r, const Gate* gate,
 
 // False: Redis cannot be asked.
 bool
-RecordCache::join(ngx_http_request_t* r, Gate* gate, const Hash128& user) {
+RecordCache::join(RecordLookup& lookup, const RecordQuestion& question,
+                  const Hash128& user) {
     std::unique_ptr<Fill>& known = fills_[user];
     if (known) {
-        known->of_primary |= gate->of_primary;
-        const bool sees_all = known->stamp &&
-                              (!gate->of_primary || known->asks_primary) &&
-                              known->tracking->covers(*known->stamp, user,
-                                                      location_conf(r)->lease);
-        (sees_all ? known->waiting : known->late).push_back(gate);
-        gate->fill = known.get();
+        known->of_primary |= question.of_primary;
+        const bool sees_all =
+            known->stamp && (!question.of_primary || known->asks_primary) &&
+            known->tracking->covers(*known->stamp, user, question.lease);
+        (sees_all ? known->waiting : known->late).push_back(&lookup);
+        lookup.fill_ = known.get();
         return true;
     }
 
     auto fill = std::make_unique<Fill>(this, user);
-    const Keys& keys = *server_conf(r)->keys;
-    fill->exchange.key = keys.record(*gate->identity.user);
+    fill->exchange.key = question.keys->record(*question.user);
     fill->exchange.commands = {{"HGETALL", fill->exchange.key}};
     fill->exchange.done = answered;
     fill->exchange.data = fill.get();
-    fill->of_primary = gate->of_primary;
-    fill->waiting.push_back(gate);
+    fill->of_primary = question.of_primary;
+    fill->waiting.push_back(&lookup);
     if (!send(*fill)) {
         fills_.erase(user);
         return false;
     }
     known = std::move(fill);
-    gate->fill = known.get();
+    lookup.fill_ = known.get();
     return true;
 }
 
@@ -332,10 +321,10 @@ RecordCache::another_may_tell(const Fill& fill, RedisStatus status) {
 void
 RecordCache::give_up(Fill& fill) noexcept {
     redis_cancel(&fill.exchange);
-    for (const std::vector<Gate*>* gates : {&fill.waiting, &fill.late}) {
-        for (Gate* gate : *gates) {
-            gate->fill = nullptr;
-            gate_wake(gate);
+    for (const std::vector<RecordLookup*>* lookups :
+         {&fill.waiting, &fill.late}) {
+        for (RecordLookup* lookup : *lookups) {
+            lookup->wake();
         }
     }
     fills_.erase(Hash128(fill.user));  // which goes with it
@@ -360,7 +349,14 @@ RecordCache::take(Fill& fill, RedisStatus status) {
     if (current && !read->trouble && !read->packed.empty()) {
         zone_.store(fill.user, *fill.stamp, read->packed);
     }
-    wake(fill.waiting, read);
+    const auto wake_all = [&] {
+        for (RecordLookup* lookup : fill.waiting) {
+            lookup->read_ = read;
+            lookup->wake();
+        }
+        fill.waiting.clear();
+    };
+    wake_all();
     if (!fill.late.empty()) {
         fill.sent = 0;
         if (send(fill)) {
@@ -368,25 +364,54 @@ RecordCache::take(Fill& fill, RedisStatus status) {
         }
         read = std::make_shared<RecordRead>();
         read->trouble = Reason::redis_unreachable;
-        wake(fill.waiting, read);
+        wake_all();
     }
     fills_.erase(Hash128(fill.user));  // which goes with it
 }
 
 void
-RecordCache::leave(Gate* gate) noexcept {
-    if (gate->fill != nullptr) {
-        std::erase(gate->fill->waiting, gate);
-        std::erase(gate->fill->late, gate);
-        gate->fill = nullptr;
+RecordLookup::leave() noexcept {
+    if (fill_ != nullptr) {
+        std::erase(fill_->waiting, this);
+        std::erase(fill_->late, this);
+        fill_ = nullptr;
+    }
+}
+
+// --- what Redis says ---------------------------------------------------------
+
+void
+RecordCache::changed(const Hash128& user) noexcept {
+    if (listener_ != nullptr) {
+        listener_->changed(user);
     }
 }
 
 void
-RecordCache::shut() {
+RecordCache::everything_changed() noexcept {
+    if (listener_ != nullptr) {
+        listener_->everything_changed();
+    }
+}
+
+bool
+RecordCache::listens() const noexcept {
+    return listener_ != nullptr && listener_->listens();
+}
+
+// Who waits is not woken: the worker exits.
+void
+RecordCache::shut() noexcept {
     for (const auto& [user, fill] : fills_) {
         redis_cancel(&fill->exchange);
+        for (const std::vector<RecordLookup*>* lookups :
+             {&fill->waiting, &fill->late}) {
+            for (RecordLookup* lookup : *lookups) {
+                lookup->fill_ = nullptr;
+            }
+        }
     }
+    fills_.clear();
     for (const auto& [node, tracking] : trackings_) {
         tracking->shut();
     }
@@ -394,31 +419,24 @@ RecordCache::shut() {
 
 // --- the interface -----------------------------------------------------------
 
-ngx_int_t
-record_lookup(ngx_http_request_t* r, Gate* gate) {
-    RecordCache* cache = cache_of(main_conf(r));
-    if (cache == nullptr) {
+RecordCache&
+record_cache(MainConf* conf) {
+    if (conf->worker_cache == nullptr) {
+        Redis* redis = redis_of(conf);
+        if (redis != nullptr) {
+            conf->worker_cache = pool_new<RecordCache>(
+                ngx_cycle->pool, conf, redis, spaces_of_all_servers());
+        }
+    }
+    if (conf->worker_cache == nullptr) {
         throw std::bad_alloc();
     }
-    return cache->lookup(r, gate);
+    return *conf->worker_cache;
 }
 
-Hash128
-record_user(ngx_http_request_t* r, const Gate* gate) {
-    return main_conf(r)->worker_cache->user_of(r, gate);
-}
-
-std::uint64_t
-changes_heard(ngx_http_request_t* r) noexcept {
-    return main_conf(r)->worker_cache->changes_heard();
-}
-
-void
-record_leave(Gate* gate) noexcept {
-    RecordCache* cache = main_conf(gate->request)->worker_cache;
-    if (cache != nullptr) {
-        cache->leave(gate);
-    }
+RecordCache*
+known_record_cache(const MainConf* conf) noexcept {
+    return conf->worker_cache;
 }
 
 void

@@ -1,22 +1,28 @@
-// Users' records for the gate: from the zone where that may be believed, else
-// from Redis, with one read for all requests of a worker that ask for the same
-// user at the same time.
+// Users' records: from the zone where that may be believed, else from Redis,
+// with one read for all requests of a worker that ask for the same user at the
+// same time.
 //
-// A request joins a read that is under way only if that read is known to see
-// all that was acknowledged before the request came; else it waits for the
-// next one. So nobody is answered with what was true before they asked, except
-// inside the lease.
+// Who asks holds a RecordLookup, which says how to wake it. A lookup joins a
+// read that is under way only if that read is known to see all that was
+// acknowledged before it asked; else it waits for the next one. So nobody is
+// answered with what was true before they asked, except inside the lease.
 #pragma once
 
 #include <memory>
 #include <unordered_map>
 
+#include "core/access/access.h"
+#include "core/access/decision.h"
 #include "ngx_module/cache/tracking.h"
-#include "ngx_module/gate/gate.h"
 #include "ngx_module/redis_client/client.h"
 #include "ngx_module/redis_client/exchange.h"
 
 namespace entitle::ngx {
+
+struct Fill;  // one read under way
+
+// How a record was come by; $entitle_cache.
+enum class CacheUse { none, hit, miss, stale, bypass };
 
 // What one read gave.
 struct RecordRead {
@@ -26,49 +32,87 @@ struct RecordRead {
     bool may_be_cached = false;
 };
 
-// A read under way, and who waits for it.
-struct Fill {
-    Fill(RecordCache* its_cache, const Hash128& its_user)
-        : cache(its_cache), user(its_user) {}
-
-    RecordCache* cache;
-    Hash128 user;
-    RedisExchange exchange;
-    // Whoever waits has seen that what is near is behind.
-    bool of_primary = false;
-    bool asks_primary = false;         // so it was sent
-    Tracking* tracking = nullptr;      // of the node that is asked
-    std::optional<FillStamp> stamp{};  // null: its answer is not stored
-    std::uint64_t generation = 0;      // the node's, when it was sent
-    int sent = 0;
-    std::vector<Gate*> waiting{};
-    std::vector<Gate*> late{};  // for the next read
+// Whose record, and what about it is good enough. What it points at outlives
+// the asking.
+struct RecordQuestion {
+    const Keys* keys;
+    std::string_view space;  // ServerConf::audience
+    const User* user;
+    ngx_msec_t lease;  // entitle_lease and entitle_stale of the location
+    Seconds stale;
+    std::int64_t version_awaited;  // an older one in the zone is not given
+    bool of_primary;               // what is near has been seen to be behind
 };
 
-class RecordCache {
+// Somebody who asks for records, one at a time. Its destructor leaves.
+class RecordLookup {
   public:
-    // NGX_OK: gate->packed or gate->standing is identity.user's. NGX_AGAIN:
-    // asked, the gate will be woken. NGX_DECLINED: it cannot be told,
-    // gate->trouble says why.
-    ngx_int_t lookup(ngx_http_request_t* r, Gate* gate);
-    void leave(Gate* gate) noexcept;
-    void shut();
+    using Wake = void (*)(void* data) noexcept;
 
-    Hash128
-    user_of(ngx_http_request_t* r, const Gate* gate) const {
-        return zone_.hash(*server_conf(r)->audience,
-                          gate->identity.user->str());
+    // `how` is called with `data` when the answer is there: ask again.
+    RecordLookup(Wake how, void* data) : wake_(how), data_(data) {}
+    ~RecordLookup() {
+        leave();
     }
+    RecordLookup(const RecordLookup&) = delete;
+    RecordLookup& operator=(const RecordLookup&) = delete;
+
+    // Whoever asked goes away, or asks no longer.
+    void leave() noexcept;
+
+    // The answer, once RecordCache::lookup has given one.
+    //
+    // As the zone keeps it; then `standing` has no projections. Empty: it could
+    // not be packed, and `standing` is whole.
+    std::string packed;
+    Standing standing;
+    CacheUse use = CacheUse::none;
+    Reason trouble = Reason::redis_unreachable;  // of NGX_DECLINED
+
+  private:
+    friend class RecordCache;
+
+    void
+    wake() noexcept {
+        fill_ = nullptr;
+        wake_(data_);
+    }
+
+    Wake wake_;
+    void* data_;
+    Fill* fill_ = nullptr;  // waited for
+    std::shared_ptr<const RecordRead> read_;
+};
+
+class RecordCache final : RecordListener {
+  public:
+    // NGX_OK: the lookup has the answer. NGX_AGAIN: asked, it will be woken.
+    // NGX_DECLINED: it cannot be told, lookup.trouble says why.
+    ngx_int_t lookup(RecordLookup& lookup, const RecordQuestion& question);
+
+    // Stands for a user wherever changes are told.
+    Hash128
+    user_of(std::string_view space, const User& user) const {
+        return zone_.hash(space, user.str());
+    }
+    // Which subscription hears of every change from now on; 0: none does.
     std::uint64_t changes_heard() const;
+    // Who is told of every change that is heard. Null: nobody.
+    void
+    set_listener(RecordListener* listener) {
+        listener_ = listener;
+    }
 
     RecordCache(MainConf* conf, Redis* redis, std::vector<RecordSpace> spaces);
-    ~RecordCache() {
-        shut();
-    }
+    ~RecordCache();
     RecordCache(const RecordCache&) = delete;
     RecordCache& operator=(const RecordCache&) = delete;
 
+    void shut() noexcept;
+
   private:
+    friend class RecordLookup;
+
     struct ByUser {
         std::size_t
         operator()(const Hash128& user) const {
@@ -76,27 +120,33 @@ class RecordCache {
         }
     };
 
+    // RecordListener, of each Tracking
+    void changed(const Hash128& user) noexcept override;
+    void everything_changed() noexcept override;
+    bool listens() const noexcept override;
+
     static void answered(RedisExchange* exchange, RedisStatus status) noexcept;
 
     void wanted();
     Tracking* tracking_of(RedisNode* node);
-    Tracking* tracking_of(ngx_http_request_t* r, const Gate* gate);
-    bool believed_lately(ngx_http_request_t* r, const Gate* gate,
+    Tracking* tracking_of(const RecordQuestion& question);
+    bool believed_lately(const RecordQuestion& question,
                          const Zone::Found& found, const Hash128& user);
-    bool give(ngx_http_request_t* r, Gate* gate, std::string_view packed);
-    bool join(ngx_http_request_t* r, Gate* gate, const Hash128& user);
+    bool join(RecordLookup& lookup, const RecordQuestion& question,
+              const Hash128& user);
     bool send(Fill& fill);
     bool another_may_tell(const Fill& fill, RedisStatus status);
     void take(Fill& fill, RedisStatus status);
     void give_up(Fill& fill) noexcept;
-    ngx_int_t use(ngx_http_request_t* r, Gate* gate, const Hash128& user,
-                  const RecordRead& read);
+    ngx_int_t use(RecordLookup& lookup, const RecordQuestion& question,
+                  const Hash128& user, const RecordRead& read);
 
     MainConf* conf_;
     RedisTopology& redis_;
     RedisTopology& primaries_;  // the same, unless replicas are read
     std::vector<RecordSpace> spaces_;
     Zone zone_;
+    RecordListener* listener_ = nullptr;
     // One a node that was ever read from; those of `listened_` are kept up.
     std::unordered_map<RedisNode*, std::unique_ptr<Tracking>> trackings_;
     std::vector<Tracking*> listened_;
@@ -104,6 +154,12 @@ class RecordCache {
     ngx_msec_t wanted_at_ = 0;
     std::unordered_map<Hash128, std::unique_ptr<Fill>, ByUser> fills_;
 };
+
+// The worker's, made at its first use: only gates and status ask. Throws
+// std::bad_alloc.
+RecordCache& record_cache(MainConf* conf);
+// Null: nobody has asked yet.
+RecordCache* known_record_cache(const MainConf* conf) noexcept;
 
 // The worker exits.
 void cache_exit(MainConf* conf) noexcept;

@@ -4,7 +4,6 @@
 #include <charconv>
 
 #include "core/redis/info.h"
-#include "ngx_module/gate/wait.h"
 
 namespace entitle::ngx {
 namespace {
@@ -24,12 +23,14 @@ number_of(std::string_view text) {
 }  // namespace
 
 Tracking::Tracking(MainConf* conf, RedisTopology& redis, RedisNode* node,
-                   const Zone* zone, const std::vector<RecordSpace>& spaces)
+                   const Zone* zone, const std::vector<RecordSpace>& spaces,
+                   RecordListener& listener)
     : conf_(conf),
       redis_(redis),
       node_(node),
       zone_(zone),
       spaces_(spaces),
+      listener_(listener),
       subscription_(conf, this),
       lease_(Milliseconds{static_cast<std::int64_t>(conf->greatest_lease)}) {
     timer_.handler = on_timer;
@@ -168,7 +169,7 @@ Tracking::on_timer(ngx_event_t* event) noexcept {
 void
 Tracking::tick() {
     if (ngx_current_msec - asked_at_ > 2 * conf_->greatest_lease &&
-        !anybody_waits(conf_)) {
+        !listener_.listens()) {
         return;  // the next gate that asks comes here
     }
     redis_.wanted();
@@ -422,7 +423,7 @@ Tracking::pushed(RedisConnection*, const Reply& reply) {
         case PushMessage::Kind::everything:
             zone_->numbers().everything_changed();
             redis_.emptied(node_);
-            wait_everything_changed(conf_);
+            listener_.everything_changed();
             return true;
         case PushMessage::Kind::pong:
             lease_.answered(number_of<Lease::Beat>(message.pong),
@@ -445,7 +446,7 @@ Tracking::changed(std::span<const Reply> keys) {
             if (auto user = user_of_key(key.text, space.tracking_prefix)) {
                 const Hash128 hash = zone_->hash(space.name, *user);
                 zone_->numbers().changed(hash.low);
-                wait_changed(conf_, hash);
+                listener_.changed(hash);
             }
         }
     }

@@ -32,11 +32,25 @@ struct RecordSpace {
     bool operator==(const RecordSpace&) const = default;
 };
 
+// Who is to know what changes.
+class RecordListener {
+  public:
+    virtual void changed(const Hash128& user) noexcept = 0;
+    // Any may have.
+    virtual void everything_changed() noexcept = 0;
+    // Whether changes have to be heard, though no gate asks.
+    virtual bool listens() const noexcept = 0;
+
+  protected:
+    ~RecordListener() = default;
+};
+
 class Tracking final : RedisConnection::Owner, RedisNode::Listener {
   public:
     // Of a node of `redis`. `spaces`: at least one. All of them outlive this.
     Tracking(MainConf* conf, RedisTopology& redis, RedisNode* node,
-             const Zone* zone, const std::vector<RecordSpace>& spaces);
+             const Zone* zone, const std::vector<RecordSpace>& spaces,
+             RecordListener& listener);
     ~Tracking() {
         shut();
     }
@@ -119,6 +133,7 @@ class Tracking final : RedisConnection::Owner, RedisNode::Listener {
     RedisNode* node_;
     const Zone* zone_;
     const std::vector<RecordSpace>& spaces_;
+    RecordListener& listener_;
     RedisConnection subscription_;
     ngx_event_t timer_{};
     Backoff backoff_;

@@ -91,11 +91,12 @@ Ruling
 rule_by_record(ngx_http_request_t* r, const Gate* gate) {
     ServerConf* conf = server_conf(r);
     const std::vector<Alternatives> lines = required(r);
-    if (gate->packed.empty()) {
-        return decide(gate->standing, lines, *conf->grants, *conf->policy,
-                      now());
+    if (gate->record.packed.empty()) {
+        return decide(gate->record.standing, lines, *conf->grants,
+                      *conf->policy, now());
     }
-    if (const auto held = access_of(conf).effective(gate->packed, now())) {
+    if (const auto held =
+            access_of(conf).effective(gate->record.packed, now())) {
         if (const auto until = allowed_until(lines, *held)) {
             Ruling ruling{Decision::allow, Reason::ok, *until, {}, {}};
             ruling.entitlements.reserve(held->size());
@@ -105,7 +106,7 @@ rule_by_record(ngx_http_request_t* r, const Gate* gate) {
             return ruling;
         }
     }
-    const std::optional<Standing> standing = unpack(gate->packed);
+    const std::optional<Standing> standing = unpack(gate->record.packed);
     return standing
                ? decide(*standing, lines, *conf->grants, *conf->policy, now())
                : cannot_tell(Reason::record_unreadable);
@@ -136,7 +137,7 @@ rule_here(ngx_http_request_t* r, const Gate* gate) {
     switch (gate->stage) {
         case Gate::Stage::known: {
             Ruling ruling = rule_by_record(r, gate);
-            if (gate->cache == CacheUse::stale) {
+            if (gate->record.use == CacheUse::stale) {
                 return rule_by_stale(std::move(ruling));
             }
             return ruling;

@@ -59,7 +59,7 @@ gate_abandon(void* data) noexcept {
         gate->lookup = Gate::Lookup::none;
     }
     wait_leave(gate);
-    record_leave(gate);
+    gate->record.leave();
     reauth_leave(gate);
     jwt_keys_leave(gate);
     gate->email_claim.reset();
@@ -112,7 +112,7 @@ after_identify(ngx_http_request_t* r, const Gate* gate) {
 
 Stage
 after_record(const Gate* gate) {
-    if (gate->answer || fresh(gate->identity, gate->standing, now())) {
+    if (gate->answer || fresh(gate->identity, gate->record.standing, now())) {
         return Stage::known;  // what the app has just said needs no check
     }
     return Stage::reauthenticate;
@@ -143,7 +143,7 @@ is_behind(ngx_http_request_t* r, Gate* gate) {
         gate->version_awaited =
             std::max(gate->version_awaited, *gate->identity.version);
     }
-    if (gate->standing.version >= gate->version_awaited) {
+    if (gate->record.standing.version >= gate->version_awaited) {
         return false;
     }
     if (replicas) {
@@ -207,7 +207,10 @@ gate_run(ngx_http_request_t* r) {
 
 }  // namespace
 
-Gate::Gate(ngx_http_request_t* main) : request(main) {
+Gate::Gate(ngx_http_request_t* main)
+    : request(main),
+      record([](void* gate) noexcept { gate_wake(static_cast<Gate*>(gate)); },
+             this) {
     wake.data = this;
     wake.handler = gate_resume;
     wake.log = ngx_cycle->log;
@@ -362,7 +365,7 @@ gate_settle(ngx_http_request_t* r, Gate* gate) {
                 if (gate->identity.user && !gate->before) {
                     gate->identity.why = Reason::session_stale;
                     gate->before = {*gate->identity.user,
-                                    gate->standing.version};
+                                    gate->record.standing.version};
                 }
                 const ngx_int_t rc =
                     gate->streaming ? NGX_DECLINED : reauthenticate(r, gate);

@@ -27,6 +27,7 @@
 #include "core/access/decision.h"
 #include "core/base/ascii.h"
 #include "core/identity/key_refresh.h"
+#include "ngx_module/cache/record_cache.h"
 #include "ngx_module/gate/wait.h"
 #include "ngx_module/redis_client/exchange.h"
 #include "ngx_module/settings.h"
@@ -43,12 +44,6 @@ struct ReauthAnswer {
     // The record's version before and after that, when only that raised it.
     std::optional<std::pair<std::int64_t, std::int64_t>> raised;
 };
-
-struct Fill;        // one read of a record, and what it
-struct RecordRead;  // gave: ngx_module/cache/record_cache.h
-
-// $entitle_cache: how the record was come by.
-enum class CacheUse { none, hit, miss, stale, bypass };
 
 class EmailClaim;   // gate/email_claim.cc
 class Logout;       // entitle_logout all: gate/logout.cc
@@ -85,19 +80,14 @@ struct Gate {
         read_app_session,
         read_record,
         reauthenticate,
-        known,    // identity.user, with `standing`
+        known,    // identity.user, with `record`
         guest,    // identity.why
         trouble,  // `trouble`
     } stage = Stage::identify;
     std::optional<IdentitySettings> settings;
     bool identifying = false;  // a bind variable may ask for $entitle_user
     Identity identity;
-    // As the zone keeps it, in the request's pool; then `standing` has no
-    // projections.
-    std::string_view packed;
-    ngx_str_t packed_room{};  // which it is in
-    Standing standing;
-    CacheUse cache = CacheUse::none;
+    RecordLookup record;  // of identity.user
     Reason trouble = Reason::redis_unreachable;
     // The version the record had before the app was asked.
     struct Before {
@@ -109,9 +99,6 @@ struct Gate {
     RedisExchange exchange;
     enum class Lookup { none, waiting, done } lookup = Lookup::none;
     RedisStatus lookup_status = RedisStatus::unavailable;
-
-    Fill* fill = nullptr;  // waited for
-    std::shared_ptr<const RecordRead> read;
 
     // Keys of JWTs: what the identity was found with, and the flight we are
     // on, leading or waiting.
@@ -194,19 +181,13 @@ std::optional<std::vector<std::string_view>> bind_values(
 // The session cookie for a user the app has just named.
 void issue_session(ngx_http_request_t* r, Gate* gate);
 
-// --- cache/record_cache.cc
-// -------------------------------------------------------------
+// --- gate/lookup.cc ---------------------------------------------------------
 
-// NGX_OK: gate->standing, and gate->packed if it can be packed, are
-// identity.user's. NGX_AGAIN: asked, the gate will be woken. NGX_DECLINED: it
-// cannot be told, gate->trouble says why.
+// NGX_OK: gate->record is identity.user's. NGX_AGAIN: asked, the gate will be
+// woken. NGX_DECLINED: it cannot be told, gate->trouble says why.
 ngx_int_t record_lookup(ngx_http_request_t* r, Gate* gate);
 // Stands for identity.user, once there was a lookup.
 Hash128 record_user(ngx_http_request_t* r, const Gate* gate);
-// Which subscription hears of every change from now on; 0: none does.
-std::uint64_t changes_heard(ngx_http_request_t* r) noexcept;
-// The request goes away.
-void record_leave(Gate* gate) noexcept;
 
 // --- gate/reauth.cc
 // -------------------------------------------------------------

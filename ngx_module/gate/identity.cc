@@ -225,7 +225,7 @@ issue_session(ngx_http_request_t* r, Gate* gate) {
     const User& user = *gate->identity.user;
     const Seconds lifetime{location->session_lifetime};
     Session session{user,
-                    gate->standing.version,
+                    gate->record.standing.version,
                     gate->answer->asked_at,
                     gate->answer->asked_at + lifetime,
                     {}};

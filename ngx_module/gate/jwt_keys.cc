@@ -14,11 +14,6 @@ namespace {
 
 constexpr std::size_t kMostLines = 8;  // said about one set of keys
 
-MonoTime
-mono_now() {
-    return mono_time(static_cast<std::int64_t>(ngx_current_msec));
-}
-
 // Why this answer has no keys; null: it may.
 const char*
 wrong_with(const Gate* gate) {

@@ -60,8 +60,9 @@ ngx_int_t
 answer(ngx_http_request_t* r, Gate* gate) {
     gate->decided = true;
     if (is_let_in(gate)) {
-        return send_json(r, NGX_HTTP_OK, "application/json",
-                         granted_json(gate->ruling, gate->standing.version));
+        return send_json(
+            r, NGX_HTTP_OK, "application/json",
+            granted_json(gate->ruling, gate->record.standing.version));
     }
     if (gate->ruling.decision == Decision::pay) {
         return no_content(r);
@@ -153,7 +154,7 @@ close_stream(ngx_http_request_t* r, Gate* gate) {
     }
     const ngx_str_t event = pool_copy(
         r->pool, "event: entitled\ndata: " +
-                     granted_json(gate->ruling, gate->standing.version) +
+                     granted_json(gate->ruling, gate->record.standing.version) +
                      "\n\n");
     return event.data == nullptr ? NGX_ERROR
                                  : stream(r, gate, view(event), true);

@@ -178,7 +178,7 @@ set_request_headers(ngx_http_request_t* r, const Gate* gate) {
         return NGX_OK;  // what the record says is not known
     }
     if (push(r, "X-Entitle-Version", "x-entitle-version",
-             std::to_string(gate->standing.version)) != NGX_OK) {
+             std::to_string(gate->record.standing.version)) != NGX_OK) {
         return NGX_ERROR;
     }
     return push(r, "X-Entitle-Entitlements", "x-entitle-entitlements",

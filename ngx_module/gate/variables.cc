@@ -54,7 +54,7 @@ version(ngx_http_request_t* r) {
     if (gate == nullptr || gate->stage != Gate::Stage::known) {
         return {};
     }
-    return std::to_string(gate->standing.version);
+    return std::to_string(gate->record.standing.version);
 }
 
 Value
@@ -101,7 +101,7 @@ cache(ngx_http_request_t* r) {
     if (gate == nullptr || gate->stage != Gate::Stage::known) {
         return {};
     }
-    switch (gate->cache) {
+    switch (gate->record.use) {
         case CacheUse::hit:
             return "HIT";
         case CacheUse::miss:

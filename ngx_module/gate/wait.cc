@@ -8,24 +8,26 @@
 namespace entitle::ngx {
 
 // The worker's list.
-class WaitRoom {
+class WaitRoom final : RecordListener {
   public:
-    explicit WaitRoom(ngx_uint_t limit);
+    WaitRoom(RecordCache& cache, ngx_uint_t limit);
     ~WaitRoom();
     WaitRoom(const WaitRoom&) = delete;
     WaitRoom& operator=(const WaitRoom&) = delete;
 
-    bool
-    empty() const {
-        return gates_.empty();
-    }
     // False: it is full.
     bool enter(Gate* gate, const Hash128& user);
     void leave(Gate* gate) noexcept;
-    void changed(const Hash128& user) noexcept;
-    void everything_changed() noexcept;
 
   private:
+    // RecordListener
+    void changed(const Hash128& user) noexcept override;
+    void everything_changed() noexcept override;
+    bool
+    listens() const noexcept override {
+        return !gates_.empty();
+    }
+
     struct ByUser {
         std::size_t
         operator()(const Hash128& user) const {
@@ -37,6 +39,7 @@ class WaitRoom {
     void tick() noexcept;
     void note_full();
 
+    RecordCache& cache_;
     std::unordered_multimap<Hash128, Gate*, ByUser> gates_;
     ngx_uint_t limit_;
     ngx_event_t timer_{};
@@ -77,13 +80,16 @@ has_to_look(const Waiting& waiting, std::uint64_t heard_by) {
 
 }  // namespace
 
-WaitRoom::WaitRoom(ngx_uint_t limit) : limit_(limit) {
+WaitRoom::WaitRoom(RecordCache& cache, ngx_uint_t limit)
+    : cache_(cache), limit_(limit) {
+    cache_.set_listener(this);
     timer_.handler = on_timer;
     timer_.data = this;
     timer_.log = ngx_cycle->log;
 }
 
 WaitRoom::~WaitRoom() {
+    cache_.set_listener(nullptr);
     if (timer_.timer_set) {
         ngx_del_timer(&timer_);
     }
@@ -157,7 +163,7 @@ WaitRoom::tick() noexcept {
         } else {
             next = std::min(next, waiting.until - ngx_current_msec);
         }
-        if (has_to_look(waiting, changes_heard(gate->request))) {
+        if (has_to_look(waiting, cache_.changes_heard())) {
             call_to_look(gate);
         }
         if (waiting.pulse_at != 0 && is_past(waiting.pulse_at)) {
@@ -175,8 +181,8 @@ namespace {
 WaitRoom&
 room_of(MainConf* conf) {
     if (conf->worker_waits == nullptr) {
-        conf->worker_waits =
-            pool_new<WaitRoom>(ngx_cycle->pool, conf->wait_limit);
+        conf->worker_waits = pool_new<WaitRoom>(
+            ngx_cycle->pool, record_cache(conf), conf->wait_limit);
         if (conf->worker_waits == nullptr) {
             throw std::bad_alloc();
         }
@@ -232,7 +238,7 @@ keep_app_answer(ngx_http_request_t* r, Gate* gate) {
         return;
     }
     if (!gate->before) {
-        gate->before = {*gate->identity.user, gate->standing.version};
+        gate->before = {*gate->identity.user, gate->record.standing.version};
     }
     if (!gate->answer->set_cookies.empty()) {
         return;
@@ -252,7 +258,7 @@ WaitStep
 look(ngx_http_request_t* r, Gate* gate) {
     Waiting& waiting = gate->waiting;
     waiting.changed = false;
-    waiting.heard_by = changes_heard(r);
+    waiting.heard_by = record_cache(main_conf(r)).changes_heard();
     // Apart from each other, when many began to wait at once.
     waiting.look_at = ngx_current_msec + kLook * 3 / 4 +
                       static_cast<ngx_msec_t>(ngx_random()) % (kLook / 2);
@@ -310,27 +316,6 @@ wait_leave(Gate* gate) noexcept {
         gate->waiting.held = false;
         main_conf(gate->request)->worker_waits->leave(gate);
     }
-}
-
-// --- what Redis says ---------------------------------------------------------
-
-void
-wait_changed(MainConf* conf, const Hash128& user) noexcept {
-    if (conf->worker_waits != nullptr) {
-        conf->worker_waits->changed(user);
-    }
-}
-
-void
-wait_everything_changed(MainConf* conf) noexcept {
-    if (conf->worker_waits != nullptr) {
-        conf->worker_waits->everything_changed();
-    }
-}
-
-bool
-anybody_waits(const MainConf* conf) noexcept {
-    return conf->worker_waits != nullptr && !conf->worker_waits->empty();
 }
 
 }  // namespace entitle::ngx

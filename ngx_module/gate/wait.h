@@ -51,10 +51,4 @@ WaitStep wait_step(ngx_http_request_t* r, Gate* gate);
 // The request goes away.
 void wait_leave(Gate* gate) noexcept;
 
-// Redis says that a record changed, or that any may have.
-void wait_changed(MainConf* conf, const Hash128& user) noexcept;
-void wait_everything_changed(MainConf* conf) noexcept;
-// Changes have to be heard as long as somebody waits for them.
-bool anybody_waits(const MainConf* conf) noexcept;
-
 }  // namespace entitle::ngx

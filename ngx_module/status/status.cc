@@ -8,6 +8,7 @@
 
 #include "core/json/text.h"
 #include "ngx_module/cache/record_cache.h"
+#include "ngx_module/gate/gate.h"
 #include "ngx_module/redis_client/exchange.h"
 
 namespace entitle::ngx {
@@ -71,7 +72,8 @@ known_here(ngx_http_request_t* r) {
     const auto* pool =
         reinterpret_cast<const ngx_slab_pool_t*>(conf->zone->shm.addr);
     here.gated = true;
-    here.hears_changes = conf->worker_cache != nullptr && changes_heard(r) != 0;
+    const RecordCache* cache = known_record_cache(conf);
+    here.hears_changes = cache != nullptr && cache->changes_heard() != 0;
     here.zone_bytes = conf->zone->shm.size;
     here.zone_free = pool->pfree * ngx_pagesize;
     return here;
