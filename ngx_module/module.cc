@@ -317,7 +317,7 @@ init_handlers(ngx_conf_t* cf) noexcept {
 }
 
 // Null: there is no http{}.
-MainConf*
+const MainConf*
 main_conf_of(ngx_cycle_t* cycle) {
     if (cycle->conf_ctx[ngx_http_module.index] == nullptr) {
         return nullptr;
@@ -341,7 +341,7 @@ init_module(ngx_cycle_t* cycle) noexcept {
 
 ngx_int_t
 init_process(ngx_cycle_t* cycle) noexcept {
-    if (MainConf* conf = main_conf_of(cycle)) {
+    if (const MainConf* conf = main_conf_of(cycle)) {
         redis_warnings_begin(conf);
     }
     return NGX_OK;
@@ -351,10 +351,8 @@ init_process(ngx_cycle_t* cycle) noexcept {
 // somebody forgot.
 void
 exit_process(ngx_cycle_t* cycle) noexcept {
-    if (MainConf* conf = main_conf_of(cycle)) {
-        redis_warnings_exit(conf);
-        cache_exit(conf);
-        redis_exit(conf);
+    if (const MainConf* conf = main_conf_of(cycle)) {
+        conf->worker->end();
     }
 }
 

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "core/access/grants.h"
-#include "core/access/packed_access.h"
 #include "core/access/policy.h"
 #include "core/base/types.h"
 #include "core/crypto/hmac.h"
@@ -20,6 +19,7 @@
 #include "core/stripe/facts.h"
 #include "ngx_module/nginx.h"
 #include "ngx_module/redis_client/endpoint.h"
+#include "ngx_module/worker.h"
 
 extern "C" {
 extern ngx_module_t ngx_http_entitle_module;         // the gate and everything
@@ -30,15 +30,8 @@ namespace entitle::ngx {
 
 // --- configuration: read-only at request time -----------------------------
 
-class Redis;  // the worker's Redis client: ngx_module/redis_client/client.h
-class RecordCache;    // the worker's: ngx_module/cache/record_cache.h
-class RedisWarnings;  // the first worker's:
-                      // ngx_module/redis_client/start_warnings.h
-class WaitRoom;       // the worker's: ngx_module/gate/wait.h
-
-struct IdentitySource;  // these four: ngx_module/gate/identity.h
+struct IdentitySource;  // these three: ngx_module/gate/identity.h
 struct JwtSettings;
-struct JwtWorker;
 struct RemoteUserTrust;
 
 // Where a directive stands, for messages about what two directives say.
@@ -59,6 +52,7 @@ struct RedisTls {  // ngx_module/redis_client/ssl.h
 };
 
 struct MainConf {
+    Worker* worker;   // the one thing here that changes at run time
     ngx_flag_t used;  // some location is gated or takes webhooks
     ngx_str_t redis;  // as written; for messages
     RedisAddress* redis_address;
@@ -79,18 +73,12 @@ struct MainConf {
     ngx_msec_t resolver_timeout;
     ngx_msec_t redis_connect_timeout;
     ngx_msec_t redis_timeout;
-    time_t webhook_noted[2][3];      // by mode and WebhookNote: last written
-    Where unbound_reauth;            // the last that was warned about
-    Redis* worker_redis;             // made at the worker's first use of it
-    RedisWarnings* worker_warnings;  // null: another worker says them
+    Where unbound_reauth;  // the last that was warned about
     std::size_t zone_size;
     ngx_shm_zone_t* zone;       // entitle_zone; null: nothing is gated
     ngx_msec_t greatest_lease;  // of all gates
     ngx_msec_t smallest_lease;
-    RecordCache* worker_cache;  // made at the worker's first use of it
     ngx_uint_t wait_limit;
-    WaitRoom* worker_waits;  // likewise
-    JwtWorker* jwt_worker;   // likewise
     std::vector<RemoteUserTrust>* remote_user_trusts;
 };
 
@@ -111,7 +99,6 @@ struct ServerConf {
     ClientReference* reference;  // likewise
     CookieOptions* cookie;
     std::string* audience;  // of the session token: prefix and mode
-    PackedAccess* access;   // of grants and policy; the worker's, see _decision
     Where user_from_where;
 };
 
@@ -202,30 +189,23 @@ struct LocationConf {
     ngx_msec_t poll;  // entitle_poll; 0: none
 };
 
-inline MainConf*
+inline const MainConf*
 main_conf(ngx_http_request_t* r) {
-    return static_cast<MainConf*>(
+    return static_cast<const MainConf*>(
         ngx_http_get_module_main_conf(r, ngx_http_entitle_module));
 }
 
-inline ServerConf*
+inline const ServerConf*
 server_conf(ngx_http_request_t* r) {
-    return static_cast<ServerConf*>(
+    return static_cast<const ServerConf*>(
         ngx_http_get_module_srv_conf(r, ngx_http_entitle_module));
 }
 
-inline LocationConf*
+inline const LocationConf*
 location_conf(ngx_http_request_t* r) {
-    return static_cast<LocationConf*>(
+    return static_cast<const LocationConf*>(
         ngx_http_get_module_loc_conf(r, ngx_http_entitle_module));
 }
-
-// --- the worker ------------------------------------------------------------
-
-// Any 64 bits, for pauses that should differ.
-std::uint64_t random_bits();
-// The worker was told to go: nothing is begun any more.
-bool worker_quits();
 
 // --- handlers ---------------------------------------------------------------
 

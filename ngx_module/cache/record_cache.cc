@@ -102,11 +102,11 @@ spaces_of_all_servers() {
 
 }  // namespace
 
-RecordCache::RecordCache(MainConf* conf, Redis* redis,
+RecordCache::RecordCache(const MainConf* conf, Redis& redis,
                          std::vector<RecordSpace> spaces)
     : conf_(conf),
-      redis_(redis->near()),
-      primaries_(redis->primaries()),
+      redis_(redis.near()),
+      primaries_(redis.primaries()),
       spaces_(std::move(spaces)),
       zone_(conf->zone) {}
 
@@ -420,30 +420,17 @@ RecordCache::shut() noexcept {
 // --- the interface -----------------------------------------------------------
 
 RecordCache&
-record_cache(MainConf* conf) {
-    if (conf->worker_cache == nullptr) {
-        Redis* redis = redis_of(conf);
-        if (redis != nullptr) {
-            conf->worker_cache = pool_new<RecordCache>(
-                ngx_cycle->pool, conf, redis, spaces_of_all_servers());
-        }
+record_cache(const MainConf* conf) {
+    if (RecordCache* cache = known_record_cache(conf)) {
+        return *cache;
     }
-    if (conf->worker_cache == nullptr) {
-        throw std::bad_alloc();
-    }
-    return *conf->worker_cache;
+    return conf->worker->make<RecordCache>(conf, redis_of(conf),
+                                           spaces_of_all_servers());
 }
 
 RecordCache*
 known_record_cache(const MainConf* conf) noexcept {
-    return conf->worker_cache;
-}
-
-void
-cache_exit(MainConf* conf) noexcept {
-    if (conf->worker_cache != nullptr) {
-        conf->worker_cache->shut();
-    }
+    return conf->worker->find<RecordCache>();
 }
 
 }  // namespace entitle::ngx

@@ -103,7 +103,8 @@ class RecordCache final : RecordListener {
         listener_ = listener;
     }
 
-    RecordCache(MainConf* conf, Redis* redis, std::vector<RecordSpace> spaces);
+    RecordCache(const MainConf* conf, Redis& redis,
+                std::vector<RecordSpace> spaces);
     ~RecordCache();
     RecordCache(const RecordCache&) = delete;
     RecordCache& operator=(const RecordCache&) = delete;
@@ -141,7 +142,7 @@ class RecordCache final : RecordListener {
     ngx_int_t use(RecordLookup& lookup, const RecordQuestion& question,
                   const Hash128& user, const RecordRead& read);
 
-    MainConf* conf_;
+    const MainConf* conf_;
     RedisTopology& redis_;
     RedisTopology& primaries_;  // the same, unless replicas are read
     std::vector<RecordSpace> spaces_;
@@ -157,11 +158,8 @@ class RecordCache final : RecordListener {
 
 // The worker's, made at its first use: only gates and status ask. Throws
 // std::bad_alloc.
-RecordCache& record_cache(MainConf* conf);
+RecordCache& record_cache(const MainConf* conf);
 // Null: nobody has asked yet.
 RecordCache* known_record_cache(const MainConf* conf) noexcept;
-
-// The worker exits.
-void cache_exit(MainConf* conf) noexcept;
 
 }  // namespace entitle::ngx

@@ -22,7 +22,7 @@ number_of(std::string_view text) {
 
 }  // namespace
 
-Tracking::Tracking(MainConf* conf, RedisTopology& redis, RedisNode* node,
+Tracking::Tracking(const MainConf* conf, RedisTopology& redis, RedisNode* node,
                    const Zone* zone, const std::vector<RecordSpace>& spaces,
                    RecordListener& listener)
     : conf_(conf),

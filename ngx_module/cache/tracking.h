@@ -48,7 +48,7 @@ class RecordListener {
 class Tracking final : RedisConnection::Owner, RedisNode::Listener {
   public:
     // Of a node of `redis`. `spaces`: at least one. All of them outlive this.
-    Tracking(MainConf* conf, RedisTopology& redis, RedisNode* node,
+    Tracking(const MainConf* conf, RedisTopology& redis, RedisNode* node,
              const Zone* zone, const std::vector<RecordSpace>& spaces,
              RecordListener& listener);
     ~Tracking() {
@@ -128,7 +128,7 @@ class Tracking final : RedisConnection::Owner, RedisNode::Listener {
     std::optional<Instance> instance_of(std::span<const Reply> who) const;
     bool holds(ngx_msec_t lease) const;
 
-    MainConf* conf_;
+    const MainConf* conf_;
     RedisTopology& redis_;
     RedisNode* node_;
     const Zone* zone_;

@@ -309,6 +309,10 @@ void*
 create_main_conf(ngx_conf_t* cf) noexcept {
     auto* conf = make_conf<MainConf>(cf);
     if (conf != nullptr) {
+        conf->worker = pool_new<Worker>(cf->pool);
+        if (conf->worker == nullptr) {
+            return nullptr;
+        }
         conf->redis_connect_timeout = NGX_CONF_UNSET_MSEC;
         conf->redis_timeout = NGX_CONF_UNSET_MSEC;
         conf->redis_tls.on = NGX_CONF_UNSET;

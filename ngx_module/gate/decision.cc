@@ -7,7 +7,9 @@
 //   cannot be told      503 through error_page        503 and problem JSON
 
 #include <algorithm>
+#include <unordered_map>
 
+#include "core/access/packed_access.h"
 #include "core/access/problem.h"
 #include "core/base/ascii.h"
 #include "core/http/accept.h"
@@ -72,31 +74,29 @@ required(ngx_http_request_t* r) {
     return lines;
 }
 
-// The worker's, since it learns: made at its first use.
+// The worker's, of each server, since they learn.
+struct AccessOfServers {
+    std::unordered_map<const ServerConf*, PackedAccess> all;
+};
+
 PackedAccess&
-access_of(ServerConf* conf) {
-    if (conf->access == nullptr) {
-        conf->access = pool_new<PackedAccess>(ngx_cycle->pool, *conf->grants,
-                                              *conf->policy);
-        if (conf->access == nullptr) {
-            throw std::bad_alloc();
-        }
-    }
-    return *conf->access;
+access_of(ngx_http_request_t* r) {
+    auto& all = main_conf(r)->worker->part<AccessOfServers>().all;
+    const ServerConf* conf = server_conf(r);
+    return all.try_emplace(conf, *conf->grants, *conf->policy).first->second;
 }
 
 // Who is let in is told from the packed record; the reasons of a refusal need
 // all of it.
 Ruling
 rule_by_record(ngx_http_request_t* r, const Gate* gate) {
-    ServerConf* conf = server_conf(r);
+    const ServerConf* conf = server_conf(r);
     const std::vector<Alternatives> lines = required(r);
     if (gate->record.packed.empty()) {
         return decide(gate->record.standing, lines, *conf->grants,
                       *conf->policy, now());
     }
-    if (const auto held =
-            access_of(conf).effective(gate->record.packed, now())) {
+    if (const auto held = access_of(r).effective(gate->record.packed, now())) {
         if (const auto until = allowed_until(lines, *held)) {
             Ruling ruling{Decision::allow, Reason::ok, *until, {}, {}};
             ruling.entitlements.reserve(held->size());

@@ -70,14 +70,7 @@ verified(ngx_http_request_t* r, std::string_view token,
 
 JwtWorker&
 jwt_worker(ngx_http_request_t* r) {
-    MainConf* conf = main_conf(r);
-    if (conf->jwt_worker == nullptr) {
-        conf->jwt_worker = pool_new<JwtWorker>(ngx_cycle->pool);
-        if (conf->jwt_worker == nullptr) {
-            throw std::bad_alloc();
-        }
-    }
-    return *conf->jwt_worker;
+    return main_conf(r)->worker->part<JwtWorker>();
 }
 
 FetchedKeys*

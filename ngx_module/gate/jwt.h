@@ -12,6 +12,7 @@ namespace entitle::ngx {
 class FetchedKeys {
   public:
     FetchedKeys();
+    ~FetchedKeys();
     FetchedKeys(const FetchedKeys&) = delete;
     FetchedKeys& operator=(const FetchedKeys&) = delete;
 

@@ -64,6 +64,12 @@ FetchedKeys::FetchedKeys() {
     late_.cancelable = 1;
 }
 
+FetchedKeys::~FetchedKeys() {
+    if (late_.timer_set) {
+        ngx_del_timer(&late_);
+    }
+}
+
 KeyNeed
 FetchedKeys::by_age() const {
     return refresh_.by_age(mono_now());

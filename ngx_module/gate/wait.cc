@@ -179,15 +179,11 @@ WaitRoom::tick() noexcept {
 namespace {
 
 WaitRoom&
-room_of(MainConf* conf) {
-    if (conf->worker_waits == nullptr) {
-        conf->worker_waits = pool_new<WaitRoom>(
-            ngx_cycle->pool, record_cache(conf), conf->wait_limit);
-        if (conf->worker_waits == nullptr) {
-            throw std::bad_alloc();
-        }
-    }
-    return *conf->worker_waits;
+room_of(const MainConf* conf) {
+    WaitRoom* room = conf->worker->find<WaitRoom>();
+    return room != nullptr ? *room
+                           : conf->worker->make<WaitRoom>(record_cache(conf),
+                                                          conf->wait_limit);
 }
 
 // 0: not at all.
@@ -314,7 +310,7 @@ wait_leave(Gate* gate) noexcept {
     if (gate->waiting.state == Waiting::State::listed) {
         gate->waiting.state = Waiting::State::over;
         gate->waiting.held = false;
-        main_conf(gate->request)->worker_waits->leave(gate);
+        main_conf(gate->request)->worker->find<WaitRoom>()->leave(gate);
     }
 }
 

@@ -159,39 +159,27 @@ Redis::shut() {
 
 // --- the interface -----------------------------------------------------------
 
-Redis*
-redis_of(MainConf* conf) {
-    if (conf->worker_redis == nullptr) {
-        conf->worker_redis = pool_new<Redis>(ngx_cycle->pool, conf);
-    }
-    return conf->worker_redis;
+Redis&
+redis_of(const MainConf* conf) {
+    Redis* redis = conf->worker->find<Redis>();
+    return redis != nullptr ? *redis : conf->worker->make<Redis>(conf);
 }
 
 ngx_int_t
-redis_send(MainConf* conf, RedisExchange* exchange) noexcept {
-    return at_the_edge([=]() -> ngx_int_t {
-        Redis* redis = redis_of(conf);
-        return redis == nullptr ? NGX_ERROR : redis->send(exchange);
-    });
+redis_send(const MainConf* conf, RedisExchange* exchange) noexcept {
+    return at_the_edge([=] { return redis_of(conf).send(exchange); });
 }
 
 void
-redis_tell(MainConf* conf, const Command& command) noexcept {
-    at_the_edge([&]() -> ngx_int_t {
-        Redis* redis = redis_of(conf);
-        return redis == nullptr ? NGX_ERROR : redis->tell(command);
-    });
+redis_tell(const MainConf* conf, const Command& command) noexcept {
+    at_the_edge([&] { return redis_of(conf).tell(command); });
 }
 
 ngx_int_t
-redis_acquire(MainConf* conf, RedisHold* hold) noexcept {
+redis_acquire(const MainConf* conf, RedisHold* hold) noexcept {
     return at_the_edge([=]() -> ngx_int_t {
-        Redis* redis = redis_of(conf);
-        if (redis == nullptr) {
-            return NGX_ERROR;
-        }
-        auto legs =
-            std::make_unique<RedisLegs>(*conf, redis->primaries(), hold);
+        auto legs = std::make_unique<RedisLegs>(
+            *conf, redis_of(conf).primaries(), hold);
         if (legs->begin() != NGX_OK) {
             return NGX_ERROR;
         }
@@ -214,13 +202,6 @@ void
 redis_release(RedisHold* hold) noexcept {
     hold->deadline.disarm();
     delete static_cast<RedisLegs*>(std::exchange(hold->legs, nullptr));
-}
-
-void
-redis_exit(MainConf* conf) noexcept {
-    if (conf->worker_redis != nullptr) {
-        conf->worker_redis->shut();
-    }
 }
 
 }  // namespace entitle::ngx

@@ -41,10 +41,7 @@ class Redis {
 };
 
 // Made at first use, in the worker: no socket is ever opened in the master or
-// in a process that only keeps the cache. Null: no memory.
-Redis* redis_of(MainConf* conf);
-
-// Closes every connection: the worker exits.
-void redis_exit(MainConf* conf) noexcept;
+// in a process that only keeps the cache. Throws std::bad_alloc.
+Redis& redis_of(const MainConf* conf);
 
 }  // namespace entitle::ngx

@@ -70,12 +70,12 @@ struct RedisExchange {
 // On the worker's shared, pipelined connection: for reads only, since what a
 // lost connection left unanswered is sent once more. NGX_ERROR: nothing was
 // queued and `done` will not come (Redis is known to be down, or no memory).
-ngx_int_t redis_send(MainConf* conf, RedisExchange* exchange) noexcept;
+ngx_int_t redis_send(const MainConf* conf, RedisExchange* exchange) noexcept;
 // The caller goes away: its reply is dropped when it comes.
 void redis_cancel(RedisExchange* exchange) noexcept;
 // A command whose answer nobody waits for; nothing happens while Redis is down.
 // Its second word is the key.
-void redis_tell(MainConf* conf, const Command& command) noexcept;
+void redis_tell(const MainConf* conf, const Command& command) noexcept;
 
 // A connection of one's own, from the bounded pool, for WATCH ... EXEC. In a
 // Cluster one at each node that the keys of what is sent name, as needed; so
@@ -95,7 +95,7 @@ struct RedisHold {
     void* legs = nullptr;  // the client's own, as is
     RedisDeadline deadline;
 };
-ngx_int_t redis_acquire(MainConf* conf, RedisHold* hold) noexcept;
+ngx_int_t redis_acquire(const MainConf* conf, RedisHold* hold) noexcept;
 ngx_int_t redis_hold_send(RedisHold* hold, RedisExchange* exchange) noexcept;
 // Gives the connection back (UNWATCH first where something is watched), or
 // closes it when an exchange is still outstanding. Safe at any moment, also

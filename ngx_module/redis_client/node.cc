@@ -24,17 +24,6 @@ mono_now() {
     return mono_time(static_cast<std::int64_t>(ngx_current_msec));
 }
 
-std::uint64_t
-random_bits() {
-    return (static_cast<std::uint64_t>(ngx_random()) << 31) ^
-           static_cast<std::uint64_t>(ngx_random());
-}
-
-bool
-worker_quits() {
-    return ngx_exiting || ngx_quit || ngx_terminate;
-}
-
 void
 forget(ngx_event_t& event) {
     if (event.timer_set) {

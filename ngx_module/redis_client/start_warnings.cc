@@ -13,7 +13,7 @@ namespace entitle::ngx {
 // answered.
 class RedisWarnings final : RedisConnection::Owner {
   public:
-    explicit RedisWarnings(MainConf* conf);
+    explicit RedisWarnings(const MainConf* conf);
     ~RedisWarnings() {
         shut();
     }
@@ -39,7 +39,7 @@ class RedisWarnings final : RedisConnection::Owner {
     bool take(const std::vector<Reply>& replies) const;
     void say(ngx_uint_t level, std::string_view what) const;
 
-    MainConf* conf_;
+    const MainConf* conf_;
     RedisConnection connection_;
     Backoff backoff_{
         {.first = Milliseconds{1000}, .most = Milliseconds{60000}}};
@@ -65,7 +65,7 @@ has_address(const RedisNode& node) {
 
 }  // namespace
 
-RedisWarnings::RedisWarnings(MainConf* conf)
+RedisWarnings::RedisWarnings(const MainConf* conf)
     : conf_(conf), connection_(conf, this) {
     round_.handler = on_round;
     next_.handler = on_next;
@@ -102,13 +102,13 @@ RedisWarnings::on_next(ngx_event_t* event) noexcept {
 
 void
 RedisWarnings::begin_round() {
-    Redis* redis = worker_quits() ? nullptr : redis_of(conf_);
-    if (redis == nullptr) {
+    if (worker_quits()) {
         return;
     }
-    redis->primaries().wanted();
+    RedisTopology& primaries = redis_of(conf_).primaries();
+    primaries.wanted();
     again_ = true;
-    for (RedisNode* node : redis->primaries().nodes()) {
+    for (RedisNode* node : primaries.nodes()) {
         again_ = false;
         left_.push_back(node);
     }
@@ -188,23 +188,16 @@ RedisWarnings::say(ngx_uint_t level, std::string_view what) const {
 // --- the interface -----------------------------------------------------------
 
 void
-redis_warnings_begin(MainConf* conf) noexcept {
+redis_warnings_begin(const MainConf* conf) noexcept {
     const bool first = ngx_process == NGX_PROCESS_SINGLE ||
                        (ngx_process == NGX_PROCESS_WORKER && ngx_worker == 0);
     if (!first || !conf->used) {
         return;
     }
     try {
-        conf->worker_warnings = pool_new<RedisWarnings>(ngx_cycle->pool, conf);
+        conf->worker->make<RedisWarnings>(conf);
     } catch (const std::exception&) {
-        conf->worker_warnings = nullptr;  // only an advice
-    }
-}
-
-void
-redis_warnings_exit(MainConf* conf) noexcept {
-    if (conf->worker_warnings != nullptr) {
-        conf->worker_warnings->shut();
+        return;  // only an advice
     }
 }
 

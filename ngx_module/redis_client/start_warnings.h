@@ -12,8 +12,6 @@
 namespace entitle::ngx {
 
 // In a worker that has just started; others than the first do nothing.
-void redis_warnings_begin(MainConf* conf) noexcept;
-// The worker exits. Before redis_exit.
-void redis_warnings_exit(MainConf* conf) noexcept;
+void redis_warnings_begin(const MainConf* conf) noexcept;
 
 }  // namespace entitle::ngx

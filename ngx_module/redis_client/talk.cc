@@ -4,7 +4,7 @@
 
 namespace entitle::ngx {
 
-RedisTalk::RedisTalk(MainConf* conf, Ended ended, void* data)
+RedisTalk::RedisTalk(const MainConf* conf, Ended ended, void* data)
     : conf_(conf), ended_(ended), data_(data) {
     hold_.acquired = on_acquired;
     hold_.data = this;

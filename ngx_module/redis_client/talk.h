@@ -17,7 +17,7 @@ class RedisTalk {
     using Ended = void (*)(void* data, RedisStatus status,
                            const std::exception* thrown) noexcept;
 
-    RedisTalk(MainConf* conf, Ended ended, void* data);
+    RedisTalk(const MainConf* conf, Ended ended, void* data);
     RedisTalk(const RedisTalk&) = delete;
     RedisTalk& operator=(const RedisTalk&) = delete;
     ~RedisTalk() {
@@ -55,7 +55,7 @@ class RedisTalk {
     void send_step();
     void end(RedisStatus status, const std::exception* thrown) noexcept;
 
-    MainConf* conf_;
+    const MainConf* conf_;
     Ended ended_;
     void* data_;
     void* talk_ = nullptr;

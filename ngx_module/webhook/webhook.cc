@@ -17,6 +17,11 @@ namespace {
 constexpr std::string_view kJson = "application/json";
 constexpr std::string_view kSignatureHeader = "Stripe-Signature";
 
+// When this worker last wrote what it noted, by mode and WebhookNote.
+struct Noted {
+    time_t at[2][3] = {};
+};
+
 void body_handler(ngx_http_request_t* r) noexcept;
 void destroy(void* data) noexcept;
 
@@ -243,10 +248,10 @@ Webhook::account_allowed() const {
 // kind and worker.
 void
 Webhook::note(WebhookNote kind, std::string_view detail) {
-    MainConf* main = main_conf(request_);
+    const MainConf* main = main_conf(request_);
     const LocationConf* conf = location_conf(request_);
-    time_t& noted =
-        main->webhook_noted[conf->webhook - 1][static_cast<int>(kind)];
+    time_t& noted = main->worker->part<Noted>()
+                        .at[conf->webhook - 1][static_cast<int>(kind)];
     if (noted == ngx_time()) {
         return;
     }
