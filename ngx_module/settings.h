@@ -15,6 +15,7 @@
 #include "core/identity/edge_session.h"
 #include "core/record/keys.h"
 #include "core/redis/address.h"
+#include "core/source/stripe_id.h"
 #include "core/stripe/client_reference.h"
 #include "core/stripe/facts.h"
 #include "ngx_module/nginx.h"
@@ -157,7 +158,7 @@ struct LocationConf {
     Keys* webhook_keys;  // of the prefix and this webhook's mode
     std::vector<HmacSha256>* webhook_secrets;
     time_t webhook_tolerance;
-    std::vector<std::string>* webhook_accounts;
+    std::vector<AccountId>* webhook_accounts;
 
     // gate: inherited like anything else, but never looked at where `webhook`
     // is set: the access phase does not call gate_handler there

@@ -7,11 +7,11 @@ namespace {
 
 // `feature=x` and `metadata=x` mean x where no line says otherwise. Not those
 // of a connected account: it could name a feature after ours.
-std::string_view namesake(std::string_view identifier) {
-  for (std::string_view type : {"feature=", "metadata="}) {
-    if (identifier.starts_with(type)) return identifier.substr(type.size());
-  }
-  return {};
+std::string_view namesake(const Identifier& identifier) {
+  Identifier::Parts parts = identifier.parts();
+  bool names = parts.type == Identifier::Type::feature ||
+               parts.type == Identifier::Type::metadata;
+  return names && parts.account.empty() ? parts.value : std::string_view();
 }
 
 }  // namespace
@@ -28,7 +28,7 @@ std::vector<std::string_view> GrantMap::entitlements_of(
   if (line != by_identifier_.end()) {
     return {line->second.begin(), line->second.end()};
   }
-  std::string_view name = namesake(identifier.str());
+  std::string_view name = namesake(identifier);
   if (name.empty()) return {};
   return {name};
 }
@@ -37,7 +37,7 @@ bool GrantMap::gives(const Identifier& identifier,
                      std::string_view entitlement) const {
   auto line = by_identifier_.find(identifier);
   if (line == by_identifier_.end()) {
-    return !entitlement.empty() && namesake(identifier.str()) == entitlement;
+    return !entitlement.empty() && namesake(identifier) == entitlement;
   }
   return std::binary_search(line->second.begin(), line->second.end(),
                             entitlement);

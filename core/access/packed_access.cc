@@ -6,6 +6,7 @@
 
 #include "core/access/access.h"
 #include "core/base/types.h"
+#include "core/source/identifier.h"
 
 namespace entitle {
 namespace {
@@ -147,7 +148,7 @@ std::optional<UnixTime> allowed_until(std::span<const Alternatives> lines,
   for (const Alternatives& line : lines) {
     std::optional<UnixTime> line_until;
     for (const HeldEntitlement& entitlement : held) {
-      if (!can_match(entitlement.name)) continue;
+      if (!is_entitlement_name(entitlement.name)) continue;
       if (std::find(line.begin(), line.end(), entitlement.name) == line.end()) {
         continue;
       }

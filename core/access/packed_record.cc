@@ -1,7 +1,6 @@
 #include "core/access/packed_record.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 #include "core/source/identifier.h"
@@ -22,8 +21,7 @@ constexpr std::uint8_t kTypeMask = 0x07;
 constexpr std::uint8_t kHasAccount = 0x08;
 constexpr std::uint8_t kSameAccount = 0x10;
 
-constexpr std::array<std::string_view, 6> kTypes = {
-    "price_", "prod_", "plink_", "lookup_key=", "feature=", "metadata="};
+constexpr auto& kTypes = Identifier::kPrefixes;
 constexpr std::string_view kAccount = "acct_";
 
 // The numbers of State are part of the layout.
@@ -62,23 +60,10 @@ void put_count(std::string& out, std::size_t count) {
   }
 }
 
-// Null: a form that Identifier does not make.
-std::optional<PackedIdentifier> split(std::string_view text) {
-  PackedIdentifier parts;
-  if (text.starts_with(kAccount)) {
-    std::size_t slash = text.find('/');
-    if (slash == std::string_view::npos) return std::nullopt;
-    parts.account = text.substr(kAccount.size(), slash - kAccount.size());
-    text.remove_prefix(slash + 1);
-    if (parts.account.empty()) return std::nullopt;
-  }
-  for (; parts.type < kTypes.size(); ++parts.type) {
-    if (!text.starts_with(kTypes[parts.type])) continue;
-    parts.value = text.substr(kTypes[parts.type].size());
-    if (parts.account.size() > 0xff || parts.value.size() > 0xff) break;
-    return parts;
-  }
-  return std::nullopt;
+PackedIdentifier split(const Identifier& identifier) {
+  Identifier::Parts parts = identifier.parts();
+  if (!parts.account.empty()) parts.account.remove_prefix(kAccount.size());
+  return {static_cast<std::uint8_t>(parts.type), parts.account, parts.value};
 }
 
 bool put_identifiers(std::string& out,
@@ -87,19 +72,18 @@ bool put_identifiers(std::string& out,
   put_count(out, identifiers.size());
   std::string_view account;
   for (const Identifier& identifier : identifiers) {
-    std::optional<PackedIdentifier> parts = split(identifier.str());
-    if (!parts) return false;
-    bool same = parts->account == account;
-    std::uint8_t head = parts->type;
-    if (!parts->account.empty()) head |= same ? kSameAccount : kHasAccount;
+    PackedIdentifier parts = split(identifier);
+    bool same = parts.account == account;
+    std::uint8_t head = parts.type;
+    if (!parts.account.empty()) head |= same ? kSameAccount : kHasAccount;
     put_number(out, head, 1);
     if ((head & kHasAccount) != 0) {
-      put_number(out, parts->account.size(), 1);
-      out.append(parts->account);
+      put_number(out, parts.account.size(), 1);
+      out.append(parts.account);
     }
-    put_number(out, parts->value.size(), 1);
-    out.append(parts->value);
-    account = parts->account;
+    put_number(out, parts.value.size(), 1);
+    out.append(parts.value);
+    account = parts.account;
   }
   return true;
 }

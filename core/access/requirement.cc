@@ -3,25 +3,19 @@
 #include <algorithm>
 #include <functional>
 
-#include "core/base/ascii.h"
+#include "core/source/identifier.h"
 
 namespace entitle {
 namespace {
 
 bool is_met(const Alternatives& line, std::span<const std::string> held) {
   return std::any_of(line.begin(), line.end(), [&](std::string_view name) {
-    return can_match(name) &&
+    return is_entitlement_name(name) &&
            std::binary_search(held.begin(), held.end(), name, std::less<>());
   });
 }
 
 }  // namespace
-
-bool can_match(std::string_view name) {
-  return !name.empty() && std::none_of(name.begin(), name.end(), [](char c) {
-    return is_control_byte(c) || c == ',';
-  });
-}
 
 bool all_met(std::span<const Alternatives> lines,
              std::span<const std::string> held) {
@@ -36,7 +30,7 @@ std::vector<std::string> missing_names(std::span<const Alternatives> lines,
   for (const Alternatives& line : lines) {
     if (is_met(line, held)) continue;
     for (std::string_view name : line) {
-      if (can_match(name)) missing.emplace_back(name);
+      if (is_entitlement_name(name)) missing.emplace_back(name);
     }
   }
   std::sort(missing.begin(), missing.end());

@@ -1,4 +1,5 @@
 // `entitle_require`: each line names alternatives, and every line must hold.
+// What is no is_entitlement_name() never matches, whatever the user holds.
 // No keyword exists here: whatever a variable expands to is a name or nothing.
 #pragma once
 
@@ -12,10 +13,6 @@ namespace entitle {
 // The names of one line, variables expanded. A name whose variable part came
 // out empty is given as "".
 using Alternatives = std::vector<std::string_view>;
-
-// Empty names and names with control bytes or commas never match, whatever the
-// user holds.
-bool can_match(std::string_view name);
 
 // Whether of every line some alternative is held; no lines: true. `held` is
 // sorted. A line without alternatives is never met. Allocates nothing.

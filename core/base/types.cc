@@ -16,8 +16,7 @@ std::string_view name(Mode mode) {
 }
 
 std::optional<User> User::from(std::string_view text) {
-  if (text.empty() || text.size() > kMaxBytes ||
-      std::any_of(text.begin(), text.end(), is_control_byte)) {
+  if (text.empty() || text.size() > kMaxBytes || has_control_bytes(text)) {
     return std::nullopt;
   }
   return User(std::string(text));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/base/ascii.h"
 #include "core/base/base64url.h"
 #include "core/base/hex.h"
 
@@ -13,11 +14,6 @@ std::string_view trim(std::string_view line) {
   std::size_t first = line.find_first_not_of(blank);
   if (first == std::string_view::npos) return {};
   return line.substr(first, line.find_last_not_of(blank) - first + 1);
-}
-
-bool is_printable(std::string_view text) {
-  return std::all_of(text.begin(), text.end(),
-                     [](char c) { return c > 0x20 && c < 0x7f; });
 }
 
 bool is_hex(std::string_view text) {
@@ -70,7 +66,7 @@ std::optional<std::string> read_webhook_secret(std::string_view line,
     error = "nothing follows \"whsec_\"";
     return std::nullopt;
   }
-  if (!is_printable(line)) {
+  if (!all_visible(line)) {
     error =
         "a webhook secret is \"whsec_\" and printable ASCII without white "
         "space";

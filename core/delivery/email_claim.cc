@@ -113,10 +113,8 @@ Conversation<Progress> claim_place(Claiming& c, std::string place) {
 }  // namespace
 
 std::string claimable_email(std::string_view text) {
-  bool plain = std::none_of(text.begin(), text.end(), [](char c) {
-    return is_control_byte(c) || c == ' ';
-  });
-  if (!plain || text.size() > kMaxEmail ||
+  if (has_control_bytes(text) || text.size() > kMaxEmail ||
+      text.find(' ') != std::string_view::npos ||
       text.find('@') == std::string_view::npos) {
     return {};
   }

@@ -12,18 +12,6 @@ bool has_prefix(std::string_view name, std::string_view prefix) {
   return equal_ignoring_case(name.substr(0, prefix.size()), prefix);
 }
 
-bool is_alphanumeric(char c) {
-  return (c >= '0' && c <= '9') ||
-         (ascii_lower(c) >= 'a' && ascii_lower(c) <= 'z');
-}
-
-bool is_token(std::string_view text) {  // RFC 9110 section 5.6.2
-  constexpr std::string_view marks = "!#$%&'*+-.^_`|~";
-  return !text.empty() && std::all_of(text.begin(), text.end(), [&](char c) {
-    return is_alphanumeric(c) || marks.find(c) != std::string_view::npos;
-  });
-}
-
 bool is_domain(std::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
     return is_alphanumeric(c) || c == '.' || c == '-';
@@ -33,7 +21,7 @@ bool is_domain(std::string_view text) {
 bool is_path(std::string_view text) {
   return text.starts_with('/') &&
          std::all_of(text.begin(), text.end(),
-                     [](char c) { return c > 0x20 && c < 0x7f && c != ';'; });
+                     [](char c) { return is_visible(c) && c != ';'; });
 }
 
 // `Strict`, `Lax` or `None` as browsers' documentation spells them; empty:

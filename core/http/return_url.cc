@@ -48,9 +48,7 @@ void append_encoded(std::string& url, std::string_view text) {
   constexpr std::string_view marks = "-._~/";
   for (char c : text) {
     if (is_control_byte(c)) continue;
-    bool plain = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-                 (c >= '0' && c <= '9') ||
-                 marks.find(c) != std::string_view::npos;
+    bool plain = is_alphanumeric(c) || marks.find(c) != std::string_view::npos;
     if (plain) {
       url += c;
     } else {

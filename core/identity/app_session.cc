@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
+#include "core/base/ascii.h"
+#include "core/base/decimal.h"
 #include "core/base/percent.h"
 #include "core/json/document.h"
 
@@ -16,10 +17,7 @@ constexpr std::size_t kMinId = 16;
 constexpr std::size_t kMaxId = 256;
 constexpr std::size_t kMacLength = 43;  // HMAC-SHA256 in base64, no padding
 
-bool is_word(char c) {
-  return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-         (c >= '0' && c <= '9') || c == '_';
-}
+bool is_word(char c) { return is_alphanumeric(c) || c == '_'; }
 
 bool is_id_byte(char c) {
   return is_word(c) ||
@@ -27,11 +25,7 @@ bool is_id_byte(char c) {
 }
 
 bool is_base64_byte(char c) {
-  return (is_word(c) && c != '_') || c == '+' || c == '/';
-}
-
-bool is_control(char c) {
-  return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+  return is_alphanumeric(c) || c == '+' || c == '/';
 }
 
 bool all(std::string_view text, bool (*is)(char)) {
@@ -72,16 +66,12 @@ std::optional<Variable> leading_variable(std::string_view text) {
 std::optional<std::string_view> php_string(std::string_view text) {
   if (!text.starts_with("s:")) return std::nullopt;
   text.remove_prefix(2);
-  std::size_t length = 0;
-  auto [end, error] =
-      std::from_chars(text.data(), text.data() + text.size(), length);
-  if (error != std::errc()) return std::nullopt;
-  text.remove_prefix(static_cast<std::size_t>(end - text.data()));
+  auto length = parse_decimal<std::size_t>(take_digits(text));
   if (!text.starts_with(":\"") || !text.ends_with("\";") || text.size() < 4 ||
       length != text.size() - 4) {
     return std::nullopt;
   }
-  return text.substr(2, length);
+  return text.substr(2, *length);
 }
 
 // What PHP's serialize() makes of a value: `a:2:{`, `s:5:"`, `i:1;`, `N;` ...
@@ -166,7 +156,7 @@ std::optional<SessionKey> SessionKey::parse(std::string_view text,
     error = "a session key has a prefix before the id's place";
     return std::nullopt;
   }
-  if (std::any_of(text.begin(), text.end(), is_control)) {
+  if (has_control_bytes(text)) {
     error = "a session key has no control bytes";
     return std::nullopt;
   }

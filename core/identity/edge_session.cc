@@ -9,6 +9,7 @@
 
 #include "core/base/ascii.h"
 #include "core/base/base64url.h"
+#include "core/base/decimal.h"
 #include "core/base/utf8.h"
 
 namespace entitle {
@@ -119,12 +120,9 @@ class PayloadReader {
   }
 
   bool number(std::int64_t& number) {
-    const char* begin = rest_.data();
-    const char* end = begin + rest_.size();
-    auto [ptr, error] = std::from_chars(begin, end, number);
-    if (error != std::errc() || *begin == '-') return false;
-    if (*begin == '0' && ptr != begin + 1) return false;
-    rest_.remove_prefix(static_cast<std::size_t>(ptr - begin));
+    auto parsed = parse_canonical_decimal<std::int64_t>(take_digits(rest_));
+    if (!parsed) return false;
+    number = *parsed;
     return true;
   }
 
@@ -202,9 +200,8 @@ std::string sign_session(const SessionKeys& keys, std::string_view audience,
   std::int64_t issued_at = to_unix(session.issued_at);
   std::int64_t expires_at = to_unix(session.expires_at);
   if (!is_utf8(session.user.str()) || !is_utf8(audience) ||
-      std::any_of(audience.begin(), audience.end(), is_control_byte) ||
-      session.version < 0 || issued_at < 0 || expires_at < 0 ||
-      !is_binding(session.binding)) {
+      has_control_bytes(audience) || session.version < 0 || issued_at < 0 ||
+      expires_at < 0 || !is_binding(session.binding)) {
     return {};
   }
 

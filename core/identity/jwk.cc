@@ -10,6 +10,7 @@
 #include <optional>
 #include <utility>
 
+#include "core/base/ascii.h"
 #include "core/base/base64url.h"
 #include "core/crypto/quiet_errors.h"
 #include "core/json/document.h"
@@ -26,7 +27,7 @@ constexpr std::size_t kMaxKid = 255;
 std::string quoted(std::string_view kid) {
   std::string text = "kid \"";
   for (char c : kid.substr(0, 64)) {
-    bool plain = c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+    bool plain = (c == ' ' || is_visible(c)) && c != '"' && c != '\\';
     text += plain ? c : '?';
   }
   return text + '"';

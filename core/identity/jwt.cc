@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "core/base/ascii.h"
 #include "core/base/base64url.h"
 #include "core/json/document.h"
 
@@ -194,23 +195,6 @@ JwtVerdict judge_claims(const JwtRules& rules, const json_t* claims,
   return {std::move(verified), {}};
 }
 
-bool is_blank(char c) { return c == ' ' || c == '\t'; }
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
-  return text;
-}
-
-bool is_bearer(std::string_view scheme) {
-  constexpr std::string_view kBearer = "bearer";
-  return std::equal(scheme.begin(), scheme.end(), kBearer.begin(),
-                    kBearer.end(), [](char c, char lower) {
-                      return (c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c) ==
-                             lower;
-                    });
-}
-
 }  // namespace
 
 std::string_view name(JwtError error) {
@@ -242,10 +226,10 @@ JwtVerdict verify_jwt(const JwtKeys& keys, const JwtRules& rules,
 }
 
 std::optional<std::string_view> bearer_token(std::string_view value) {
-  std::string_view text = trimmed(value);
+  std::string_view text = trim_ows(value);
   std::size_t blank = std::min(text.find_first_of(" \t"), text.size());
-  if (is_bearer(text.substr(0, blank))) {
-    text = trimmed(text.substr(blank));
+  if (equal_ignoring_case(text.substr(0, blank), "bearer")) {
+    text = trim_ows(text.substr(blank));
     blank = std::min(text.find_first_of(" \t"), text.size());
   }
   if (text.empty() || blank != text.size()) return std::nullopt;

@@ -1,7 +1,8 @@
 #include "core/json/document.h"
 
-#include <charconv>
 #include <cmath>
+
+#include "core/base/decimal.h"
 
 namespace entitle {
 namespace {
@@ -40,17 +41,6 @@ std::optional<std::int64_t> whole_number(const json_t* value) {
   return static_cast<std::int64_t>(number);
 }
 
-std::optional<std::int64_t> canonical_decimal(std::string_view text) {
-  std::int64_t number = 0;
-  auto [end, error] =
-      std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || end != text.data() + text.size() ||
-      std::to_string(number) != text) {
-    return std::nullopt;
-  }
-  return number;
-}
-
 }  // namespace
 
 JsonDocument parse_json(std::string_view text, std::size_t max_depth) {
@@ -73,7 +63,8 @@ std::optional<std::string> text_of(const json_t* value) {
 
 std::optional<std::int64_t> count_of(const json_t* value) {
   auto text = string_of(value);
-  auto number = text ? canonical_decimal(*text) : whole_number(value);
+  auto number =
+      text ? parse_canonical_decimal<std::int64_t>(*text) : whole_number(value);
   if (!number || *number < 0) return std::nullopt;
   return number;
 }

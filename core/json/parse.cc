@@ -9,6 +9,7 @@
 #include <cstring>
 #include <string>
 
+#include "core/base/ascii.h"
 #include "core/base/utf8.h"
 #include "core/json/tree.h"
 
@@ -32,8 +33,6 @@ bool is_special(char c) {
   auto byte = static_cast<unsigned char>(c);
   return c == '"' || c == '\\' || byte < 0x20 || byte >= 0x80;
 }
-
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // Members seen in one object. A filter first: most keys are new.
 class Seen {

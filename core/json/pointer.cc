@@ -1,6 +1,6 @@
 #include "core/json/pointer.h"
 
-#include <charconv>
+#include "core/base/decimal.h"
 
 namespace entitle {
 namespace {
@@ -22,14 +22,8 @@ bool unescape(std::string_view escaped, std::string& token) {
 }
 
 const json_t* element(const json_t* array, std::string_view token) {
-  if (token.size() > 1 && token[0] == '0') return nullptr;
-  std::size_t index = 0;
-  auto [end, error] =
-      std::from_chars(token.data(), token.data() + token.size(), index);
-  if (error != std::errc() || end != token.data() + token.size()) {
-    return nullptr;
-  }
-  return json_array_get(array, index);
+  auto index = parse_canonical_decimal<std::size_t>(token);
+  return index ? json_array_get(array, *index) : nullptr;
 }
 
 }  // namespace

@@ -1,16 +1,13 @@
 #include "core/record/fields.h"
 
-#include <charconv>
+#include "core/base/decimal.h"
 
 namespace entitle {
 
 bool read_integer(std::string_view text, std::int64_t& number) {
-  std::int64_t value = 0;
-  const char* end = text.data() + text.size();
-  auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc() || stop != end || value < 0) return false;
-  number = value;
-  return true;
+  std::optional<std::int64_t> value = parse_decimal<std::int64_t>(text);
+  if (value) number = *value;
+  return value.has_value();
 }
 
 bool read_time(std::string_view text, std::optional<UnixTime>& time) {

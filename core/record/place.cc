@@ -4,31 +4,13 @@
 #include <tuple>
 
 #include "core/record/fields.h"
+#include "core/source/stripe_id.h"
 
 namespace entitle {
 namespace {
 
 bool names_place(const Claim& claim) {
   return claim.kind == ClaimKind::forward;
-}
-
-// How much of a customer a Stripe id stands for. Old accounts chose their
-// customers' ids, so what is nothing else is a customer.
-constexpr int kCustomer = 4;
-
-int level(std::string_view id) {
-  if (id.starts_with("cs_")) return 3;
-  if (id.starts_with("pi_")) return 2;
-  if (id.starts_with("ch_") || id.starts_with("py_")) return 1;
-  return kCustomer;
-}
-
-// "acct_1/cus_2" is "cus_2" of account "acct_1".
-std::pair<std::string_view, std::string_view> split_account(
-    std::string_view id) {
-  std::size_t slash = id.rfind('/');
-  if (slash == std::string_view::npos) return {std::string_view(), id};
-  return {id.substr(0, slash), id.substr(slash + 1)};
 }
 
 auto weight_of_user(const Claim& claim) {
@@ -39,7 +21,7 @@ auto weight_of_user(const Claim& claim) {
 
 auto weight_of_place(const Claim& claim) {
   std::string_view place = place_of(claim.target);
-  return std::make_tuple(level(split_account(place).second), place);
+  return std::make_tuple(StripeId(place).kind(), place);
 }
 
 bool greater(const Claim& a, const Claim& b) {
@@ -105,13 +87,12 @@ bool read_field(Place& place, std::string_view name, const std::string& text) {
 }  // namespace
 
 bool may_forward(std::string_view from, std::string_view to) {
-  auto [from_account, from_id] = split_account(from);
-  auto [to_account, to_id] = split_account(to);
-  return from_account == to_account && level(from_id) < level(to_id);
+  StripeId part(from), whole(to);
+  return part.account() == whole.account() && part.kind() < whole.kind();
 }
 
 bool is_customer(std::string_view place) {
-  return level(split_account(place).second) == kCustomer;
+  return StripeId(place).kind() == StripeId::Kind::customer;
 }
 
 bool Place::add(const Claim& claim) {

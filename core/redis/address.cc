@@ -1,7 +1,9 @@
 #include "core/redis/address.h"
 
-#include <charconv>
 #include <utility>
+
+#include "core/base/ascii.h"
+#include "core/base/decimal.h"
 
 namespace entitle {
 namespace {
@@ -12,18 +14,6 @@ constexpr int kGreatestDb = 65535;
 
 ParsedRedisAddress refuse(std::string why) {
   return {std::nullopt, std::move(why)};
-}
-
-// Decimal digits only: from_chars alone would take a sign.
-std::optional<int> number(std::string_view text, int greatest) {
-  int value = 0;
-  const char* end = text.data() + text.size();
-  if (text.empty() || text.front() == '-') return std::nullopt;
-  auto [last, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc() || last != end || value > greatest) {
-    return std::nullopt;
-  }
-  return value;
 }
 
 bool take_prefix(std::string_view& text, std::string_view prefix) {
@@ -46,9 +36,7 @@ std::optional<std::string_view> take_until(std::string_view& text,
 bool valid_host(std::string_view host) {
   if (host.empty() || host.size() > 253) return false;
   for (char c : host) {
-    bool alphanumeric = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-                        (c >= 'A' && c <= 'Z');
-    if (!alphanumeric && c != '.' && c != '-' && c != '_') return false;
+    if (!is_alphanumeric(c) && c != '.' && c != '-' && c != '_') return false;
   }
   return true;
 }
@@ -75,7 +63,7 @@ std::optional<RedisHost> parse_host(std::string_view text,
     text.remove_prefix(host.size());
   }
   if (take_prefix(text, ":")) {
-    std::optional<int> port = number(text, 65535);
+    std::optional<int> port = parse_decimal<int>(text, 65535);
     if (!port || *port == 0) return std::nullopt;
     result.port = static_cast<std::uint16_t>(*port);
   }
@@ -106,7 +94,8 @@ ParsedRedisAddress parse_unix(std::string_view text) {
   address.kind = RedisAddress::Kind::unix_socket;
   std::size_t colon = text.rfind(':');
   if (colon != std::string_view::npos) {
-    std::optional<int> db = number(text.substr(colon + 1), kGreatestDb);
+    std::optional<int> db =
+        parse_decimal<int>(text.substr(colon + 1), kGreatestDb);
     if (!db) return refuse("database after the last \":\" must be a number");
     address.db = *db;
     text = text.substr(0, colon);
@@ -135,7 +124,7 @@ std::optional<std::string> parse_user(std::string_view& text,
 std::optional<std::string> parse_db(std::string_view text,
                                     RedisAddress& address) {
   if (text.empty()) return std::nullopt;
-  std::optional<int> db = number(text, kGreatestDb);
+  std::optional<int> db = parse_decimal<int>(text, kGreatestDb);
   if (!db) {
     return "database \"" + std::string(text) + "\" must be a number";
   }

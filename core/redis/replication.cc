@@ -1,22 +1,11 @@
 #include "core/redis/replication.h"
 
 #include <algorithm>
-#include <charconv>
 
+#include "core/base/decimal.h"
 #include "core/redis/info.h"
 
 namespace entitle {
-namespace {
-
-std::optional<std::int64_t> number(std::string_view text) {
-  std::int64_t value = 0;
-  const char* end = text.data() + text.size();
-  const auto [stop, error] = std::from_chars(text.data(), end, value);
-  if (text.empty() || error != std::errc{} || stop != end) return std::nullopt;
-  return value;
-}
-
-}  // namespace
 
 std::optional<Replication> parse_replication(std::string_view info) {
   const std::string_view role = info_field(info, "role");
@@ -25,7 +14,7 @@ std::optional<Replication> parse_replication(std::string_view info) {
   result.linked = info_field(info, "master_link_status") == "up";
   result.history = info_field(info, "master_replid");
   // A replica's master_repl_offset may be ahead of what it has applied.
-  const auto offset = number(info_field(
+  const auto offset = parse_decimal<std::int64_t>(info_field(
       info, result.primary ? "master_repl_offset" : "slave_repl_offset"));
   if ((!result.primary && role != "slave") || result.history.empty() ||
       !offset) {

@@ -2,23 +2,21 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
+
+#include "core/base/ascii.h"
+#include "core/base/decimal.h"
 
 namespace entitle {
 namespace {
 
 std::optional<RedisHost> host_and_port(std::string_view host,
                                        std::string_view port) {
-  unsigned value = 0;
-  const char* end = port.data() + port.size();
-  auto [last, error] = std::from_chars(port.data(), end, value);
-  if (error != std::errc() || last != end || value < 1 || value > 65535) {
+  auto number = parse_decimal<std::uint16_t>(port);
+  if (!number || *number == 0 || host.empty() || host.size() > 253 ||
+      !all_visible(host)) {
     return std::nullopt;
   }
-  bool printable = std::all_of(host.begin(), host.end(),
-                               [](char c) { return c > 0x20 && c < 0x7f; });
-  if (host.empty() || host.size() > 253 || !printable) return std::nullopt;
-  return RedisHost{std::string(host), static_cast<std::uint16_t>(value)};
+  return RedisHost{std::string(host), *number};
 }
 
 bool is_string(const Reply& reply) { return reply.type == Reply::Type::string; }

@@ -1,8 +1,10 @@
 #include "core/redis/slots.h"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
+
+#include "core/base/ascii.h"
+#include "core/base/decimal.h"
 
 namespace entitle {
 namespace {
@@ -29,22 +31,9 @@ std::uint16_t crc16(std::string_view bytes) {
   return static_cast<std::uint16_t>(crc);
 }
 
-// Decimal digits only, 0 to `greatest`.
-std::optional<std::uint16_t> number(std::string_view text, unsigned greatest) {
-  unsigned value = 0;
-  const char* end = text.data() + text.size();
-  auto [last, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc() || last != end || value > greatest) {
-    return std::nullopt;
-  }
-  return static_cast<std::uint16_t>(value);
-}
-
 // Up to a DNS name's length, printable: it goes to logs and to the resolver.
 bool valid_host(std::string_view host) {
-  return host.size() <= 253 &&
-         std::all_of(host.begin(), host.end(),
-                     [](char c) { return c > 0x20 && c < 0x7f; });
+  return host.size() <= 253 && all_visible(host);
 }
 
 // "" and nil: the endpoint that was asked; "?": unknown to the cluster.
@@ -109,14 +98,16 @@ std::optional<Redirect> parse_redirect(const Reply& error,
 
   std::size_t space = text.find(' ');
   if (space == std::string_view::npos) return std::nullopt;
-  std::optional<std::uint16_t> slot = number(text.substr(0, space), kSlots - 1);
+  std::optional<std::uint16_t> slot =
+      parse_decimal<std::uint16_t>(text.substr(0, space), kSlots - 1);
   text.remove_prefix(space + 1);
 
   // IPv6 comes without brackets: the port follows the last colon.
   std::size_t colon = text.rfind(':');
   if (!slot || colon == std::string_view::npos) return std::nullopt;
   std::string_view host = text.substr(0, colon);
-  std::optional<std::uint16_t> port = number(text.substr(colon + 1), 65535);
+  std::optional<std::uint16_t> port =
+      parse_decimal<std::uint16_t>(text.substr(colon + 1));
   if (!port || *port == 0 || !valid_host(host)) return std::nullopt;
 
   redirect.slot = *slot;

@@ -1,114 +1,100 @@
 #include "core/source/identifier.h"
 
 #include <algorithm>
-#include <array>
+#include <utility>
 
 #include "core/base/ascii.h"
 
 namespace entitle {
-
 namespace {
+
+using Type = Identifier::Type;
 
 constexpr std::size_t kMaxBytes = 255;
 
-bool is_alphanumeric(char c) {
-  return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-         (c >= 'a' && c <= 'z');
+constexpr std::string_view prefix_of(Type type) {
+  return Identifier::kPrefixes[static_cast<std::size_t>(type)];
 }
 
-bool is_account(std::string_view text) {
-  constexpr std::string_view prefix = "acct_";
-  if (!text.starts_with(prefix) || text.size() > kMaxBytes) return false;
-  text.remove_prefix(prefix.size());
-  return !text.empty() &&
-         std::all_of(text.begin(), text.end(), is_alphanumeric);
+std::optional<Type> type_of(std::string_view text) {
+  for (std::size_t i = 0; i < Identifier::kPrefixes.size(); ++i) {
+    if (text.starts_with(Identifier::kPrefixes[i])) return static_cast<Type>(i);
+  }
+  return std::nullopt;
+}
+
+bool names_object(Type type) { return type < Type::lookup_key; }
+
+}  // namespace
+
+bool is_entitlement_name(std::string_view text) {
+  return !text.empty() && !has_control_bytes(text) &&
+         text.find(',') == std::string_view::npos;
+}
+
+std::optional<Identifier> Identifier::named(const AccountId& account, Type type,
+                                            std::string_view value) {
+  if (value.size() > kMaxBytes || !is_entitlement_name(value)) {
+    return std::nullopt;
+  }
+  std::string text(prefix_of(type));
+  return Identifier(account.qualify(text.append(value)));
+}
+
+std::optional<Identifier> Identifier::parse(std::string_view text) {
+  AccountId account;
+  std::size_t slash = text.find('/');
+  if (text.starts_with("acct_") && slash != std::string_view::npos) {
+    std::optional<AccountId> connected =
+        AccountId::parse(text.substr(0, slash));
+    if (!connected) return std::nullopt;
+    account = *std::move(connected);
+    text.remove_prefix(slash + 1);
+  }
+  std::optional<Type> type = type_of(text);
+  if (!type) return std::nullopt;
+  if (names_object(*type)) return from_stripe_id(account, text);
+  return named(account, *type, text.substr(prefix_of(*type).size()));
 }
 
 // An id that could be read as `feature=...` would let whoever names a product
 // choose an entitlement, so only Stripe's own alphabet passes.
-bool is_stripe_id(std::string_view text) {
-  constexpr std::array<std::string_view, 3> prefixes = {"price_", "prod_",
-                                                        "plink_"};
-  if (text.size() > kMaxBytes) return false;
-  for (std::string_view prefix : prefixes) {
-    if (!text.starts_with(prefix)) continue;
-    text.remove_prefix(prefix.size());
-    return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-      return is_alphanumeric(c) || c == '_';
-    });
-  }
-  return false;
-}
-
-bool is_value(std::string_view text) {
-  return !text.empty() && text.size() <= kMaxBytes &&
-         std::none_of(text.begin(), text.end(),
-                      [](char c) { return is_control_byte(c) || c == ','; });
-}
-
-// Null where `account` is no account; else `acct_.../`, or nothing.
-std::optional<std::string> qualifier(std::string_view account) {
-  if (account.empty()) return std::string();
-  if (!is_account(account)) return std::nullopt;
-  return std::string(account) + '/';
-}
-
-std::optional<std::string> typed(std::string_view account,
-                                 std::string_view type,
-                                 std::string_view value) {
-  std::optional<std::string> text = qualifier(account);
-  if (!text || !is_value(value)) return std::nullopt;
-  text->append(type).append(value);
-  return text;
-}
-
-}  // namespace
-
-std::optional<Identifier> Identifier::parse(std::string_view text) {
-  std::string_view account;
-  std::size_t slash = text.find('/');
-  if (text.starts_with("acct_") && slash != std::string_view::npos) {
-    account = text.substr(0, slash);
-    text.remove_prefix(slash + 1);
-  }
-
-  std::size_t equals = text.find('=');
-  if (equals == std::string_view::npos) return from_stripe_id(account, text);
-
-  std::string_view type = text.substr(0, equals);
-  std::string_view value = text.substr(equals + 1);
-  if (type == "lookup_key") return lookup_key(account, value);
-  if (type == "feature") return feature(account, value);
-  if (type == "metadata") return metadata(account, value);
-  return std::nullopt;
-}
-
-std::optional<Identifier> Identifier::from_stripe_id(std::string_view account,
+std::optional<Identifier> Identifier::from_stripe_id(const AccountId& account,
                                                      std::string_view id) {
-  std::optional<std::string> text = qualifier(account);
-  if (!text || !is_stripe_id(id)) return std::nullopt;
-  return Identifier(text->append(id));
+  std::optional<Type> type = type_of(id);
+  bool passes = type && names_object(*type) && id.size() <= kMaxBytes &&
+                id.size() > prefix_of(*type).size() &&
+                std::all_of(id.begin(), id.end(), [](char c) {
+                  return is_alphanumeric(c) || c == '_';
+                });
+  if (!passes) return std::nullopt;
+  return Identifier(account.qualify(id));
 }
 
-std::optional<Identifier> Identifier::lookup_key(std::string_view account,
+std::optional<Identifier> Identifier::lookup_key(const AccountId& account,
                                                  std::string_view value) {
-  std::optional<std::string> text = typed(account, "lookup_key=", value);
-  if (!text) return std::nullopt;
-  return Identifier(*std::move(text));
+  return named(account, Type::lookup_key, value);
 }
 
-std::optional<Identifier> Identifier::feature(std::string_view account,
+std::optional<Identifier> Identifier::feature(const AccountId& account,
                                               std::string_view value) {
-  std::optional<std::string> text = typed(account, "feature=", value);
-  if (!text) return std::nullopt;
-  return Identifier(*std::move(text));
+  return named(account, Type::feature, value);
 }
 
-std::optional<Identifier> Identifier::metadata(std::string_view account,
+std::optional<Identifier> Identifier::metadata(const AccountId& account,
                                                std::string_view value) {
-  std::optional<std::string> text = typed(account, "metadata=", value);
-  if (!text) return std::nullopt;
-  return Identifier(*std::move(text));
+  return named(account, Type::metadata, value);
+}
+
+Identifier::Parts Identifier::parts() const {
+  std::string_view text = text_;
+  std::string_view account;
+  if (text.starts_with("acct_")) {
+    account = text.substr(0, text.find('/'));
+    text.remove_prefix(account.size() + 1);
+  }
+  Type type = *type_of(text);  // as everything that makes one has checked
+  return {account, type, text.substr(prefix_of(type).size())};
 }
 
 }  // namespace entitle

@@ -4,34 +4,65 @@
 // Events name them, `entitle_grant` says what they give.
 #pragma once
 
+#include <array>
 #include <compare>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 
+#include "core/source/stripe_id.h"
+
 namespace entitle {
+
+// Whether an entitlement can have this name: not empty, without control bytes
+// and commas (which separate names in metadata and in headers).
+bool is_entitlement_name(std::string_view text);
 
 class Identifier {
  public:
+  // The numbers are part of the packed form (core/access/packed_record.h).
+  enum class Type : std::uint8_t {
+    price,
+    product,
+    payment_link,
+    lookup_key,
+    feature,
+    metadata,
+  };
+  // What a type's text begins with, by number.
+  static constexpr std::array<std::string_view, 6> kPrefixes = {
+      "price_", "prod_", "plink_", "lookup_key=", "feature=", "metadata="};
+
   // The form an operator writes in `entitle_grant`; nothing else is accepted.
   static std::optional<Identifier> parse(std::string_view text);
 
-  // The forms events say. Null where the value is empty, over 255 bytes or
-  // has control bytes or commas. `account` is empty outside Connect.
-  static std::optional<Identifier> from_stripe_id(std::string_view account,
+  // The forms events say. Null where the value is no is_entitlement_name() of
+  // at most 255 bytes, or the id no price's, product's or payment link's.
+  static std::optional<Identifier> from_stripe_id(const AccountId& account,
                                                   std::string_view id);
-  static std::optional<Identifier> lookup_key(std::string_view account,
+  static std::optional<Identifier> lookup_key(const AccountId& account,
                                               std::string_view value);
-  static std::optional<Identifier> feature(std::string_view account,
+  static std::optional<Identifier> feature(const AccountId& account,
                                            std::string_view value);
-  static std::optional<Identifier> metadata(std::string_view account,
+  static std::optional<Identifier> metadata(const AccountId& account,
                                             std::string_view value);
 
   const std::string& str() const { return text_; }
+
+  struct Parts {
+    std::string_view account;  // empty: our own
+    Type type;
+    std::string_view value;  // without the type's prefix
+  };
+  Parts parts() const;  // views of str()
+
   auto operator<=>(const Identifier&) const = default;
 
  private:
   explicit Identifier(std::string text) : text_(std::move(text)) {}
+  static std::optional<Identifier> named(const AccountId& account, Type type,
+                                         std::string_view value);
   std::string text_;
 };
 

@@ -27,9 +27,7 @@ static_assert(kMaxSnapshots <= kMaxChain);
 using Group = std::vector<const Snapshot*>;  // of one second
 
 bool is_name(const Identifier& identifier) {
-  std::string_view text = identifier.str();
-  if (text.starts_with("acct_")) text.remove_prefix(text.find('/') + 1);
-  return text.starts_with("metadata=");
+  return identifier.parts().type == Identifier::Type::metadata;
 }
 
 // Whether `state` has, of its names or of its items' identifiers, exactly

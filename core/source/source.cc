@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "core/source/bounds.h"
+#include "core/source/stripe_id.h"
 
 namespace entitle {
 namespace {
@@ -115,15 +116,8 @@ bool merge_summaries(std::vector<SummaryFact>& into,
 // The same source may have come by two places, of which one forwards: the
 // customer's before the session's, payment's, charge's.
 auto place_rank(const std::string& place) {
-  std::string_view bare = place;
-  if (std::size_t slash = bare.find('/'); slash != std::string_view::npos) {
-    bare.remove_prefix(slash + 1);
-  }
-  int kind = bare.empty()                                         ? 0
-             : bare.starts_with("ch_") || bare.starts_with("py_") ? 1
-             : bare.starts_with("pi_")                            ? 2
-             : bare.starts_with("cs_")                            ? 3
-                                                                  : 4;
+  StripeId id(place);
+  int kind = id.id().empty() ? 0 : 1 + static_cast<int>(id.kind());
   return std::make_tuple(kind, std::string_view(place));
 }
 

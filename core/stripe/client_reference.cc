@@ -6,6 +6,7 @@
 #include <array>
 #include <stdexcept>
 
+#include "core/base/ascii.h"
 #include "core/base/base64url.h"
 
 namespace entitle {
@@ -19,8 +20,7 @@ constexpr std::size_t kMacLength = base64url_length(kMacBytes);
 
 bool in_stripes_alphabet(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
-           (c >= 'a' && c <= 'z') || c == '-' || c == '_';
+    return is_alphanumeric(c) || c == '-' || c == '_';
   });
 }
 

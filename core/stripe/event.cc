@@ -1,7 +1,6 @@
 #include "core/stripe/event.h"
 
-#include <algorithm>
-
+#include "core/base/ascii.h"
 #include "core/json/tree.h"
 #include "core/stripe/object.h"
 
@@ -20,9 +19,7 @@ ParsedEvent not_an_event(std::string detail) {
 }
 
 bool is_type_name(std::string_view text) {
-  return !text.empty() && text.size() <= 255 &&
-         std::all_of(text.begin(), text.end(),
-                     [](char c) { return c > 0x20 && c < 0x7f; });
+  return !text.empty() && text.size() <= 255 && all_visible(text);
 }
 
 }  // namespace
@@ -56,7 +53,7 @@ ParsedEvent parse_event(const VerifiedPayload& payload, std::size_t max_bytes) {
 
   Event event;
   std::string_view id = json::string(root, "id");
-  if (!id.starts_with("evt_") || !stripe::is_id(id)) {
+  if (!id.starts_with("evt_") || !is_object_id(id)) {
     return not_an_event("no event id");
   }
   event.head.id = id;
@@ -82,11 +79,13 @@ ParsedEvent parse_event(const VerifiedPayload& payload, std::size_t max_bytes) {
     if (account && !json::is_null(account)) {
       // Taking a connected account's event for our own would let its prices
       // stand for ours.
-      std::string_view account_id = stripe::id(root, "account");
-      if (!account_id.starts_with("acct_") || !json::is_string(account)) {
+      auto connected = json::is_string(account)
+                           ? AccountId::parse(account->text())
+                           : std::nullopt;
+      if (!connected) {
         return not_an_event(event.head.id + ": account is no account id");
       }
-      event.head.account = account_id;
+      event.head.account = *std::move(connected);
     }
     const json::Node* data = json::member(root, "data");
     event.object = json::member(data, "object");

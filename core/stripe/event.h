@@ -9,6 +9,7 @@
 
 #include "core/base/types.h"
 #include "core/json/tree.h"
+#include "core/source/stripe_id.h"
 #include "core/stripe/signature.h"
 
 namespace entitle {
@@ -18,7 +19,7 @@ struct EventHead {
   std::string type;  // "customer.subscription.updated"
   UnixTime created;
   bool livemode = false;
-  std::string account;  // acct_... or empty
+  AccountId account;
 };
 
 struct Event {

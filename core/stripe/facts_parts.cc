@@ -67,9 +67,7 @@ std::optional<NamedUser> named_user(const Reading& reading,
 }  // namespace
 
 std::string Reading::qualified(std::string_view id) const {
-  std::string text;
-  if (!head().account.empty()) text.append(head().account).append("/");
-  return text.append(id);
+  return head().account.qualify(id);
 }
 
 std::string customer_place(const Reading& reading) {

@@ -10,6 +10,7 @@
 #include "core/json/tree.h"
 #include "core/source/claim.h"
 #include "core/source/identifier.h"
+#include "core/source/stripe_id.h"
 #include "core/stripe/event.h"
 #include "core/stripe/facts.h"
 
@@ -33,7 +34,7 @@ std::string customer_place(const Reading& reading);
 // sends more than this gets a lower bound (`truncated`).
 class IdentifierList {
  public:
-  explicit IdentifierList(std::string_view account) : account_(account) {}
+  explicit IdentifierList(const AccountId& account) : account_(account) {}
   void add_id(std::string_view id);         // price_, prod_, plink_
   void add_price(const json::Node* price);  // id, product, lookup_key
   void add_feature(std::string_view lookup_key);
@@ -43,7 +44,7 @@ class IdentifierList {
 
  private:
   void add(std::optional<Identifier> identifier);
-  std::string account_;
+  AccountId account_;
   std::vector<Identifier> identifiers_;
   bool truncated_ = false;
 };

@@ -1,6 +1,6 @@
 #include "core/stripe/object.h"
 
-#include <algorithm>
+#include "core/source/stripe_id.h"
 
 namespace entitle::stripe {
 
@@ -10,16 +10,9 @@ std::optional<UnixTime> time(const json::Node* object, std::string_view key) {
   return unix_time(*seconds);
 }
 
-bool is_id(std::string_view text) {
-  return !text.empty() && text.size() <= 255 &&
-         std::all_of(text.begin(), text.end(), [](char c) {
-           return c > 0x20 && c < 0x7f && c != '"' && c != '\\' && c != '/';
-         });
-}
-
 std::string_view id_of(const json::Node* value) {
   if (json::is_object(value)) value = json::member(value, "id");
-  if (!json::is_string(value) || !is_id(value->text())) return {};
+  if (!json::is_string(value) || !is_object_id(value->text())) return {};
   return value->text();
 }
 

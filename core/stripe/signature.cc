@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdint>
 
 #include "core/base/ascii.h"
+#include "core/base/decimal.h"
 #include "core/base/hex.h"
 
 namespace entitle {
@@ -22,14 +22,11 @@ struct ParsedHeader {
 };
 
 bool parse_timestamp(std::string_view digits, UnixTime& time) {
-  if (digits.empty() || digits.size() > kMaxTimestampDigits ||
-      digits.front() == '0' ||
-      digits.find_first_not_of("0123456789") != std::string_view::npos) {
+  auto seconds = parse_canonical_decimal<std::int64_t>(digits);
+  if (!seconds || *seconds == 0 || digits.size() > kMaxTimestampDigits) {
     return false;
   }
-  std::int64_t seconds = 0;
-  std::from_chars(digits.data(), digits.data() + digits.size(), seconds);
-  time = unix_time(seconds);
+  time = unix_time(*seconds);
   return true;
 }
 

@@ -6,9 +6,12 @@
 #include <cstdint>
 #include <string>
 #include <vector>
+
 extern "C" {
 #include <cmocka.h>
 }
+
+#include "core/source/identifier.h"
 
 using entitle::all_met;
 using entitle::Alternatives;
@@ -54,11 +57,11 @@ void empty_and_hostile_names_never_match(void**) {
   for (std::string name :
        {std::string(), std::string("a,b"), std::string("a\nb"),
         std::string("a\x7f"), std::string("\0", 1), std::string("\t")}) {
-    assert_false(entitle::can_match(name));
+    assert_false(entitle::is_entitlement_name(name));
     assert_false(all_met(Lines{{name}}, Names{name}));
     assert_true(missing_names(Lines{{name}}, Names{}).empty());
   }
-  assert_true(entitle::can_match("Zo\xc3\xab - course 1"));
+  assert_true(entitle::is_entitlement_name("Zo\xc3\xab - course 1"));
   assert_true(all_met(Lines{{"", "pro"}}, Names{"pro"}));
 }
 

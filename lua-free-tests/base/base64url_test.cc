@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+
 extern "C" {
 #include <cmocka.h>
 }

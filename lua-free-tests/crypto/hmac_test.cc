@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <string>
 #include <vector>
+
 extern "C" {
 #include <cmocka.h>
 }

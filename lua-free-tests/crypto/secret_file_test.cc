@@ -7,6 +7,7 @@
 #include <cstring>
 #include <string>
 #include <vector>
+
 extern "C" {
 #include <cmocka.h>
 }

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+
 extern "C" {
 #include <cmocka.h>
 }

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "lua-free-tests/support/jwt_minter.h"
+
 extern "C" {
 #include <cmocka.h>
 }

@@ -11,6 +11,7 @@
 
 #include "core/base/types.h"
 #include "lua-free-tests/support/jwt_minter.h"
+
 extern "C" {
 #include <cmocka.h>
 }

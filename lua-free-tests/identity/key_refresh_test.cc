@@ -4,6 +4,7 @@
 #include <cstdarg>
 #include <cstddef>
 #include <cstdint>
+
 extern "C" {
 #include <cmocka.h>
 }

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/json/document.h"
+
 extern "C" {
 #include <cmocka.h>
 }

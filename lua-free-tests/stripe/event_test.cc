@@ -50,7 +50,7 @@ void an_envelope_is_read(void**) {
   assert_string_equal(event.head.type.c_str(), "price.created");
   assert_int_equal(to_unix(event.head.created), 1767225600);
   assert_false(event.head.livemode);
-  assert_true(event.head.account.empty());
+  assert_true(event.head.account.is_own());
   assert_false(event.thin);
   assert_non_null(event.object);
   assert_null(event.previous);
@@ -61,7 +61,7 @@ void account_and_previous_attributes_are_read(void**) {
       with(kEvent, R"("created")", R"("account":"acct_9","created")");
   body = with(body, R"("data":{)", R"("data":{"previous_attributes":{"a":1},)");
   Event event = test::event(with(body, "false", "true"));
-  assert_string_equal(event.head.account.c_str(), "acct_9");
+  assert_string_equal(event.head.account.str().c_str(), "acct_9");
   assert_true(event.head.livemode);
   assert_string_equal(test::dump(event.previous).c_str(), R"({"a":1})");
 }
@@ -112,6 +112,7 @@ void json_that_is_no_event_is_said_to_be_none(void**) {
         with(kEvent, R"({"id":"price_1"})", R"("price_1")"),
         with(kEvent, R"({"object":{"id":"price_1"}})", "[]"),
         with(kEvent, R"("created")", R"("account":"cus_1","created")"),
+        with(kEvent, R"("created")", R"("account":"acct_a-b","created")"),
         with(kEvent, R"("created")", R"("account":7,"created")")}) {
     assert_refused(body, EventError::not_an_event);
   }
@@ -120,7 +121,7 @@ void json_that_is_no_event_is_said_to_be_none(void**) {
 void a_null_account_is_our_own(void**) {
   Event event =
       test::event(with(kEvent, R"("created")", R"("account":null,"created")"));
-  assert_true(event.head.account.empty());
+  assert_true(event.head.account.is_own());
 }
 
 void a_thin_event_is_known_by_id_and_type(void**) {

@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <vector>
+
 extern "C" {
 #include <cmocka.h>
 }

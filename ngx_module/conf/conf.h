@@ -94,9 +94,6 @@ ngx_http_complex_value_t* compile_value(ngx_conf_t* cf, ngx_str_t text);
 // The same; throws instead.
 ngx_http_complex_value_t& compiled(ngx_conf_t* cf, std::string_view text);
 
-// A name as RFC 9110 section 5.6.2 has it (`token`): of headers and cookies.
-bool is_token(std::string_view text);
-
 // The variables of a text as nginx reads them: $name, ${name}, $1.
 std::vector<std::string_view> variables_in(std::string_view text);
 bool is_one_variable(std::string_view text);

@@ -1,22 +1,14 @@
 // Directives about the gate: who is let in, how they are recognised, what they
 // are told.
 
+#include "core/base/ascii.h"
 #include "core/crypto/secret_file.h"
 #include "core/json/pointer.h"
+#include "core/source/identifier.h"
 #include "ngx_module/conf/conf.h"
 
 namespace entitle::ngx {
 namespace {
-
-bool
-has_control_bytes_or_comma(std::string_view text) {
-    for (char c : text) {
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f || c == ',') {
-            return true;
-        }
-    }
-    return false;
-}
 
 // As soon as the second of them is read: what stands in http{} itself is merged
 // into nothing.
@@ -88,7 +80,7 @@ add_require(ngx_conf_t* cf, ngx_command_t*, void* data) {
     RequireLine line;
     for (const ngx_str_t& argument : arguments(cf).subspan(1)) {
         std::string_view text = view(argument);
-        if (text.empty() || has_control_bytes_or_comma(text)) {
+        if (!is_entitlement_name(text)) {
             return invalid_value(cf, text,
                                  "a name that is empty or has commas or "
                                  "control bytes could never be held");

@@ -1,5 +1,6 @@
 // Reading the words of a directive.
 
+#include "core/base/ascii.h"
 #include "ngx_module/conf/conf.h"
 
 namespace entitle::ngx {
@@ -7,22 +8,10 @@ namespace {
 
 bool
 is_word(char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-           (c >= 'A' && c <= 'Z') || c == '_';
+    return is_alphanumeric(c) || c == '_';
 }
 
 }  // namespace
-
-bool
-is_token(std::string_view text) {
-    constexpr std::string_view others = "!#$%&'*+-.^`|~";
-    for (char c : text) {
-        if (!is_word(c) && others.find(c) == std::string_view::npos) {
-            return false;
-        }
-    }
-    return !text.empty();
-}
 
 std::vector<std::string_view>
 variables_in(std::string_view text) {

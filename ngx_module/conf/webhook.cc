@@ -2,6 +2,8 @@
 // purchase gives.
 
 #include "core/crypto/secret_file.h"
+#include "core/source/identifier.h"
+#include "core/source/stripe_id.h"
 #include "ngx_module/conf/conf.h"
 
 namespace entitle::ngx {
@@ -32,33 +34,6 @@ parse_user_from(std::string_view text) {
                         std::string(text.substr(metadata.size()))};
     }
     return std::nullopt;
-}
-
-bool
-is_account(std::string_view text) {
-    constexpr std::string_view prefix = "acct_";
-    if (!text.starts_with(prefix) || text.size() == prefix.size()) {
-        return false;
-    }
-    for (char c : text.substr(prefix.size())) {
-        bool alphanumeric = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-                            (c >= 'A' && c <= 'Z') || c == '_';
-        if (!alphanumeric) {
-            return false;
-        }
-    }
-    return true;
-}
-
-// What entitle_require could never match.
-bool
-is_entitlement_name(std::string_view text) {
-    for (char c : text) {
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f || c == ',') {
-            return false;
-        }
-    }
-    return !text.empty();
 }
 
 }  // namespace
@@ -107,12 +82,12 @@ char*
 add_webhook_account(ngx_conf_t* cf, ngx_command_t*, void* data) {
     auto* conf = static_cast<LocationConf*>(data);
     for (const ngx_str_t& argument : arguments(cf).subspan(1)) {
-        std::string_view account = view(argument);
-        if (!is_account(account)) {
-            return invalid_value(cf, account,
+        std::optional<AccountId> account = AccountId::parse(view(argument));
+        if (!account) {
+            return invalid_value(cf, view(argument),
                                  "it must be a Connect account's id, acct_...");
         }
-        own(cf, conf->webhook_accounts).emplace_back(account);
+        own(cf, conf->webhook_accounts).push_back(*std::move(account));
     }
     return NGX_CONF_OK;
 }

@@ -215,9 +215,7 @@ refuse(ngx_http_request_t* r, Gate* gate) {
 
 bool
 is_location(std::string_view url) {
-    return !url.empty() && std::none_of(url.begin(), url.end(), [](char c) {
-        return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
-    });
+    return !url.empty() && !has_control_bytes(url);
 }
 
 ngx_int_t

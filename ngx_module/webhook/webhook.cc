@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "core/base/ascii.h"
 #include "core/delivery/response.h"
 #include "core/stripe/event.h"
 #include "core/stripe/signature.h"
@@ -219,9 +220,9 @@ Webhook::take(const Event& event) {
                      "endpoint and its secret are set to this location");
         return;
     }
-    if (!head_.account.empty() && !account_allowed()) {
+    if (!head_.account.is_own() && !account_allowed()) {
         settle(Outcome::account_not_allowed, NGX_LOG_ERR,
-               "account \"" + head_.account +
+               "account \"" + head_.account.str() +
                    "\" is not named by \"entitle_webhook_account\"");
         return;
     }
@@ -330,7 +331,7 @@ printable(std::string_view text) {
     constexpr std::size_t kMost = 1024;
     std::string result(text.substr(0, kMost));
     for (char& c : result) {
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+        if (is_control_byte(c)) {
             c = '?';
         }
     }
