@@ -59,10 +59,19 @@ fresh() {
     fresh_step "$FRESH/visitor" 'dev demo as an ordinary user' \
       "su - visitor -c 'git clone -q /srv/entitle.git entitle && cd entitle &&
         CI=${CI:-} ./dev demo'"
+    fresh_step "$FRESH/visitor" 'install as README.md says' \
+      "su - visitor -c 'cd entitle && $FRESH_INSTALL'"
     fresh_installed "$FRESH/visitor"
   fi
   fresh_closing
 }
+
+# The commands below "For the nginx that Debian installs", then that nginx.
+# shellcheck disable=SC2016
+FRESH_INSTALL='sed -n "/^For the nginx that Debian/,/^For any other/s/^    //p" README.md >../install
+  grep -q "sudo install" ../install && bash -ex ../install &&
+  (grep "^load_module" README.md && echo "events {}" && echo "http {}") >../nginx.conf &&
+  sudo nginx -t -c ~/nginx.conf'
 
 fresh_end() {
   local status=$?
