@@ -5,7 +5,8 @@
 # Nothing of the machine outside is in the root but what apt needs to reach its
 # sources, and nothing is mounted but a /proc, /dev and /sys of its own. Each
 # step has its own mounts and processes (namespaces), so when it ends, or this
-# script does, whatever it left running is gone and nothing stays mounted.
+# script does, whatever it left running is gone and nothing stays mounted; and it
+# has the root as its own /, so that nothing outside can be named.
 
 fresh() {
   local commit=HEAD only=() then_do=() visitor=yes
@@ -81,6 +82,8 @@ fresh_end() {
     as_root kill -KILL -- "-$FRESH_RUNS" 2>/dev/null || true
     wait "$FRESH_RUNS" 2>/dev/null || true
   fi
+  local root
+  for root in "$FRESH"/{root,visitor}; do fresh_unmount "$root"; done
   as_root rm -rf --one-file-system "$FRESH"
   exit $status
 }
@@ -112,8 +115,11 @@ fresh_sources() {
   [ ${#FRESH_SOURCES[@]} -gt 0 ] ||
     fresh_impossible "no source of apt's names \"$FRESH_SUITE\""
   need mmdebstrap mount
+  FRESH_UNSHARE=(unshare --mount --pid --ipc --uts --fork --kill-child)
+  # In a plain chroot nobody can say where mounts may show.
+  if ! mountpoint -q /; then FRESH_UNSHARE+=(--propagation unchanged); fi
   # shellcheck disable=SC2016
-  as_root unshare --mount --pid --ipc --uts --fork --kill-child sh -c \
+  as_root "${FRESH_UNSHARE[@]}" sh -c \
     'mount -t tmpfs tmpfs "$0" && mknod "$0/null" c 1 3 && : >"$0/null"' "$FRESH" \
     2>"$FRESH_LOG/rights" ||
     fresh_impossible "$(cat "$FRESH_LOG/rights")"
@@ -190,6 +196,7 @@ fresh_in() {  # directory, command
     set -e
     root=$1 dev=$1/dev
     hostname fresh
+    mount --bind "$root" "$root"
     mount -t proc proc "$root/proc"
     mount -t sysfs -o ro sysfs "$root/sys"
     mount -t tmpfs -o mode=755,nosuid tmpfs "$dev"
@@ -205,20 +212,30 @@ fresh_in() {  # directory, command
     for n in 0:stdin 1:stdout 2:stderr; do
       ln -s "/proc/self/fd/${n%:*}" "$dev/${n#*:}"
     done
-    exec env -i HOME=/root USER=root LANG=C.UTF-8 CI="$3" \
+    cd "$root"
+    pivot_root . mnt
+    exec chroot . /usr/bin/env -i HOME=/root USER=root LANG=C.UTF-8 CI="$3" \
       PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-      chroot "$root" /bin/bash -c "$2"'
+      /bin/bash -c "umount -l /mnt && cd / && eval \"\$1\"" bash "$2"'
   # In the background, so that the traps are heard while it runs; in a process
   # group of its own, to be ended as one.
   set -m
-  as_root unshare --mount --propagation private --pid --ipc --uts --fork \
-    --kill-child -- bash -c "$enter" fresh "$1" "$2" "${CI:-}" </dev/null 2>&1 &
+  as_root "${FRESH_UNSHARE[@]}" -- bash -c "$enter" fresh "$1" "$2" "${CI:-}" \
+    </dev/null 2>&1 &
   FRESH_RUNS=$!
   set +m
   local status=0
   wait $FRESH_RUNS || status=$?
   FRESH_RUNS=
+  fresh_unmount "$1"
   return $status
+}
+
+# What showed outside after all, because the outside shares its mounts.
+fresh_unmount() {  # directory
+  while mountpoint -q "$1" || mountpoint -q "$1/dev"; do
+    as_root umount -R -l "$1" 2>/dev/null || as_root umount -R -l "$1/dev" || return
+  done
 }
 
 fresh_step() {  # directory, name, command
