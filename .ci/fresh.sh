@@ -6,7 +6,8 @@
 # sources, and nothing is mounted but a /proc, /dev and /sys of its own. Each
 # step has its own mounts and processes (namespaces), so when it ends, or this
 # script does, whatever it left running is gone and nothing stays mounted; and it
-# has the root as its own /, so that nothing outside can be named.
+# has the root as its own /, so that nothing outside can be named (where this is run
+# in a plain chroot, it has another in that).
 
 fresh() {
   local commit=HEAD only=() then_do=() visitor=yes
@@ -116,7 +117,7 @@ fresh_sources() {
     fresh_impossible "no source of apt's names \"$FRESH_SUITE\""
   need mmdebstrap mount
   FRESH_UNSHARE=(unshare --mount --pid --ipc --uts --fork --kill-child)
-  # In a plain chroot nobody can say where mounts may show.
+  # In a plain chroot nobody can say where mounts may show, nor pivot.
   if ! mountpoint -q /; then FRESH_UNSHARE+=(--propagation unchanged); fi
   # shellcheck disable=SC2016
   as_root "${FRESH_UNSHARE[@]}" sh -c \
@@ -146,7 +147,10 @@ fresh_root() {  # directory, packages
     { cat "$FRESH_LOG/mmdebstrap" >&2
       fresh_impossible "mmdebstrap failed"; }
   fresh_keys "$root"
-  as_root cp -L /etc/resolv.conf /etc/hosts "$root/etc/"
+  local file
+  for file in resolv.conf hosts; do
+    if [ -e /etc/$file ]; then as_root cp -L /etc/$file "$root/etc/"; fi
+  done
   printf '127.0.0.1 localhost\n::1 localhost\n127.0.1.1 fresh\n' |
     as_root tee -a "$root/etc/hosts" >/dev/null
   fresh_packages "$root" >"$FRESH/minimal"
@@ -213,10 +217,10 @@ fresh_in() {  # directory, command
       ln -s "/proc/self/fd/${n%:*}" "$dev/${n#*:}"
     done
     cd "$root"
-    pivot_root . mnt
+    if mountpoint -q /; then pivot_root . mnt; fi
     exec chroot . /usr/bin/env -i HOME=/root USER=root LANG=C.UTF-8 CI="$3" \
       PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-      /bin/bash -c "umount -l /mnt && cd / && eval \"\$1\"" bash "$2"'
+      /bin/bash -c "! mountpoint -q /mnt || umount -l /mnt; cd / && eval \"\$1\"" bash "$2"'
   # In the background, so that the traps are heard while it runs; in a process
   # group of its own, to be ended as one.
   set -m
