@@ -14,7 +14,8 @@ namespace entitle {
 //
 // Of a ruling that lets in. The words are those of $entitle_decision,
 // $entitle_entitlements, $entitle_version and $entitle_until; `until`, in unix
-// seconds, is left out where there is no known end. On one line.
+// seconds, is left out where there is no known end. On one line; a name that is
+// no UTF-8 is left out.
 std::string granted_json(const Ruling& ruling, std::int64_t version);
 
 }  // namespace entitle

@@ -1,11 +1,7 @@
 #include "core/access/problem.h"
 
-#include <jansson.h>
-
-#include <cstdlib>
-#include <memory>
-#include <new>
-#include <string_view>
+#include "core/base/utf8.h"
+#include "core/json/writer.h"
 
 namespace entitle {
 namespace {
@@ -34,47 +30,32 @@ Words words_of(Decision decision) {
   return {200, "OK", "Access is granted."};
 }
 
-// Names from the configuration may hold bytes that are no UTF-8 (a variable's
-// value): such a name is left out rather than breaking the answer.
-json_t* names(const std::vector<std::string>& list) {
-  json_t* array = json_array();
-  for (const std::string& name : list) {
-    json_array_append_new(array, json_stringn(name.data(), name.size()));
-  }
-  return array;
-}
-
-json_t* word(std::string_view text) {
-  return json_stringn(text.data(), text.size());
-}
-
-struct Decref {
-  void operator()(json_t* json) const { json_decref(json); }
-};
-struct Free {
-  void operator()(char* text) const { std::free(text); }
-};
-
 }  // namespace
 
 int status_of(Decision decision) { return words_of(decision).status; }
 
 std::string problem_json(const Ruling& ruling) {
   const Words words = words_of(ruling.decision);
-  std::unique_ptr<json_t, Decref> problem(json_object());
-  json_t* root = problem.get();
-  json_object_set_new(root, "type", json_string("about:blank"));
-  json_object_set_new(root, "title", json_string(words.title));
-  json_object_set_new(root, "status", json_integer(words.status));
-  json_object_set_new(root, "detail", json_string(words.detail));
-  json_object_set_new(root, "decision", word(name(ruling.decision)));
-  json_object_set_new(root, "reason", word(name(ruling.reason)));
+  std::string text;
+  json::Writer problem(text);
+  problem.begin_object()
+      .text("type", "about:blank")
+      .text("title", words.title)
+      .number("status", words.status)
+      .text("detail", words.detail)
+      .text("decision", name(ruling.decision))
+      .text("reason", name(ruling.reason));
   if (ruling.decision == Decision::pay) {
-    json_object_set_new(root, "missing", names(ruling.missing));
+    problem.key("missing").begin_array();
+    // A name out of a variable may hold bytes that are no UTF-8: it is left out
+    // rather than breaking the answer.
+    for (const std::string& missing : ruling.missing) {
+      if (is_utf8(missing)) problem.string(missing);
+    }
+    problem.end_array();
   }
-  const std::unique_ptr<char, Free> text(json_dumps(root, JSON_COMPACT));
-  if (text == nullptr) throw std::bad_alloc();
-  return text.get();
+  problem.end_object();
+  return text;
 }
 
 }  // namespace entitle

@@ -5,11 +5,23 @@
 #include <utility>
 #include <vector>
 
+#include "core/json/writer.h"
 #include "core/record/record.h"
 #include "core/redis/transaction.h"
 
 namespace entitle {
 namespace {
+
+std::string log_line(UnixTime now, std::int64_t version) {
+  std::string line;
+  json::Writer(line)
+      .begin_object()
+      .number("time", to_unix(now))
+      .text("type", "logout")
+      .number("version", version)
+      .end_object();
+  return line;
+}
 
 std::vector<Command> writes(const Keys& keys, const User& user,
                             const Record& record, UnixTime now) {
@@ -21,9 +33,7 @@ std::vector<Command> writes(const Keys& keys, const User& user,
       {"HSET", key, "not_before", std::to_string(to_unix(not_before)),
        "updated", time},
       {"HINCRBY", key, "version", "1"},
-      {"LPUSH", log,
-       R"({"time":)" + time + R"(,"type":"logout","version":)" +
-           std::to_string(record.version + 1) + "}"},
+      {"LPUSH", log, log_line(now, record.version + 1)},
       {"LTRIM", log, "0", "99"},
   };
 }

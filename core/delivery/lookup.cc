@@ -1,7 +1,7 @@
 #include "core/delivery/lookup.h"
 
 #include "core/base/percent.h"
-#include "core/json/text.h"
+#include "core/json/writer.h"
 
 namespace entitle {
 namespace {
@@ -13,15 +13,11 @@ constexpr Seconds kEmailLifetime = std::chrono::hours(24 * 400);
 
 Command event_lookup(const Keys& keys, std::string_view event, Outcome outcome,
                      std::string_view place, const std::optional<User>& user) {
-  std::string json = "{\"outcome\":";
-  append_json_string(json, name(outcome));
-  json += ",\"place\":";
-  append_json_string(json, place);
-  if (user) {
-    json += ",\"user\":";
-    append_json_string(json, percent_encode(user->str()));
-  }
-  json += '}';
+  std::string json;
+  json::Writer out(json);
+  out.begin_object().text("outcome", name(outcome)).text("place", place);
+  if (user) out.text("user", percent_encode(user->str()));
+  out.end_object();
   return {"SET", keys.event(event), std::move(json), "EX",
           std::to_string(kEventLifetime.count())};
 }

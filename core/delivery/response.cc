@@ -1,6 +1,6 @@
 #include "core/delivery/response.h"
 
-#include "core/json/text.h"
+#include "core/json/writer.h"
 
 namespace entitle {
 namespace {
@@ -28,22 +28,19 @@ int status_of(Outcome outcome) {
 Response response_to(Outcome outcome, const std::vector<std::string>& unlocks) {
   int status = status_of(outcome);
   if (status == 503) return {status, error_body(name(outcome))};
-  std::string body = "{\"received\":true,\"outcome\":";
-  append_json_string(body, name(outcome));
+  std::string body;
+  json::Writer json(body);
+  json.begin_object().boolean("received", true).text("outcome", name(outcome));
   if (status == 200 && outcome != Outcome::ignored) {
-    body += ",\"unlocks\":";
-    append_json_strings(body, unlocks, [](const std::string& entitlement) {
-      return std::string_view(entitlement);
-    });
+    json.key("unlocks").strings(unlocks);
   }
-  body += '}';
+  json.end_object();
   return {status, std::move(body)};
 }
 
 std::string error_body(std::string_view error) {
-  std::string body = "{\"error\":";
-  append_json_string(body, error);
-  body += '}';
+  std::string body;
+  json::Writer(body).begin_object().text("error", error).end_object();
   return body;
 }
 

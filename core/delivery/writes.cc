@@ -2,7 +2,7 @@
 
 #include "core/access/access.h"
 #include "core/base/percent.h"
-#include "core/json/text.h"
+#include "core/json/writer.h"
 #include "core/source/claim.h"
 #include "core/source/source.h"
 
@@ -46,42 +46,28 @@ class HashWrite {
   Command remove_;
 };
 
-void append_identifiers(std::string& line, std::string_view name,
-                        const std::vector<Identifier>& identifiers) {
-  line += ",\"";
-  line += name;
-  line += "\":";
-  append_json_strings(line, identifiers, [](const Identifier& identifier) {
-    return std::string_view(identifier.str());
-  });
-}
-
-void append_text(std::string& line, std::string_view name,
-                 std::string_view text) {
-  line += ",\"";
-  line += name;
-  line += "\":";
-  append_json_string(line, text);
-}
+std::string_view view(const Identifier& identifier) { return identifier.str(); }
 
 std::string log_line(UnixTime now, const RecordCause& cause,
                      const RecordWrite& write) {
-  std::string line = "{\"time\":" + std::to_string(to_unix(now));
-  append_text(line, "event", cause.event.id);
-  append_text(line, "type", cause.event.type);
-  append_text(line, "outcome", cause.outcome);
-  append_text(line, "place", cause.place);
+  std::string text;
+  json::Writer line(text);
+  line.begin_object()
+      .number("time", to_unix(now))
+      .text("event", cause.event.id)
+      .text("type", cause.event.type)
+      .text("outcome", cause.outcome)
+      .text("place", cause.place);
   if (!cause.moved_from.empty()) {
-    line += ",\"moved_from\":";
-    append_json_strings(line, cause.moved_from, encode_target);
+    line.key("moved_from").strings(cause.moved_from, encode_target);
   }
   if (!cause.moved_to.empty()) {
-    append_text(line, "moved_to", encode_target(cause.moved_to));
+    line.text("moved_to", encode_target(cause.moved_to));
   }
-  append_identifiers(line, "before", write.before);
-  append_identifiers(line, "after", write.after);
-  line += ",\"version\":" + std::to_string(write.version) + '}';
-  return line;
+  line.key("before").strings(write.before, view);
+  line.key("after").strings(write.after, view);
+  line.number("version", write.version).end_object();
+  return text;
 }
 
 }  // namespace

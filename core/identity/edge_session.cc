@@ -4,13 +4,13 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <stdexcept>
 
 #include "core/base/ascii.h"
 #include "core/base/base64url.h"
 #include "core/base/decimal.h"
 #include "core/base/utf8.h"
+#include "core/json/writer.h"
 
 namespace entitle {
 namespace {
@@ -59,22 +59,6 @@ bool parse_binding(std::string_view text, Binding& binding) {
 bool is_binding(std::string_view text) {
   Binding unused;
   return text.empty() || parse_binding(text, unused);
-}
-
-// --- the canonical payload, written ---
-
-void append_string(std::string& json, std::string_view text) {
-  for (char c : text) {
-    if (c == '"' || c == '\\') json += '\\';
-    json += c;
-  }
-}
-
-void append_number(std::string& json, std::int64_t number) {
-  std::array<char, 20> digits;
-  auto end =
-      std::to_chars(digits.data(), digits.data() + digits.size(), number);
-  json.append(digits.data(), end.ptr);
 }
 
 // --- the canonical payload, read ---
@@ -207,19 +191,16 @@ std::string sign_session(const SessionKeys& keys, std::string_view audience,
 
   std::string json;
   json.reserve(2 * (audience.size() + session.user.str().size()) + 160);
-  json += R"({"aud":")";
-  append_string(json, audience);
-  json += R"(","sub":")";
-  append_string(json, session.user.str());
-  json += R"(","sv":)";
-  append_number(json, session.version);
-  json += R"(,"iat":)";
-  append_number(json, issued_at);
-  json += R"(,"exp":)";
-  append_number(json, expires_at);
-  json += R"(,"bnd":")";
-  json += session.binding;
-  json += R"("})";
+  // Without control bytes the writer escapes `"` and `\` alone.
+  json::Writer(json)
+      .begin_object()
+      .text("aud", audience)
+      .text("sub", session.user.str())
+      .number("sv", session.version)
+      .number("iat", issued_at)
+      .number("exp", expires_at)
+      .text("bnd", session.binding)
+      .end_object();
 
   std::string token;
   token.reserve(kHeader.size() + base64url_length(json.size()) + 1 +

@@ -4,7 +4,7 @@
 
 #include "core/base/percent.h"
 #include "core/json/reader.h"
-#include "core/json/text.h"
+#include "core/json/writer.h"
 
 namespace entitle {
 namespace {
@@ -87,20 +87,19 @@ std::string_view place_of(std::string_view target) {
 }
 
 std::string encode_claims(const std::vector<Claim>& claims) {
-  std::string out = "[";
+  std::string text;
+  json::Writer out(text);
+  out.begin_array();
   for (const Claim& claim : claims) {
-    if (out.size() > 1) out += ',';
-    out += "{\"by\":";
-    append_json_string(out, name(claim.kind));
-    out += ",\"at\":" + std::to_string(to_unix(claim.created));
-    out += ",\"event\":";
-    append_json_string(out, claim.event);
-    out += ",\"to\":";
-    append_json_string(out, encode_target(claim.target));
-    out += '}';
+    out.begin_object()
+        .text("by", name(claim.kind))
+        .number("at", to_unix(claim.created))
+        .text("event", claim.event)
+        .text("to", encode_target(claim.target))
+        .end_object();
   }
-  out += ']';
-  return out;
+  out.end_array();
+  return text;
 }
 
 std::optional<std::vector<Claim>> decode_claims(std::string_view json) {
@@ -116,9 +115,9 @@ std::optional<std::vector<Claim>> decode_claims(std::string_view json) {
 }
 
 std::string encode_holders(const std::set<std::string>& holders) {
-  std::string out;
-  append_json_strings(out, holders, encode_target);
-  return out;
+  std::string text;
+  json::Writer(text).strings(holders, encode_target);
+  return text;
 }
 
 std::optional<std::set<std::string>> decode_holders(std::string_view json) {

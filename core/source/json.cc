@@ -28,215 +28,196 @@
 // one before it in the list (they rarely change). "issued" is left out where it
 // equals "created"; "until" where a grant never ends. Times are unix seconds.
 // In "previous", null says that there was none before.
-#include <charconv>
-
 #include "core/base/types.h"
-#include "core/json/text.h"
+#include "core/json/writer.h"
 #include "core/source/identifier.h"
 #include "core/source/source.h"
 
 namespace entitle {
 namespace {
 
+using json::Writer;
 using Identifiers = std::vector<Identifier>;
 using OptionalTime = std::optional<UnixTime>;
 
-// Writes one object: members separated by commas, braces around.
-class Writer {
- public:
-  explicit Writer(std::string& out) : out_(out) { out_.push_back('{'); }
-  ~Writer() { out_.push_back('}'); }
-  Writer(const Writer&) = delete;
-  Writer& operator=(const Writer&) = delete;
+// --- members, left out where they say nothing -------------------------------
 
-  std::string& key(std::string_view name) {
-    if (!first_) out_.push_back(',');
-    first_ = false;
-    out_.append("\"").append(name).append("\":");
-    return out_;
-  }
-  void text(std::string_view name, std::string_view value) {
-    if (!value.empty()) append_json_string(key(name), value);
-  }
-  void flag(std::string_view name, bool value) {
-    if (value) key(name).append("true");
-  }
-  void time(std::string_view name, UnixTime value) {
-    char digits[24];
-    auto end = std::to_chars(digits, digits + sizeof digits, to_unix(value));
-    key(name).append(digits, end.ptr);
-  }
-  void time(std::string_view name, const OptionalTime& value) {
-    if (value) time(name, *value);
-  }
-  void previous_time(std::string_view name,
-                     const std::optional<OptionalTime>& value) {
-    if (!value) return;
-    if (*value) {
-      time(name, **value);
-    } else {
-      key(name).append("null");
-    }
-  }
-  void list(std::string_view name, const Identifiers& value) {
-    std::string& out = key(name);
-    out.push_back('[');
-    for (std::size_t i = 0; i < value.size(); ++i) {
-      if (i > 0) out.push_back(',');
-      append_json_string(out, value[i].str());
-    }
-    out.push_back(']');
-  }
-  void list_if_any(std::string_view name, const Identifiers& value) {
-    if (!value.empty()) list(name, value);
-  }
-
- private:
-  std::string& out_;
-  bool first_ = true;
-};
-
-template <class Fact>
-void write_event(Writer& object, const Fact& fact) {
-  object.text("event", fact.event);
-  object.time("created", fact.created);
+void text(Writer& out, std::string_view name, std::string_view value) {
+  if (!value.empty()) out.text(name, value);
 }
 
-void write(std::string& out, const PreviousState& previous) {
-  Writer object(out);
-  if (previous.status) {
-    append_json_string(object.key("status"), *previous.status);
+void flag(Writer& out, std::string_view name, bool value) {
+  if (value) out.boolean(name, true);
+}
+
+void time(Writer& out, std::string_view name, UnixTime value) {
+  out.number(name, to_unix(value));
+}
+
+void time(Writer& out, std::string_view name, const OptionalTime& value) {
+  if (value) time(out, name, *value);
+}
+
+void previous_time(Writer& out, std::string_view name,
+                   const std::optional<OptionalTime>& value) {
+  if (!value) return;
+  if (*value) {
+    time(out, name, **value);
+  } else {
+    out.key(name).null();
   }
-  object.previous_time("period_end", previous.period_end);
-  object.previous_time("trial_end", previous.trial_end);
-  object.previous_time("cancel_at", previous.cancel_at);
+}
+
+void list(Writer& out, std::string_view name, const Identifiers& value) {
+  out.key(name).strings(value, [](const Identifier& identifier) {
+    return std::string_view(identifier.str());
+  });
+}
+
+void list_if_any(Writer& out, std::string_view name, const Identifiers& value) {
+  if (!value.empty()) list(out, name, value);
+}
+
+// --- facts -------------------------------------------------------------------
+
+template <class Fact>
+void event(Writer& out, const Fact& fact) {
+  text(out, "event", fact.event);
+  time(out, "created", fact.created);
+}
+
+void previous_state(Writer& out, const PreviousState& previous) {
+  out.begin_object();
+  if (previous.status) out.text("status", *previous.status);
+  previous_time(out, "period_end", previous.period_end);
+  previous_time(out, "trial_end", previous.trial_end);
+  previous_time(out, "cancel_at", previous.cancel_at);
   if (previous.cancel_at_period_end) {
-    object.key("cancel_at_period_end")
-        .append(*previous.cancel_at_period_end ? "true" : "false");
+    out.boolean("cancel_at_period_end", *previous.cancel_at_period_end);
   }
-  object.previous_time("ended_at", previous.ended_at);
-  if (previous.identifiers) object.list("identifiers", *previous.identifiers);
-  if (previous.names) object.list("names", *previous.names);
+  previous_time(out, "ended_at", previous.ended_at);
+  if (previous.identifiers) list(out, "identifiers", *previous.identifiers);
+  if (previous.names) list(out, "names", *previous.names);
+  out.end_object();
 }
 
-void write(std::string& out, const Snapshot& fact, const Identifiers& before) {
-  Writer object(out);
-  object.text("event", fact.event);
-  object.text("type", name(fact.type));
-  object.time("created", fact.created);
-  object.text("status", fact.state.status);
-  object.time("period_end", fact.state.period_end);
-  object.time("trial_end", fact.state.trial_end);
-  object.time("cancel_at", fact.state.cancel_at);
-  object.flag("cancel_at_period_end", fact.state.cancel_at_period_end);
-  object.time("ended_at", fact.state.ended_at);
+void snapshot(Writer& out, const Snapshot& fact, const Identifiers& before) {
+  out.begin_object();
+  text(out, "event", fact.event);
+  text(out, "type", name(fact.type));
+  time(out, "created", fact.created);
+  text(out, "status", fact.state.status);
+  time(out, "period_end", fact.state.period_end);
+  time(out, "trial_end", fact.state.trial_end);
+  time(out, "cancel_at", fact.state.cancel_at);
+  flag(out, "cancel_at_period_end", fact.state.cancel_at_period_end);
+  time(out, "ended_at", fact.state.ended_at);
   if (fact.state.identifiers != before) {
-    object.list("identifiers", fact.state.identifiers);
+    list(out, "identifiers", fact.state.identifiers);
   }
-  object.flag("more_items", fact.state.more_items);
+  flag(out, "more_items", fact.state.more_items);
   if (fact.previous != PreviousState{}) {
-    write(object.key("previous"), fact.previous);
+    out.key("previous");
+    previous_state(out, fact.previous);
   }
+  out.end_object();
 }
 
-void write(std::string& out, const PaidInvoice& fact) {
-  Writer object(out);
-  write_event(object, fact);
-  if (fact.issued != fact.created) object.time("issued", fact.issued);
-  object.text("id", fact.invoice);
-  object.time("period_end", fact.period_end);
-  object.list_if_any("identifiers", fact.identifiers);
+void members(Writer& out, const PaidInvoice& fact) {
+  if (fact.issued != fact.created) time(out, "issued", fact.issued);
+  text(out, "id", fact.invoice);
+  time(out, "period_end", fact.period_end);
+  list_if_any(out, "identifiers", fact.identifiers);
 }
 
-void write(std::string& out, const SessionFact& fact) {
-  Writer object(out);
-  write_event(object, fact);
-  object.text("mode", fact.subscription_mode ? "subscription" : "payment");
-  object.flag("paid", fact.paid);
-  object.text("subscription", fact.subscription);
-  object.text("payment_intent", fact.payment_intent);
-  object.list_if_any("identifiers", fact.identifiers);
+void members(Writer& out, const SessionFact& fact) {
+  text(out, "mode", fact.subscription_mode ? "subscription" : "payment");
+  flag(out, "paid", fact.paid);
+  text(out, "subscription", fact.subscription);
+  text(out, "payment_intent", fact.payment_intent);
+  list_if_any(out, "identifiers", fact.identifiers);
 }
 
-void write(std::string& out, const RefundFact& fact) {
-  Writer object(out);
-  write_event(object, fact);
-  object.text(fact.of_charge ? "charge" : "refund", fact.id);
-  object.flag("full", fact.full);
-  object.flag("returned", fact.returned);
+void members(Writer& out, const RefundFact& fact) {
+  text(out, fact.of_charge ? "charge" : "refund", fact.id);
+  flag(out, "full", fact.full);
+  flag(out, "returned", fact.returned);
 }
 
-void write(std::string& out, const DisputeFact& fact) {
-  Writer object(out);
-  write_event(object, fact);
-  object.text("id", fact.id);
-  object.text("status", fact.status);
+void members(Writer& out, const DisputeFact& fact) {
+  text(out, "id", fact.id);
+  text(out, "status", fact.status);
 }
 
-void write(std::string& out, const SummaryFact& fact) {
-  Writer object(out);
-  write_event(object, fact);
-  object.list_if_any("identifiers", fact.identifiers);
-  object.flag("has_more", fact.has_more);
-  if (fact.previous) object.list("previous", *fact.previous);
+void members(Writer& out, const SummaryFact& fact) {
+  list_if_any(out, "identifiers", fact.identifiers);
+  flag(out, "has_more", fact.has_more);
+  if (fact.previous) list(out, "previous", *fact.previous);
+}
+
+// The event alone.
+void members(Writer&, const PastDueFact&) {}
+void members(Writer&, const DeletedFact&) {}
+
+template <class Fact>
+void fact_object(Writer& out, const Fact& fact) {
+  out.begin_object();
+  event(out, fact);
+  members(out, fact);
+  out.end_object();
 }
 
 template <class Fact>
-void write_marker(std::string& out, const Fact& fact) {
-  Writer object(out);
-  write_event(object, fact);
+void one(Writer& out, std::string_view name, const std::optional<Fact>& fact) {
+  if (!fact) return;
+  out.key(name);
+  fact_object(out, *fact);
 }
 
-template <class Fact, class Write>
-void write_all(Writer& object, std::string_view name,
-               const std::vector<Fact>& facts, Write write_one) {
+template <class Fact>
+void all(Writer& out, std::string_view name, const std::vector<Fact>& facts) {
   if (facts.empty()) return;
-  std::string& out = object.key(name);
-  out.push_back('[');
-  for (std::size_t i = 0; i < facts.size(); ++i) {
-    if (i > 0) out.push_back(',');
-    write_one(out, i);
-  }
-  out.push_back(']');
+  out.key(name).begin_array();
+  for (const Fact& fact : facts) fact_object(out, fact);
+  out.end_array();
 }
 
-template <class Fact>
-void write_all(Writer& object, std::string_view name,
-               const std::vector<Fact>& facts) {
-  write_all(object, name, facts,
-            [&](std::string& out, std::size_t i) { write(out, facts[i]); });
+void all_snapshots(Writer& out, const std::vector<Snapshot>& snapshots) {
+  if (snapshots.empty()) return;
+  static const Identifiers none;
+  const Identifiers* before = &none;
+  out.key("snapshots").begin_array();
+  for (const Snapshot& fact : snapshots) {
+    snapshot(out, fact, *before);
+    before = &fact.state.identifiers;
+  }
+  out.end_array();
 }
 
 }  // namespace
 
 std::string Source::encode() const {
-  std::string out;
-  out.reserve(512);
-  {
-    Writer object(out);
-    object.text("place", place);
-    write_all(object, "snapshots", snapshots,
-              [&](std::string& to, std::size_t i) {
-                static const Identifiers none;
-                write(to, snapshots[i],
-                      i == 0 ? none : snapshots[i - 1].state.identifiers);
-              });
-    if (entered_past_due) {
-      write_marker(object.key("past_due"), *entered_past_due);
-    }
-    if (invoice) write(object.key("invoice"), *invoice);
-    write_all(object, "sessions", sessions);
-    write_all(object, "refunds", refunds);
-    write_all(object, "disputes", disputes);
-    write_all(object, "summaries", summaries);
-    if (deleted) write_marker(object.key("deleted"), *deleted);
-    if (granted_until) {
-      Writer grant(object.key("granted"));
-      if (*granted_until != kForever) grant.time("until", *granted_until);
-      grant.list("identifiers", granted);
-    }
+  std::string text_of_all;
+  text_of_all.reserve(512);
+  Writer out(text_of_all);
+  out.begin_object();
+  text(out, "place", place);
+  all_snapshots(out, snapshots);
+  one(out, "past_due", entered_past_due);
+  one(out, "invoice", invoice);
+  all(out, "sessions", sessions);
+  all(out, "refunds", refunds);
+  all(out, "disputes", disputes);
+  all(out, "summaries", summaries);
+  one(out, "deleted", deleted);
+  if (granted_until) {
+    out.key("granted").begin_object();
+    if (*granted_until != kForever) time(out, "until", *granted_until);
+    list(out, "identifiers", granted);
+    out.end_object();
   }
-  return out;
+  out.end_object();
+  return text_of_all;
 }
 
 }  // namespace entitle

@@ -11,8 +11,8 @@
 #include <iterator>
 
 #include "core/base/types.h"
-#include "core/json/text.h"
 #include "core/json/tree.h"
+#include "core/json/writer.h"
 #include "core/source/claim.h"
 #include "core/source/identifier.h"
 #include "core/source/source.h"
@@ -120,7 +120,7 @@ std::string dump(const json::Node* node) {
     case json::Type::real:
       return std::string(node->text());
     case json::Type::string:
-      append_json_string(text, node->text());
+      json::Writer(text).string(node->text());
       return text;
     case json::Type::array:
     case json::Type::object:
@@ -130,7 +130,7 @@ std::string dump(const json::Node* node) {
   for (const json::Node* child : json::Children(node)) {
     if (!text.empty()) text += ',';
     if (object) {
-      append_json_string(text, child->key());
+      json::Writer(text).string(child->key());
       text += ':';
     }
     text += dump(child);

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "core/json/text.h"
+#include "core/json/writer.h"
 #include "ngx_module/cache/record_cache.h"
 #include "ngx_module/gate/gate.h"
 #include "ngx_module/redis_client/exchange.h"
@@ -48,9 +48,9 @@ all_spaces() {
 
 std::string
 quoted(std::string_view text) {
-    std::string json;
-    append_json_string(json, text.substr(0, kMostTold));
-    return json;
+    std::string written;
+    json::Writer(written).string(text.substr(0, kMostTold));
+    return written;
 }
 
 // --- what is known without asking --------------------------------------------
@@ -81,34 +81,43 @@ known_here(ngx_http_request_t* r) {
 
 // --- the two ways to tell ----------------------------------------------------
 
+std::string_view
+told(std::string_view text) {
+    return text.substr(0, kMostTold);
+}
+
 std::string
 as_json(const Here& here, bool reachable, const std::vector<Space>& spaces) {
-    std::string out =
-        "{\"worker\":" + std::to_string(ngx_pid) + ",\"redis\":{\"reachable\":";
-    out += reachable ? "true" : "false";
-    out += '}';
+    std::string text;
+    json::Writer out(text);
+    out.begin_object().number("worker", ngx_pid);
+    out.key("redis").begin_object().boolean("reachable", reachable);
+    out.end_object();
     if (here.gated) {
-        out += ",\"zone\":{\"bytes\":" + std::to_string(here.zone_bytes) +
-               ",\"free\":" + std::to_string(here.zone_free) +
-               ",\"hears_changes\":";
-        out += here.hears_changes ? "true}" : "false}";
+        out.key("zone")
+            .begin_object()
+            .number("bytes", static_cast<std::int64_t>(here.zone_bytes))
+            .number("free", static_cast<std::int64_t>(here.zone_free))
+            .boolean("hears_changes", here.hears_changes)
+            .end_object();
     }
-    out += ",\"spaces\":[";
+    out.key("spaces").begin_array();
     for (const Space& space : spaces) {
         if (!reachable) {
             break;  // nothing is known of them
         }
-        out += out.back() == '[' ? "" : ",";
-        out += "{\"prefix\":" + quoted(space.prefix) +
-               ",\"mode\":" + quoted(name(space.mode)) +
-               ",\"parked\":" + std::to_string(space.parked) + ",\"webhook\":{";
+        out.begin_object()
+            .text("prefix", told(space.prefix))
+            .text("mode", name(space.mode))
+            .number("parked", space.parked);
+        out.key("webhook").begin_object();
         for (const auto& [field, value] : space.webhook) {
-            out += out.back() == '{' ? "" : ",";
-            out += quoted(field) + ":" + quoted(value);
+            out.text(told(field), told(value));
         }
-        out += "}}";
+        out.end_object().end_object();
     }
-    return out + "]}\n";
+    out.end_array().end_object();
+    return text + '\n';
 }
 
 void
