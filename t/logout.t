@@ -66,6 +66,18 @@ server {
     location /           { entitle on; }
     location = /everywhere { entitle_logout all; }
 }
+
+server {
+    listen 127.0.0.1:%%PORT4%%;
+    entitle optional;
+    entitle_redis_down allow;
+    entitle_stale 0;
+    entitle_reauth /whoami;
+    entitle_reauth_user header=X-User;
+    entitle_session_bind cookie=app;
+    location = /everywhere { entitle_logout all; }
+    location = /whoami { internal; proxy_pass http://127.0.0.1:%%PORT2%%; }
+}
 EOF
 
 sub device {
@@ -75,6 +87,14 @@ sub device {
     is $browser->get('/index.html')->status, 200, "$who logs in";
     ok $browser->cookies->{entitle}, '  and has a session';
     return $browser;
+}
+
+# Where the gate is optional and lets pass what it cannot verify.
+sub everywhere_optionally {
+    my ($browser) = @_;
+    my %jar = %{ $browser->cookies };
+    return $site->request(port => $site->port(4), method => 'POST', uri => '/everywhere',
+        body => '', headers => [Cookie => join '; ', map { "$_=$jar{$_}" } sort keys %jar]);
 }
 
 # --- this browser ------------------------------------------------------------
@@ -133,16 +153,36 @@ $phone->cookies->{entitle} = $old;
 delete $phone->cookies->{app};
 is $phone->get('/index.html')->status, 401, 'the_old_session_is_worth_nothing';
 
+# --- who asks ----------------------------------------------------------------
+
+my $victim = device('ada');
+$version = $redis->hgetall($key)->{version};
+for (['Sec-Fetch-Site' => 'cross-site'], [Origin => 'https://evil.example'], [Origin => 'null']) {
+    my $answer = $victim->request(method => 'POST', uri => '/everywhere', headers => $_, body => '');
+    is $answer->status, 403, "another_site_logs_nobody_out: @$_";
+    ok !(grep { $_ =~ $cleared } $answer->header_all('Set-Cookie')), '  and clears nothing';
+}
+is $redis->hgetall($key)->{version}, $version, '  and writes nothing';
+is $victim->request(method => 'POST', uri => '/everywhere', body => '',
+    headers => ['Sec-Fetch-Site' => 'same-origin', Origin => 'https://other.example'])->status, 204,
+    'what the browser says of the site counts before the origin';
+
+$victim = device('ada');
+$version = $redis->hgetall($key)->{version};
+is everywhere_optionally($victim)->status, 204, 'also where the gate is optional';
+is $redis->hgetall($key)->{version}, $version + 1, '  it is everywhere';
+$version++;
+
 is $site->browser->post('/everywhere', '')->status, 204, 'a_guest_just_goes';
 my $dan = device('dan');
 is $dan->post('/everywhere', '')->status, 204, 'who_has_no_record';
 is_deeply $redis->hgetall('entitle:test:{u:dan}'), {}, '  still has none';
 is device('ada')->post('/everywhere-app', 'a=b')->body, 'bye ', 'the_app_answers_itself';
-is $redis->hgetall($key)->{version}, $version + 2, '  and it is everywhere';
+is $redis->hgetall($key)->{version}, $version + 1, '  and it is everywhere';
 
 # --- by JWT ------------------------------------------------------------------
 
-my $token = $jwt->token({ sub => 'ada', iat => time - 10, exp => time + 60 });
+my $token = $jwt->token({ sub => 'ada', iat => time, exp => time + 60 });
 $redis->command('HDEL', $key, 'not_before');
 my @bearer = (Authorization => "Bearer $token");
 my %program = (port => $site->port(3), headers => [@bearer]);
@@ -157,6 +197,9 @@ my $stuck = device('ada');
 $redis->stop;
 $answer = $stuck->post('/everywhere', '');
 is $answer->status, 503, 'without_redis_it_is_not_everywhere';
+ok !(grep { $_ =~ $cleared } $answer->header_all('Set-Cookie')), '  and nothing is cleared';
+$answer = everywhere_optionally($stuck);
+is $answer->status, 503, 'nor_where_the_gate_is_optional_and_lets_pass';
 ok !(grep { $_ =~ $cleared } $answer->header_all('Set-Cookie')), '  and nothing is cleared';
 is $stuck->post('/logout-alone', '')->status, 204, 'but_this_browser_may_go';
 $site->expect_log(qr/redis.*(?:unreachable|refused|closed)/);

@@ -28,7 +28,8 @@ std::vector<Command> writes(const Keys& keys, const User& user,
   const std::string key = keys.record(user);
   const std::string log = keys.log(user);
   const std::string time = std::to_string(to_unix(now));
-  const UnixTime not_before = std::max(record.not_before.value_or(now), now);
+  const UnixTime next = now + Seconds{1};
+  const UnixTime not_before = std::max(record.not_before.value_or(next), next);
   return {
       {"HSET", key, "not_before", std::to_string(to_unix(not_before)),
        "updated", time},

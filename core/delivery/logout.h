@@ -23,9 +23,10 @@ struct LogoutResult {
   std::string error;         // why it failed
 };
 
-// One transaction on the user's record: `not_before` is `now` (never earlier
-// than it was), the version rises, and the log says so. A session issued in
-// the second of `now` is ended by the version alone.
+// One transaction on the user's record: `not_before` is the second after `now`
+// (never earlier than it was), the version rises, and the log says so. Tokens
+// say in whole seconds when they were issued, so one of this very second may be
+// from before the logout: it is not believed either.
 Conversation<LogoutResult> log_out_everywhere(Keys keys, User user,
                                               UnixTime now, std::uint64_t seed);
 

@@ -267,4 +267,11 @@ gate_answer(ngx_http_request_t* r, Gate* gate) {
     return refuse(r, gate);
 }
 
+ngx_int_t
+gate_fail(ngx_http_request_t* r, Gate* gate) {
+    gate->ruling = cannot_tell(gate->trouble);
+    gate->decided = true;
+    return set_request_headers(r, gate) == NGX_OK ? refuse(r, gate) : NGX_ERROR;
+}
+
 }  // namespace entitle::ngx

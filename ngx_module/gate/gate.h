@@ -231,6 +231,10 @@ Ruling gate_ruling(ngx_http_request_t* r, const Gate* gate);
 // Answers by gate->ruling; what the access handler returns.
 ngx_int_t gate_answer(ngx_http_request_t* r, Gate* gate);
 
+// Answers that it cannot be told (gate->trouble), whatever the location lets
+// pass then.
+ngx_int_t gate_fail(ngx_http_request_t* r, Gate* gate);
+
 // Whether it may stand in a Location header.
 bool is_location(std::string_view url);
 // The answer's Location. NGX_ERROR: no memory. Copies nothing.

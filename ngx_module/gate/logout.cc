@@ -3,6 +3,7 @@
 
 #include "core/delivery/logout.h"
 
+#include "core/http/cross_site.h"
 #include "ngx_module/gate/gate.h"
 #include "ngx_module/redis_client/talk.h"
 
@@ -129,8 +130,23 @@ everywhere(ngx_http_request_t* r, Gate* gate) {
         gate->stage = Gate::Stage::trouble;
         gate->trouble = Reason::redis_unreachable;
     }
-    gate->ruling = gate_ruling(r, gate);
-    return gate_answer(r, gate);
+    return gate_fail(r, gate);
+}
+
+// Another site's page must not log its visitors out of this one.
+bool
+is_foreign(ngx_http_request_t* r) {
+    std::optional<std::string_view> site, origin;
+    each_header(r->headers_in.headers, [&](const ngx_table_elt_t& header) {
+        if (is_named(header, "Sec-Fetch-Site")) {
+            site = view(header.value);
+        } else if (is_named(header, "Origin")) {
+            origin = view(header.value);
+        }
+    });
+    const ngx_table_elt_t* host = r->headers_in.host;
+    return is_cross_site(
+        site, origin, host == nullptr ? std::string_view() : view(host->value));
 }
 
 ngx_int_t
@@ -138,6 +154,12 @@ access(ngx_http_request_t* r) {
     const bool all = location_conf(r)->logout == LogoutMode::everywhere;
     if (all && r->method != NGX_HTTP_POST) {
         return only_by_post(r);
+    }
+    if (all && is_foreign(r)) {
+        ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                      "entitle: another site's page asked to log out "
+                      "everywhere: refused");
+        return NGX_HTTP_FORBIDDEN;
     }
     Gate* gate = gate_make(r);
     if (gate == nullptr) {
