@@ -9,12 +9,8 @@ use Test::Entitle;
 use Test::Entitle::FaultyRedis;
 use Time::HiRes qw(sleep time);
 
-my $site  = Test::Entitle->new;
-my $redis = $site->redis;
-my $port  = $site->port('FAULTY');
-$site->write_file('html/page.html', 'page');
-$site->start(<<'EOF' =~ s/%%FAULTY%%/$port/r);
-entitle_redis redis://127.0.0.1:%%FAULTY%%;
+my $HTTP = <<'EOF';
+entitle_redis redis://127.0.0.1:%%PORT9%%;
 entitle_redis_timeout 400ms;
 entitle_redis_connect_timeout 400ms;
 entitle_stale 0;
@@ -43,48 +39,81 @@ server {
 }
 EOF
 
-my $serial = 0;
-alarm 600;    # most faults take a time-out and its retries
-sub visitor { my ($user) = @_; my $b = $site->browser; $b->cookies->{app} = $user; return $b }
+# Most faults take a webhook its retries, three seconds: several sites suffer at
+# the same time, each from one fault after the other, and share one Redis.
+my $SITES = 7;
+my @sites = map { Test::Entitle->new } 1 .. $SITES;
+my $redis = $sites[0]->redis;
+alarm 300 * patience();
+
+# What stands between a site and Redis from now on.
+my %between;
+sub put_between {
+    my ($site, %how) = @_;
+    my $port = $site->port(9);
+    delete $between{$port};
+    $between{$port} =
+        Test::Entitle::FaultyRedis->new(port => $port, redis => $redis, %how);
+}
+sub visit {
+    my ($site, $user) = @_;
+    return $site->connect->send(uri => '/page.html', close => 1,
+        headers => [Cookie => "app=$user"]);
+}
 sub purchase {
     my ($user) = @_;
     return event_json('customer.subscription.created.active', user => $user, customer => $user);
 }
 
 # Ada has paid, while all was well.
-my $healthy = sub { Test::Entitle::FaultyRedis->new(port => $port, redis => $redis) };
-{
-    my $faulty = $healthy->();
-    is $site->webhook(purchase('ada'))->status, 200, 'while all is well';
-    is visitor('ada')->get('/page.html')->status, 200, 'and ada is let in';
+for my $site (@sites) {
+    $site->write_file('html/page.html', 'page');
+    $site->start($HTTP);
+    put_between($site);
 }
+is $sites[0]->webhook(purchase('ada'))->status, 200, 'while all is well';
+is visit($_, 'ada')->receive->status, 200, 'and ada is let in' for @sites;
 
-# One fault, told by name: what a webhook and a visitor get, and that all is
-# well again once it is gone.
+# One fault, told by name: what a webhook and a visitor get.
+my @faults;
 sub fault {
     my ($name, $webhook, $gate, %how) = @_;
-    my $user  = 'u' . ++$serial;
-    my $event = purchase($user);
-    my $begin = time;
-    {
-        my $faulty = Test::Entitle::FaultyRedis->new(port => $port, redis => $redis, %how);
-        my $answer = $site->webhook($event);
-        like $answer->status, $webhook, $name;
-        ok exists $redis->hgetall("entitle:test:{u:$user}")->{version}, '  stored'
-            if $answer->status == 200;
-        like visitor('ada')->get('/page.html')->status, $gate, '  at the gate';
-        isnt visitor('eve')->get('/page.html')->status, 200, '  and nobody else';
-        is $site->get('/open')->status, 200, '  and the rest is served';
-    }
-    cmp_ok time - $begin, '<', 15 * patience(), '  and nobody waits long';
+    push @faults, { name => $name, webhook => $webhook, gate => $gate, how => \%how,
+        user => 'u' . @faults, event => purchase('u' . @faults) };
+}
 
-    my $faulty = $healthy->();
-    ok wait_until(sub { visitor('ada')->get('/page.html')->status == 200 }, 10),
-        '  afterwards ada is let in';
-    ok wait_until(sub { $site->webhook($event)->status == 200 }, 10),
-        '  and the event is taken when it comes again';
-    my $record = $redis->hgetall("entitle:test:{u:$user}");
-    is scalar(grep { /^source:sub_/ } keys %$record), 1, '  and stored once';
+# One fault for each of some sites, and that all is well again once it is gone.
+sub suffer {
+    my (@round) = @_;
+    my $begin = time;
+    for my $n (0 .. $#round) {
+        my $site = $round[$n]{site} = $sites[$n];
+        put_between($site, %{ $round[$n]{how} });
+        $round[$n]{delivery} =
+            $site->connect->send($site->webhook_request($round[$n]{event}));
+    }
+    $_->{answer} = $_->{delivery}->receive for @round;
+    for my $fault (@round) { $fault->{$_} = visit($fault->{site}, $_) for qw(ada eve) }
+    for my $fault (@round) {
+        like $fault->{answer}->status, $fault->{webhook}, $fault->{name};
+        ok exists $redis->hgetall("entitle:test:{u:$fault->{user}}")->{version}, '  stored'
+            if $fault->{answer}->status == 200;
+        like $fault->{ada}->receive->status, $fault->{gate}, '  at the gate';
+        isnt $fault->{eve}->receive->status, 200, '  and nobody else';
+        is $fault->{site}->get('/open')->status, 200, '  and the rest is served';
+    }
+    cmp_ok time - $begin, '<', 15 * patience(), 'nobody waits long';
+
+    put_between($_->{site}) for @round;
+    for my $fault (@round) {
+        my $site = $fault->{site};
+        ok wait_until(sub { visit($site, 'ada')->receive->status == 200 }),
+            "after $fault->{name} ada is let in";
+        ok wait_until(sub { $site->webhook($fault->{event})->status == 200 }),
+            '  and the event is taken when it comes again';
+        my $record = $redis->hgetall("entitle:test:{u:$fault->{user}}");
+        is scalar(grep { /^source:sub_/ } keys %$record), 1, '  and stored once';
+    }
 }
 
 my $served  = qr/^200$/;
@@ -139,25 +168,31 @@ fault 'the_end_in_place_of_what_exec_said', $refused, $served,
 
 # --- size --------------------------------------------------------------------
 
+my $MiB = 'x' x (1 << 20);
+fault 'an_answer_of_64_MiB', $refused, $refused, spoil => sub {
+    syswrite $_[1], "\$67108864\r\n" or return 0;
+    for (1 .. 64) { (syswrite $_[1], $MiB) // return 0 }
+    return 1;
+};
+my $large = pop @faults;
+suffer(splice @faults, 0, $SITES) while @faults;
+
 sub resident {
     my ($pid) = @_;
     open my $status, '<', "/proc/$pid/status" or return 0;
     return (grep { defined } map { /^VmRSS:\s+(\d+)/ ? $1 : undef } <$status>)[0];
 }
 SKIP: {
-    my ($worker) = $site->worker_pids;
+    my ($worker) = $sites[0]->worker_pids;
     my $before   = resident($worker);
-    my $endless  = 'x' x (1 << 20);
-    fault 'an_answer_of_64_MiB', $refused, $refused, spoil => sub {
-        syswrite $_[1], "\$67108864\r\n" or return 0;
-        for (1 .. 64) { (syswrite $_[1], $endless) // return 0 }
-        return 1;
-    };
+    suffer($large);
     skip 'sizes are the tools\' own here', 1
         if $ENV{ENTITLE_VALGRIND} || Test::Entitle::sanitizer_environment();
     cmp_ok resident($worker) - $before, '<', 40 * 1024, 'is not taken into memory';
 }
 
-is scalar($site->worker_pids), 1, 'one worker lived through it all';
-$site->expect_log(qr/redis|entitle|not_stored|event "/i);
+for my $site (@sites) {
+    is scalar($site->worker_pids), 1, 'one worker lived through it all';
+    $site->expect_log(qr/redis|entitle|not_stored|event "/i);
+}
 done_testing;
