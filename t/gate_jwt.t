@@ -186,6 +186,14 @@ is with($short)->status, 401, 'and_no_longer';
 is $site->get('/cookie/', Cookie => "id.token=$good")->status, 200, 'a_cookie_carries_it';
 is $site->get('/cookie/', Cookie => "id.token=junk; id.token=$good")->status, 200,
     'a_bad_cookie_of_the_name_does_no_harm';
+{
+    # Each has a signature to verify; the good one, not seen before, is the fifth.
+    my $unseen = $rsa->token({ sub => 'ada', iat => time - 3, exp => time + 301 });
+    my $forged = join '; ', map { 'id.token=' . substr($good, 0, -4) . sprintf '%04d', $_ } 1 .. 4;
+    is $site->get('/cookie/', Cookie => "$forged; id.token=$unseen")->status, 401,
+        'strangers_choose_how_many_but_not_how_many_are_verified';
+    like $site->log, qr/more than 4 JWTs in one request/, '  and the log says so';
+}
 is $site->get('/cookie/', Cookie => "id_token=$good")->status, 401, 'another name does not count';
 is $site->get('/edge/', Authorization => "Bearer $good")->status, 401,
     'off_is_the_edge_session_again';

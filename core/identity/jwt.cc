@@ -16,6 +16,8 @@ constexpr std::size_t kMaxDepth = 16;
 // would make a token last for ever.
 constexpr std::int64_t kLastSecond = 253402300799;
 
+constexpr int kMostTries = 8;  // keys a token
+
 struct Parts {
   std::string_view header, payload, signature;
   std::string_view signed_bytes;  // header.payload
@@ -30,6 +32,12 @@ std::optional<Parts> split(std::string_view token) {
   return Parts{token.substr(0, first),
                token.substr(first + 1, second - first - 1),
                token.substr(second + 1), token.substr(0, second)};
+}
+
+// The compact serialization of a JWE (RFC 7516 section 7.1) has five parts.
+bool is_encrypted(std::string_view token) {
+  return token.size() <= kMaxJwt &&
+         std::count(token.begin(), token.end(), '.') == 4;
 }
 
 JsonDocument decoded_object(std::string_view part) {
@@ -66,10 +74,11 @@ std::optional<JwtError> check_signature(const JwtKeys& keys,
   auto alg = jwt_alg(header.alg);
   if (!alg) return JwtError::alg_not_allowed;
 
-  bool kid_known = false, keys_have_kids = false, tried = false;
+  bool kid_known = false, keys_have_kids = false;
+  int tries = 0;
   auto verified_by = [&](const JwtKey& key) {
-    if (!key.allows(*alg)) return false;
-    tried = true;
+    if (!key.allows(*alg) || tries == kMostTries) return false;
+    ++tries;
     return key.verify(*alg, parts.signed_bytes, signature);
   };
   for (const JwtKey& key : keys.all()) {
@@ -87,7 +96,7 @@ std::optional<JwtError> check_signature(const JwtKeys& keys,
   if (keys.empty() || (header.kid && !kid_known && keys_have_kids)) {
     return JwtError::unknown_key;
   }
-  return tried ? JwtError::bad_signature : JwtError::alg_not_allowed;
+  return tries > 0 ? JwtError::bad_signature : JwtError::alg_not_allowed;
 }
 
 // RFC 7519 section 2, NumericDate. `round` takes a fraction away on the safe
@@ -198,15 +207,16 @@ JwtVerdict judge_claims(const JwtRules& rules, const json_t* claims,
 }  // namespace
 
 std::string_view name(JwtError error) {
-  static constexpr std::array<std::string_view, 11> kNames = {
-      "malformed",     "unsupported",      "alg_not_allowed", "unknown_key",
-      "bad_signature", "claims_malformed", "wrong_issuer",    "wrong_audience",
-      "expired",       "not_yet_valid",    "no_user"};
+  static constexpr std::array<std::string_view, 12> kNames = {
+      "malformed",      "encrypted",     "unsupported",      "alg_not_allowed",
+      "unknown_key",    "bad_signature", "claims_malformed", "wrong_issuer",
+      "wrong_audience", "expired",       "not_yet_valid",    "no_user"};
   return kNames[static_cast<std::size_t>(error)];
 }
 
 JwtVerdict verify_jwt(const JwtKeys& keys, const JwtRules& rules,
                       std::string_view token, UnixTime now) {
+  if (is_encrypted(token)) return {{}, JwtError::encrypted};
   auto parts = split(token);
   if (!parts) return {{}, JwtError::malformed};
   JsonDocument header_json = decoded_object(parts->header);

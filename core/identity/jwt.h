@@ -3,7 +3,8 @@
 //
 //   - the key pins the algorithm (core/identity/jwt_key.h); `none` is never one
 //   - a token with a kid is tried with the keys of that kid, then with keys
-//     that have none; a token without a kid with every key of its algorithm
+//     that have none; a token without a kid with every key of its algorithm; 8
+//     keys at most, since each costs up to a millisecond
 //   - `crit` and `b64` other than true are refused; `jku`, `x5u`, `jwk`, `x5c`
 //     are never looked at
 //   - strict base64url; no JSON member twice; at most 8 KiB
@@ -45,6 +46,7 @@ struct JwtClaims {
 
 enum class JwtError {
   malformed,        // not a JWS of three parts, or no such header
+  encrypted,        // a JWE (RFC 7516): five parts; only signed ones are read
   unsupported,      // crit, or b64 other than true
   alg_not_allowed,  // none, unknown, or not what its keys are for
   unknown_key,      // no key of this kid: newer keys may know it

@@ -380,14 +380,19 @@ void rubbish_is_malformed(void**) {
   std::string deep = minter::signing_input(std::string(6000, '['), "{}");
   for (const std::string& token :
        {std::string(), std::string("X"), std::string("."), std::string(".."),
-        std::string("..."), std::string("a.b"), std::string("a.b.c.d.e"),
-        std::string("Bearer a.b.c"), std::string("\0.\0.\0", 5),
-        std::string(8192, 'A'), std::string(8192, '\xff'), dots, deep + ".AA",
+        std::string("..."), std::string("a.b"), std::string("Bearer a.b.c"),
+        std::string("\0.\0.\0", 5), std::string(8192, 'A'),
+        std::string(8192, '\xff'), dots, deep + ".AA",
         std::string(2730, 'A') + '.' + std::string(2730, 'A') + '.' +
             std::string(2730, 'A'),
         std::string(100000, 'a') + ".b.c"}) {
     expect(keys, token, "malformed");
   }
+}
+
+void a_jwe_is_called_encrypted(void**) {
+  expect(all_keys(), "a.b.c.d.e", "encrypted");
+  expect(all_keys(), "eyJhbGciOiJkaXIifQ..iv.text.tag", "encrypted");
 }
 
 void eight_kib_is_the_limit(void**) {
@@ -671,6 +676,7 @@ int main() {
       cmocka_unit_test(a_header_is_a_json_object_in_strict_base64url),
       cmocka_unit_test(whatever_else_the_header_says_is_not_looked_at),
       cmocka_unit_test(rubbish_is_malformed),
+      cmocka_unit_test(a_jwe_is_called_encrypted),
       cmocka_unit_test(eight_kib_is_the_limit),
       cmocka_unit_test(claims_nest_sixteen_deep_and_no_deeper),
       cmocka_unit_test(claims_are_read_only_after_the_signature),

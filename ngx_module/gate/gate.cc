@@ -92,7 +92,7 @@ identified(const Gate* gate) {
 }
 
 Stage
-after_identify(ngx_http_request_t* r, const Gate* gate) {
+after_identify(ngx_http_request_t* r, Gate* gate) {
     switch (identity_kind(location_conf(r))) {
         case IdentitySource::Kind::app_session:
             return Stage::read_app_session;
@@ -102,6 +102,12 @@ after_identify(ngx_http_request_t* r, const Gate* gate) {
         case IdentitySource::Kind::jwt:
             if (gate->key_need != KeyNeed::none && !gate->keys_asked) {
                 return Stage::fetch_keys;
+            }
+            // Newer keys may know the token's: who cannot tell says so.
+            if (gate->key_need == KeyNeed::missing && !gate->identity.user &&
+                !gate->keys_fresh) {
+                gate->trouble = Reason::jwt_keys_unreachable;
+                return Stage::trouble;
             }
             break;
         case IdentitySource::Kind::edge_session:
@@ -308,6 +314,7 @@ gate_settle(ngx_http_request_t* r, Gate* gate) {
         gate->answer.reset();
         gate->before.reset();
         gate->keys_asked = false;
+        gate->keys_fresh = false;
         gate->version_awaited = 0;
         gate->of_primary = false;
     }

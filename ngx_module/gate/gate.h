@@ -105,6 +105,7 @@ struct Gate {
     KeyNeed key_need = KeyNeed::none;
     std::uint64_t keys_seen = 0;
     bool keys_asked = false;
+    bool keys_fresh = false;  // and there are none newer
     FetchedKeys* key_flight = nullptr;
 
     // The subrequest that asks the app, or for keys; ours while we lead.

@@ -41,9 +41,14 @@ verify(const JwtSettings& settings, const FetchedKeys* fetched,
     return verify_jwt(keys, *settings.rules, token, now());
 }
 
-Identity
+// Each verification of a signature takes up to a millisecond of the worker, and
+// strangers choose how many cookies of one name they send.
+constexpr int kMostVerified = 4;  // a request
+
+// `left` counts down. Null: no more.
+std::optional<Identity>
 verified(ngx_http_request_t* r, std::string_view token,
-         const FetchedKeys* fetched, KeyNeed& need) {
+         const FetchedKeys* fetched, KeyNeed& need, int& left) {
     const JwtSettings& settings = *location_conf(r)->jwt;
     const JwtScope scope{reinterpret_cast<std::uintptr_t>(&settings),
                          fetched == nullptr ? 0 : fetched->generation()};
@@ -51,6 +56,13 @@ verified(ngx_http_request_t* r, std::string_view token,
     JwtCache& cache = jwt_worker(r).verified;
     if (const JwtClaims* claims = cache.find(scope, token, now())) {
         return identity_of(*claims);
+    }
+    if (left-- == 0) {
+        ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                      "entitle: more than %d JWTs in one request: the rest is "
+                      "not looked at",
+                      kMostVerified);
+        return std::nullopt;
     }
     const JwtVerdict verdict = verify(settings, fetched, token);
     if (!verdict.claims) {
@@ -60,7 +72,7 @@ verified(ngx_http_request_t* r, std::string_view token,
         ngx_str_t why = str(name(verdict.error));
         ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                       "entitle: JWT not accepted: %V", &why);
-        return {std::nullopt, reason_of(verdict.error), {}, {}, {}};
+        return Identity{std::nullopt, reason_of(verdict.error), {}, {}, {}};
     }
     cache.put(scope, token, *verdict.claims);
     return identity_of(*verdict.claims);
@@ -93,6 +105,7 @@ jwt_identity(ngx_http_request_t* r, Gate* gate) {
     const FetchedKeys* fetched = fetched_keys(r);
     gate->keys_seen = fetched == nullptr ? 0 : fetched->generation();
     Identity identity;
+    int left = kMostVerified;
     for (std::string_view value :
          carried(r, location_conf(r)->identity->carrier)) {
         const std::optional<std::string_view> token = bearer_token(value);
@@ -100,13 +113,16 @@ jwt_identity(ngx_http_request_t* r, Gate* gate) {
             continue;
         }
         KeyNeed need;
-        Identity said = verified(r, *token, fetched, need);
-        if (said.user) {
+        std::optional<Identity> said = verified(r, *token, fetched, need, left);
+        if (!said) {
+            break;
+        }
+        if (said->user) {
             gate->key_need = need;
-            return said;
+            return *std::move(said);
         }
         gate->key_need = std::max(gate->key_need, need);
-        identity.why = said.why;
+        identity.why = said->why;
     }
     return identity;
 }

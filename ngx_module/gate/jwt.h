@@ -35,7 +35,7 @@ class FetchedKeys {
     static void on_late(ngx_event_t* event) noexcept;
     ngx_int_t lead(ngx_http_request_t* r, Gate* gate);
     bool take(ngx_http_request_t* r, const Gate* gate);
-    void wake_all() noexcept;
+    void wake_all(bool with_keys) noexcept;
     void end_flight(bool with_keys) noexcept;
 
     std::optional<JwtKeys> keys_;

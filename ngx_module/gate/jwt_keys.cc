@@ -78,14 +78,15 @@ FetchedKeys::by_age() const {
 // The leader goes on waiting for its subrequest, alone.
 void
 FetchedKeys::on_late(ngx_event_t* event) noexcept {
-    static_cast<FetchedKeys*>(event->data)->wake_all();
+    static_cast<FetchedKeys*>(event->data)->wake_all(false);
 }
 
 void
-FetchedKeys::wake_all() noexcept {
+FetchedKeys::wake_all(bool with_keys) noexcept {
     for (Gate* gate : waiting_) {
         gate->key_flight = nullptr;
         gate->keys_asked = true;
+        gate->keys_fresh = with_keys;
         gate_wake(gate);
     }
     waiting_.clear();
@@ -98,7 +99,7 @@ FetchedKeys::end_flight(bool with_keys) noexcept {
     if (late_.timer_set) {
         ngx_del_timer(&late_);
     }
-    wake_all();
+    wake_all(with_keys);
 }
 
 // False: there are none in it.
@@ -147,6 +148,7 @@ FetchedKeys::lead(ngx_http_request_t* r, Gate* gate) {
     gate->subrequest = nullptr;
     gate->key_flight = nullptr;
     gate->keys_asked = true;
+    gate->keys_fresh = with_keys;
     end_flight(with_keys);
     return keys_ ? NGX_OK : NGX_DECLINED;
 }
@@ -197,7 +199,7 @@ FetchedKeys::leave(Gate* gate) noexcept {
     if (late_.timer_set) {
         ngx_del_timer(&late_);
     }
-    wake_all();
+    wake_all(false);
 }
 
 ngx_int_t
