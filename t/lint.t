@@ -2,6 +2,7 @@
 # each check names it. Objects are made here, with the compiler alone.
 use strict;
 use warnings;
+use File::Copy qw(copy);
 use File::Path qw(make_path);
 use File::Temp qw(tempdir);
 use FindBin;
@@ -24,6 +25,8 @@ my %clean = (
     'ngx_module/gate/gate.cc' => qq{#include "core/access/access.h"\n}
         . qq{extern "C" { extern int handle, gate; int gate = e::access(handle); }\n},
     'ngx_module/exports.map' => "{ global: ngx_modules; local: *; };\n",
+    'objs/m_modules.cc' => 'extern "C" { extern int handle, gate;'
+        . ' int* ngx_modules[] = {&handle, &gate}; }',
 );
 
 sub write_file {
@@ -35,12 +38,23 @@ sub write_file {
     close $out or die "$path: $!";
 }
 
+# What was compiled is compiled: most trees differ in one file.
+my $objects = tempdir(CLEANUP => 1);
+my %compiled;
+
 sub compile {
-    my ($tree, $source, $object) = @_;
+    my ($tree, $source, $object, %files) = @_;
     (my $folder = $object) =~ s{/[^/]+$}{};
     make_path($folder);
-    system('c++', '-std=c++20', '-w', '-I', $tree, '-c', $source, '-o', $object)
-        == 0 or die "no object of $source\n";
+    my $all = join "\0", $source,
+        map { $_, $files{$_} } grep { $_ eq $source || /\.h$/ } sort keys %files;
+    if (!$compiled{$all}) {
+        my $new = "$objects/" . keys %compiled;
+        system('c++', '-std=c++20', '-w', '-I', $tree, '-c', "$tree/$source", '-o', $new)
+            == 0 or die "no object of $source\n";
+        $compiled{$all} = $new;
+    }
+    copy($compiled{$all}, $object) or die "$object: $!";
 }
 
 # Exit status and output of a check on the clean tree with these files instead.
@@ -53,11 +67,9 @@ sub check {
     if ($check =~ /^(?:edges|unused)$/) {
         for (grep { m{^(?:core|ngx_module)/.*\.cc$} } keys %files) {
             my ($name) = m{([^/]+/[^/]+)\.cc$};
-            compile($tree, "$tree/$_", "$tree/objs/addon/$name.o");
+            compile($tree, $_, "$tree/objs/addon/$name.o", %files);
         }
-        write_file("$tree/objs/m_modules.cc", 'extern "C" { extern int handle, gate;'
-                . ' int* ngx_modules[] = {&handle, &gate}; }');
-        compile($tree, "$tree/objs/m_modules.cc", "$tree/objs/m_modules.o");
+        compile($tree, 'objs/m_modules.cc', "$tree/objs/m_modules.o", %files);
         push @options, '--objects', "$tree/objs";
     }
     open my $out, '-|', $^X, "$lint/$check", @options or die "$check: $!";
