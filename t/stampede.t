@@ -29,7 +29,7 @@ my $crowd = Test::Entitle::Process->new(output => $site->dir . '/crowd', command
 ok wait_until(sub { requests() - $before >= $REQUESTS }, 60), 'ten thousand requests wait';
 my $begin = time;
 is $site->get('/open')->status, 200, '  which nobody else notices';
-cmp_ok time - $begin, '<', 0.5 * patience(), '  not even a little';
+cmp_ok time - $begin, '<', 10, '  while they wait for sixty seconds if need be';
 $redis->thaw;
 ok wait_until(sub { !$crowd->running }, 60), 'then all are answered';
 like $site->read_file('crowd'), qr/status codes: $REQUESTS 2xx, 0 3xx, 0 4xx, 0 5xx/, '  and let in';
