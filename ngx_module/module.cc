@@ -267,18 +267,20 @@ ngx_module_t ngx_http_entitle_module = {
 namespace entitle::ngx {
 namespace {
 
-// Neither a webhook location, nor the status, nor one for logging out inherits
-// the gate.
 ngx_int_t
 access_handler(ngx_http_request_t* r) noexcept {
-    const LocationConf* conf = location_conf(r);
-    const auto* core = static_cast<ngx_http_core_loc_conf_t*>(
-        ngx_http_get_module_loc_conf(r, ngx_http_core_module));
-    if (conf->webhook != 0 || answers_status(core)) {
-        return NGX_DECLINED;
+    switch (location_conf(r)->role) {
+        case Role::webhook:
+        case Role::status:
+            return NGX_DECLINED;
+        case Role::logout:
+            return logout_access(r);
+        case Role::none:
+        case Role::redirect:
+        case Role::poll:
+            break;
     }
-    return conf->logout == LogoutMode::none ? gate_handler(r)
-                                            : logout_access(r);
+    return gate_handler(r);
 }
 
 ngx_int_t

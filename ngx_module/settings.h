@@ -136,8 +136,9 @@ struct ClaimEmail {  // entitle_claim_email
     ngx_str_t name;  // len 0: off
 };
 
-// entitle_logout: not here; this browser; with `all`, every device.
-enum class LogoutMode { none, here, everywhere };
+// What a location is for, if not to give what stands there. It has one role.
+// Poll and redirect answer behind the gate, the others never inherit it.
+enum class Role { none, webhook, logout, status, redirect, poll };
 
 struct Redirect {  // entitle_redirect
     ngx_int_t status;
@@ -152,16 +153,21 @@ struct Wait {                           // entitle_wait
 };
 
 struct LocationConf {
+    // Not inherited; nor is what belongs to it: `webhook`, `logout_all`,
+    // `redirect`, `poll`.
+    Role role;
+    ngx_str_t role_directive;
+    Where role_where;
+
     // webhook
-    ngx_uint_t webhook;  // 0 none, 1 test, 2 live; never inherited
-    Where webhook_where;
+    ngx_uint_t webhook;  // 0 none, 1 test, 2 live
     Keys* webhook_keys;  // of the prefix and this webhook's mode
     std::vector<HmacSha256>* webhook_secrets;
     time_t webhook_tolerance;
     std::vector<AccountId>* webhook_accounts;
 
-    // gate: inherited like anything else, but never looked at where `webhook`
-    // is set: the access phase does not call gate_handler there
+    // gate: inherited like anything else, but not looked at in the roles that
+    // stand behind none
     ngx_uint_t gate;  // NGX_CONF_UNSET_UINT or GateMode
     Where gate_where;
     std::vector<RequireLine>* require;
@@ -183,11 +189,16 @@ struct LocationConf {
     ngx_flag_t problem_json;
     ngx_flag_t cache_control;
 
-    // none of these is inherited
-    LogoutMode logout;
-    Where logout_where;
+    bool logout_all;  // every device
     Redirect* redirect;
-    ngx_msec_t poll;  // entitle_poll; 0: none
+    ngx_msec_t poll;  // 0: none
+
+    bool
+    gated() const {
+        const bool looked_at =
+            role == Role::none || role == Role::redirect || role == Role::poll;
+        return looked_at && gate != static_cast<ngx_uint_t>(GateMode::off);
+    }
 };
 
 inline const MainConf*

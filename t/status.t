@@ -89,7 +89,7 @@ my $check = Test::Entitle->new;
 for (
     ['a_gate_beside_it', 'entitle on; entitle_status;', qr/entitle_status.*gate/],
     ['a_requirement_beside_it', 'entitle_require a; entitle_status;', qr/entitle_status.*gate/],
-    ['another_handler', 'entitle_status; entitle_redirect /x;', qr/another/],
+    ['another_handler', 'entitle_status; entitle_redirect /x;', qr/stands beside "entitle_status"/],
     ['arguments', 'entitle_status on;', qr/number of arguments/],
 ) {
     my ($name, $config, $pattern) = @$_;

@@ -1,7 +1,6 @@
 #include "ngx_module/conf/conf.h"
 
 #include "ngx_module/gate/identity.h"
-#include "ngx_module/status/status.h"
 
 namespace entitle::ngx {
 namespace {
@@ -122,20 +121,12 @@ merge_webhook(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
     ngx_conf_merge_value(conf->webhook_tolerance, prev->webhook_tolerance,
                          kWebhookTolerance);
 
-    // `if` and `limit_except` blocks are locations of their own to nginx.
-    auto* core = static_cast<ngx_http_core_loc_conf_t*>(
-        ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
-    if (core->noname && conf->webhook == 0 && prev->webhook != 0) {
-        conf->webhook = prev->webhook;
-        conf->webhook_where = prev->webhook_where;
-        core->handler = webhook_handler;
-    }
     if (conf->webhook == 0) {
         return NGX_CONF_OK;
     }
 
     if (conf->webhook_secrets == nullptr) {
-        return missing(cf, conf->webhook_where,
+        return missing(cf, conf->role_where,
                        "\"entitle_webhook\" needs "
                        "\"entitle_webhook_secret_file\": nothing is believed "
                        "without a signature");
@@ -178,12 +169,10 @@ check_gate(ngx_conf_t* cf, const LocationConf* conf) {
                        "a gate needs \"entitle_session_key_file\": without it "
                        "nobody could be recognised, required by the directive");
     }
-    if (conf->reauth.len != 0 && conf->reauth_user == nullptr) {
-        return missing(
-            cf, conf->reauth_where,
-            "\"entitle_reauth\" needs \"entitle_reauth_user\": where "
-            "in the answer the user's id is");
+    if (char* refused = check_reauth(cf, conf); refused != NGX_CONF_OK) {
+        return refused;
     }
+    warn_return(cf, conf);
     if (edge && conf->reauth.len != 0 && conf->session_bind == nullptr) {
         warn_unbound(cf, conf->reauth_where);
     }
@@ -192,28 +181,12 @@ check_gate(ngx_conf_t* cf, const LocationConf* conf) {
 
 char*
 merge_gate(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
-    bool webhook_here = conf->webhook != 0;
-    bool logout_here = conf->logout != LogoutMode::none;
-    bool gate_here = conf->gate != NGX_CONF_UNSET_UINT ||
-                     conf->require != nullptr || conf->poll != 0;
-    auto* core = static_cast<ngx_http_core_loc_conf_t*>(
-        ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
-    bool status_here = answers_status(core);
-    if (status_here && gate_here) {
-        return missing(cf, conf->gate_where,
-                       "\"entitle_status\" is behind no gate: protect it with "
-                       "\"allow\" and \"deny\", contradicted by the "
-                       "directive");
-    }
-    if (webhook_here && gate_here) {
-        return missing(cf, conf->gate_where,
-                       "a webhook location cannot be gated: Stripe has no "
-                       "session, contradicted by the directive");
-    }
-    if (logout_here && gate_here) {
-        return missing(cf, conf->gate_where,
-                       "a logout location cannot be gated: everybody may go, "
-                       "contradicted by the directive");
+    const bool gate_here = conf->gate != NGX_CONF_UNSET_UINT ||
+                           conf->require != nullptr || conf->poll != 0;
+    if (gate_here) {
+        if (char* refused = check_ungated(cf, conf); refused != NGX_CONF_OK) {
+            return refused;
+        }
     }
     if (conf->poll != 0) {
         if (conf->gate != NGX_CONF_UNSET_UINT &&
@@ -257,8 +230,10 @@ merge_gate(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
     ngx_conf_merge_value(conf->problem_json, prev->problem_json, 1);
     ngx_conf_merge_value(conf->cache_control, prev->cache_control, 1);
 
-    if (conf->gate == number(GateMode::off) || webhook_here || logout_here ||
-        status_here) {
+    if (conf->role == Role::logout) {
+        return check_logout(cf, conf);
+    }
+    if (!conf->gated()) {
         return NGX_CONF_OK;
     }
     note_gate(cf, conf);
@@ -267,15 +242,15 @@ merge_gate(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
 
 char*
 merge_location(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
-    char* result = merge_webhook(cf, prev, conf);
+    char* result = merge_role(cf, prev, conf);
+    if (result == NGX_CONF_OK) {
+        result = merge_webhook(cf, prev, conf);
+    }
     if (result == NGX_CONF_OK) {
         result = merge_gate(cf, prev, conf);
     }
-    if (result == NGX_CONF_OK) {
-        result = merge_content(cf, prev, conf);
-    }
     if (conf->webhook != 0 || conf->gate != number(GateMode::off) ||
-        conf->logout != LogoutMode::none) {
+        conf->role == Role::logout) {
         auto* main = static_cast<MainConf*>(
             ngx_http_conf_get_module_main_conf(cf, ngx_http_entitle_module));
         main->used = 1;
@@ -297,6 +272,16 @@ at_the_edge(ngx_conf_t* cf, F f) noexcept {
 }
 
 }  // namespace
+
+char*
+check_reauth(ngx_conf_t* cf, const LocationConf* conf) {
+    if (conf->reauth.len == 0 || conf->reauth_user != nullptr) {
+        return NGX_CONF_OK;
+    }
+    return missing(cf, conf->reauth_where,
+                   "\"entitle_reauth\" needs \"entitle_reauth_user\": where "
+                   "in the answer the user's id is");
+}
 
 char*
 missing(ngx_conf_t* cf, const Where& at, const char* why) {

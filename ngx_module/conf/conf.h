@@ -40,9 +40,22 @@ Setter set_jwt, add_jwt_key_file, set_jwt_key_request, add_jwt_issuer,
     set_session_redis, set_trusted_user;
 
 // ngx_module/conf/content.cc
-Setter set_logout, set_redirect;
-// What neither is inherited by nor answers for `if` and `limit_except` alone.
-char* merge_content(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf);
+Setter set_logout, set_redirect, set_status;
+// Once all is merged, of a logout location.
+char* check_logout(ngx_conf_t* cf, const LocationConf* conf);
+
+// ngx_module/conf/role.cc: one role a location.
+// Of the directive being read; logs where another has given it one.
+char* take_role(ngx_conf_t* cf, LocationConf* conf, Role role);
+// Refuses whoever else answers there; sets the content handler.
+char* merge_role(ngx_conf_t* cf, const LocationConf* prev, LocationConf* conf);
+// Of a location that says itself that it is gated: its role may forbid that.
+char* check_ungated(ngx_conf_t* cf, const LocationConf* conf);
+// Where `return` answers before the gate.
+void warn_return(ngx_conf_t* cf, const LocationConf* conf);
+
+// ngx_module/conf/conf.cc
+char* check_reauth(ngx_conf_t* cf, const LocationConf* conf);
 
 // ngx_module/conf/wait.cc
 Setter set_wait, set_wait_limit, set_poll;

@@ -5,16 +5,9 @@
 
 #include "ngx_module/conf/conf.h"
 #include "ngx_module/gate/identity.h"
-#include "ngx_module/status/status.h"
 
 namespace entitle::ngx {
 namespace {
-
-ngx_http_core_loc_conf_t*
-core_conf(ngx_conf_t* cf) {
-    return static_cast<ngx_http_core_loc_conf_t*>(
-        ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
-}
 
 // Null: no status of a redirect.
 std::optional<ngx_int_t>
@@ -44,6 +37,8 @@ names_buyer(std::string_view url) {
                        });
 }
 
+}  // namespace
+
 // Whom would it log out?
 char*
 check_logout(ngx_conf_t* cf, const LocationConf* conf) {
@@ -51,25 +46,25 @@ check_logout(ngx_conf_t* cf, const LocationConf* conf) {
         ngx_http_conf_get_module_srv_conf(cf, ngx_http_entitle_module));
     if (identity_kind(conf) == IdentitySource::Kind::edge_session &&
         server->session_keys == nullptr) {
-        return missing(cf, conf->logout_where,
+        return missing(cf, conf->role_where,
                        "\"entitle_logout\" needs \"entitle_session_key_file\" "
                        "or another way to know who is there");
     }
-    return conf->logout == LogoutMode::everywhere ? check_identity(cf, conf)
-                                                  : NGX_CONF_OK;
+    if (!conf->logout_all) {
+        return NGX_CONF_OK;
+    }
+    note_gate(cf, conf);  // it asks for the record, too
+    char* result = check_reauth(cf, conf);
+    return result == NGX_CONF_OK ? check_identity(cf, conf) : result;
 }
-
-}  // namespace
 
 char*
 set_redirect(ngx_conf_t* cf, ngx_command_t*, void* data) {
     auto* conf = static_cast<LocationConf*>(data);
     std::span<ngx_str_t> args = arguments(cf);
-    if (conf->redirect != nullptr) {
-        return duplicate();
-    }
-    if (core_conf(cf)->handler != nullptr) {
-        return const_cast<char*>("stands beside another that answers here");
+    if (char* refused = take_role(cf, conf, Role::redirect);
+        refused != NGX_CONF_OK) {
+        return refused;
     }
     ngx_int_t code = NGX_HTTP_SEE_OTHER;
     if (args.size() == 3) {
@@ -85,7 +80,6 @@ set_redirect(ngx_conf_t* cf, ngx_command_t*, void* data) {
         return invalid_value(cf, url, kUrlAllowed);
     }
     own(cf, conf->redirect) = {code, &compiled(cf, url), names_buyer(url)};
-    core_conf(cf)->handler = redirect_handler;
     return NGX_CONF_OK;
 }
 
@@ -93,61 +87,22 @@ char*
 set_logout(ngx_conf_t* cf, ngx_command_t*, void* data) {
     auto* conf = static_cast<LocationConf*>(data);
     std::span<ngx_str_t> args = arguments(cf);
-    if (conf->logout != LogoutMode::none) {
-        return duplicate();
+    if (char* refused = take_role(cf, conf, Role::logout);
+        refused != NGX_CONF_OK) {
+        return refused;
     }
-    conf->logout = LogoutMode::here;
-    conf->logout_where = where(cf);
     if (args.size() == 2) {
         if (view(args[1]) != "all") {
             return invalid_value(cf, view(args[1]), "the only word is all");
         }
-        conf->logout = LogoutMode::everywhere;
+        conf->logout_all = true;
     }
     return NGX_CONF_OK;
 }
 
 char*
-set_status(ngx_conf_t* cf, ngx_command_t*, void*) {
-    if (core_conf(cf)->handler != nullptr) {
-        return const_cast<char*>("stands beside another that answers here");
-    }
-    core_conf(cf)->handler = status_handler;
-    return NGX_CONF_OK;
-}
-
-char*
-merge_content(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
-    ngx_http_core_loc_conf_t* core = core_conf(cf);
-    // `if` and `limit_except` blocks are locations of their own to nginx.
-    if (core->noname && core->handler == nullptr && prev->redirect != nullptr) {
-        conf->redirect = prev->redirect;
-        core->handler = redirect_handler;
-    }
-    if (core->noname && core->handler == nullptr && prev->poll != 0) {
-        conf->poll = prev->poll;
-        core->handler = poll_handler;
-    }
-    if (core->noname && conf->logout == LogoutMode::none) {
-        conf->logout = prev->logout;
-        conf->logout_where = prev->logout_where;
-    }
-    if ((conf->redirect != nullptr && core->handler != redirect_handler) ||
-        (conf->poll != 0 && core->handler != poll_handler)) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"%s\" in location \"%V\" stands beside another "
-                      "directive that answers there",
-                      conf->poll != 0 ? "entitle_poll" : "entitle_redirect",
-                      &core->name);
-        return static_cast<char*>(NGX_CONF_ERROR);
-    }
-    if (conf->logout == LogoutMode::none) {
-        return NGX_CONF_OK;
-    }
-    if (core->handler == nullptr) {
-        core->handler = logout_handler;
-    }
-    return check_logout(cf, conf);
+set_status(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    return take_role(cf, static_cast<LocationConf*>(data), Role::status);
 }
 
 }  // namespace entitle::ngx

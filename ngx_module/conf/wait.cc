@@ -67,11 +67,9 @@ char*
 set_poll(ngx_conf_t* cf, ngx_command_t*, void* data) {
     auto* conf = static_cast<LocationConf*>(data);
     ngx_str_t& text = arguments(cf)[1];
-    if (conf->poll != 0) {
-        return duplicate();
-    }
-    if (core_conf(cf)->handler != nullptr) {
-        return const_cast<char*>("stands beside another that answers here");
+    if (char* refused = take_role(cf, conf, Role::poll);
+        refused != NGX_CONF_OK) {
+        return refused;
     }
     conf->poll = positive_time(text);
     if (conf->poll == 0) {
@@ -81,7 +79,6 @@ set_poll(ngx_conf_t* cf, ngx_command_t*, void* data) {
     if (conf->gate_where.line == 0) {
         conf->gate_where = where(cf);
     }
-    core_conf(cf)->handler = poll_handler;
     return NGX_CONF_OK;
 }
 
@@ -94,8 +91,8 @@ merge_wait(ngx_conf_t* cf, const LocationConf* prev, LocationConf* conf) {
     ngx_conf_init_msec_value(conf->wait.time, 0);
 
     // A server's may be meant for its locations.
-    const bool gated = conf->gate == static_cast<ngx_uint_t>(GateMode::on) &&
-                       conf->webhook == 0 && conf->logout == LogoutMode::none;
+    const bool gated =
+        conf->gated() && conf->gate == static_cast<ngx_uint_t>(GateMode::on);
     if (here && conf->wait.time != 0 && core_conf(cf)->name.len != 0 &&
         !gated) {
         ngx_log_error(NGX_LOG_WARN, cf->log, 0,

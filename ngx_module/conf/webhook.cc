@@ -41,19 +41,15 @@ parse_user_from(std::string_view text) {
 char*
 set_webhook(ngx_conf_t* cf, ngx_command_t*, void* data) {
     auto* conf = static_cast<LocationConf*>(data);
-    if (conf->webhook != 0) {
-        return duplicate();
+    if (char* refused = take_role(cf, conf, Role::webhook);
+        refused != NGX_CONF_OK) {
+        return refused;
     }
     std::string_view mode = view(arguments(cf)[1]);
     if (mode != "live" && mode != "test") {
         return invalid_value(cf, mode, "it must be live or test");
     }
     conf->webhook = mode == "live" ? 2 : 1;
-    conf->webhook_where = where(cf);
-
-    auto* core = static_cast<ngx_http_core_loc_conf_t*>(
-        ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
-    core->handler = webhook_handler;
     return NGX_CONF_OK;
 }
 

@@ -154,7 +154,8 @@ ngx_int_t
 header_filter(ngx_http_request_t* r) noexcept {
     try {
         Gate* gate = gate_of(r);
-        if (r == r->main && location_conf(r)->logout == LogoutMode::here) {
+        if (r == r->main && location_conf(r)->role == Role::logout &&
+            !location_conf(r)->logout_all) {
             gate = gate_make(r);  // also where `return` answered
             if (gate == nullptr) {
                 return NGX_ERROR;

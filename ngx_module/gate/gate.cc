@@ -10,7 +10,6 @@
 #include <new>
 
 #include "ngx_module/gate/identity.h"
-#include "ngx_module/status/status.h"
 
 namespace entitle::ngx {
 
@@ -415,13 +414,7 @@ gate_rule(ngx_http_request_t* r, Gate* gate) {
 
 bool
 gated(ngx_http_request_t* r) {
-    const auto* core = static_cast<ngx_http_core_loc_conf_t*>(
-        ngx_http_get_module_loc_conf(r, ngx_http_core_module));
-    const LocationConf* conf = location_conf(r);
-    return conf->webhook == 0 && !answers_status(core) &&
-           conf->logout == LogoutMode::none &&
-           (conf->gate == static_cast<ngx_uint_t>(GateMode::on) ||
-            conf->gate == static_cast<ngx_uint_t>(GateMode::optional));
+    return location_conf(r)->gated();
 }
 
 ngx_int_t

@@ -151,7 +151,7 @@ is_foreign(ngx_http_request_t* r) {
 
 ngx_int_t
 access(ngx_http_request_t* r) {
-    const bool all = location_conf(r)->logout == LogoutMode::everywhere;
+    const bool all = location_conf(r)->logout_all;
     if (all && r->method != NGX_HTTP_POST) {
         return only_by_post(r);
     }

@@ -1,0 +1,123 @@
+# A location has one role: gate, poll, webhook, logout, status or redirect. Two,
+# or one beside somebody else who answers there, are refused with both lines.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Entitle;
+
+my $site = Test::Entitle->new;
+my $secret = "entitle_webhook_secret_file %%SECRET%%;\n";
+
+sub http {
+    my ($directives) = @_;
+    return "entitle_session_key_file %%KEY%%;\n"
+        . "server {\nlisten 127.0.0.1:%%PORT%%;\nlocation = /x {\n$directives\n}\n}\n";
+}
+
+my %roles = (
+    entitle_webhook  => 'entitle_webhook test;',
+    entitle_status   => 'entitle_status;',
+    entitle_logout   => 'entitle_logout;',
+    entitle_redirect => 'entitle_redirect /y;',
+    entitle_poll     => 'entitle_poll 1s;',
+);
+
+# --- two roles --------------------------------------------------------------------
+
+for my $first (sort keys %roles) {
+    for my $second (grep { $_ ne $first } sort keys %roles) {
+        my ($accepted, $said) = $site->config_test(http("$secret$roles{$first}\n$roles{$second}"));
+        ok !$accepted, "${first}_and_$second are refused";
+        my @lines = $said =~ /conf:(\d+)/g;
+        is abs($lines[0] - $lines[1]), 1, '  with both lines' or diag $said;
+        like $said, qr/"$second" stands beside "$first"/, '  and both names';
+    }
+}
+
+# --- beside others who answer -------------------------------------------------------
+
+my %others = (
+    proxy_pass   => 'proxy_pass http://127.0.0.1:1;',
+    fastcgi_pass => 'fastcgi_pass 127.0.0.1:1;',
+    empty_gif    => 'empty_gif;',
+    return       => 'return 200 "{ # }";',
+);
+for my $role (grep { $_ ne 'entitle_logout' } sort keys %roles) {
+    for my $other (sort keys %others) {
+        for my $both ([$roles{$role}, $others{$other}], [$others{$other}, $roles{$role}]) {
+            my $text = join "\n", @$both;
+            my ($accepted, $said) = $site->config_test(http("$secret$text"));
+            ok !$accepted, "$role and $other are refused: $text";
+            my @lines = $said =~ /conf:(\d+)/g;
+            is abs($lines[0] - ($lines[1] // 0)), 1, '  with both lines' or diag $said;
+            like $said, qr/"$role".*"$other" in/, '  and both names';
+        }
+    }
+}
+
+# The app answers, and our cookie is cleared on what it says.
+my @accepted = (
+    ['a_logout_beside_the_apps', 'entitle_logout; proxy_pass http://127.0.0.1:1;'],
+    ['a_logout_beside_return',   'entitle_logout; return 204;'],
+    ['a_redirect_and_an_if_that_returns', 'entitle_redirect /y; if ($arg_x) { return 403; }'],
+    ['a_webhook_with_an_if', "$secret entitle_webhook test; if (\$arg_x) { return 403; }"],
+    ['a_status_with_limit_except', 'entitle_status; limit_except GET { deny all; }'],
+);
+for (@accepted) {
+    my ($name, $directives) = @$_;
+    my ($accepted, $said) = $site->config_test(http($directives));
+    ok $accepted, $name or diag $said;
+}
+
+# --- a gate beside a role ------------------------------------------------------------
+
+for my $role (qw(entitle_webhook entitle_status entitle_logout)) {
+    my ($accepted, $said) = $site->config_test(http("$secret$roles{$role}\nentitle on;"));
+    ok !$accepted, "${role}_is_behind_no_gate";
+    my @lines = $said =~ /conf:(\d+)/g;
+    is abs($lines[0] - ($lines[1] // 0)), 1, '  with both lines' or diag $said;
+}
+
+# --- return beside a gate --------------------------------------------------------------
+
+for (['return_beside_a_gate', "entitle on;\nreturn 200 x;", 1],
+    ['return_beside_a_requirement', "entitle_require pro;\nreturn 200 x;", 1],
+    ['return_beside_an_optional_gate', "entitle optional;\nreturn 200 x;", 0],
+    ['return_in_an_if', "entitle on;\nif (\$arg_x) { return 403; }", 0]) {
+    my ($name, $directives, $warned) = @$_;
+    my ($accepted, $said) = $site->config_test(http($directives));
+    ok $accepted, $name or diag $said;
+    my $word = qr/\[warn\].*"return" in location "\/x" answers before the gate/;
+    $warned ? like $said, $word, '  is warned about' : unlike $said, $word, '  is nobody\'s business';
+}
+
+# --- logging out of every device where nothing is gated ---------------------------------
+
+for my $what ('entitle_reauth /who;', "entitle_reauth /who;\nentitle_session_bind cookie=a;") {
+    my ($accepted, $said) = $site->config_test(http("entitle_logout all;\n$what"));
+    ok !$accepted, 'a_logout_that_asks_the_app_for_nothing';
+    like $said, qr/entitle_reauth_user/, '  says what is missing';
+}
+
+my $app = Test::Entitle->new;
+$app->start('server { listen 127.0.0.1:%%PORT%%; location / { add_header X-User ada; return 204; } }');
+my $ungated = Test::Entitle->new;
+$ungated->{ports}{2} = $app->port;
+$ungated->redis;
+$ungated->start(<<'EOF');
+entitle_redis redis://127.0.0.1:%%REDIS%%;
+entitle_mode test;
+entitle_session_key_file %%KEY%%;
+entitle_session_cookie entitle secure=off;
+entitle_session_bind cookie=app;
+server {
+    listen 127.0.0.1:%%PORT%%;
+    location = /who { internal; proxy_pass http://127.0.0.1:%%PORT2%%; }
+    location = /logout { entitle_logout all; entitle_reauth /who; entitle_reauth_user header=X-User; }
+}
+EOF
+my $answer = $ungated->request(method => 'POST', uri => '/logout', headers => [Cookie => 'app=1', 'Content-Length' => 0]);
+is $answer->status, 204, 'everybody_may_log_out_where_nothing_is_gated';
+
+done_testing;
