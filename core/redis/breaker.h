@@ -42,6 +42,12 @@ class Breaker {
   void succeeded(Ticket ticket);
   void failed(Ticket ticket, MonoTime now, std::uint64_t random);
 
+  // Closed, whatever was; nothing that was under way decides anything.
+  void reset() {
+    become(State::closed);
+    backoff_.reset();
+  }
+
   State state() const { return state_; }
   // How long until something may pass, for Retry-After and for the timer of a
   // background probe. Zero: now.

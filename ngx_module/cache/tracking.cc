@@ -307,7 +307,7 @@ Tracking::connect() {
     enter(State::connecting);
     subscription_.set_endpoint(node_->endpoint());
     // It looks again when the connection says how it went.
-    subscription_.open(0, true);
+    subscription_.open(true);
 }
 
 void
@@ -453,7 +453,7 @@ Tracking::changed(std::span<const Reply> keys) {
 }
 
 void
-Tracking::closed(RedisConnection*, std::deque<Pending>, RedisStatus, bool,
+Tracking::closed(RedisConnection*, std::deque<Pending>, RedisStatus, Ending,
                  std::string_view why) {
     if (state_ != State::down) {
         lost(why);

@@ -95,7 +95,8 @@ class Tracking final : RedisConnection::Owner, RedisNode::Listener {
     void connected(RedisConnection* connection) override;
     void completed(Pending pending) override;
     void closed(RedisConnection* connection, std::deque<Pending> unanswered,
-                RedisStatus status, bool failed, std::string_view why) override;
+                RedisStatus status, Ending ending,
+                std::string_view why) override;
     bool pushed(RedisConnection* connection, const Reply& reply) override;
 
     // RedisNode::Listener

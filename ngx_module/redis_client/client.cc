@@ -184,8 +184,10 @@ redis_acquire(const MainConf* conf, RedisHold* hold) noexcept {
             return NGX_ERROR;
         }
         hold->legs = legs.release();
-        hold->deadline.arm(RedisPool::kPatience + exchange_time(*conf),
-                           hold_is_late, hold);
+        hold->deadline.arm(
+            static_cast<ngx_msec_t>(PoolPolicy{}.patience.count()) +
+                exchange_time(*conf),
+            hold_is_late, hold);
         return NGX_OK;
     });
 }

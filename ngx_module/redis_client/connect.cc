@@ -9,8 +9,7 @@
 namespace entitle::ngx {
 
 void
-RedisConnection::open(Breaker::Ticket ticket, bool quiet) {
-    ticket_ = ticket;
+RedisConnection::open(bool quiet) {
     // A server that stays down is said once, by the owner, not at each try.
     log_.log_level = quiet ? NGX_LOG_ALERT : ngx_cycle->log->log_level;
     next_address_ = 0;

@@ -382,12 +382,18 @@ RedisConnection::close(RedisStatus status, bool failed, std::string_view why) {
         ngx_post_event(&found_, &ngx_posted_events);
         return;
     }
+    Ending ending = Ending::lost;
+    if (failed) {
+        ending = state_ == State::ready || status == RedisStatus::timed_out
+                     ? Ending::failed
+                     : Ending::refused;
+    }
     // `why` may view what shut() frees.
     std::string reason(why);
     std::deque<Pending> unanswered = std::move(queue_);
     queue_.clear();
     shut();
-    owner_->closed(this, std::move(unanswered), status, failed, reason);
+    owner_->closed(this, std::move(unanswered), status, ending, reason);
 }
 
 }  // namespace entitle::ngx

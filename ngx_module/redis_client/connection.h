@@ -29,7 +29,6 @@
 #include <deque>
 #include <memory>
 
-#include "core/redis/breaker.h"
 #include "core/redis/resp.h"
 #include "ngx_module/redis_client/exchange.h"
 #include "ngx_module/redis_client/names.h"
@@ -50,6 +49,11 @@ struct PendingExchange {
     RedisExchange* let_go() noexcept;
     // What this waited for, `other` waits for now, within the same deadline.
     void hand_over(PendingExchange& other) noexcept;
+
+    bool
+    wanted() const {
+        return exchange != nullptr;
+    }
 
     RedisExchange* exchange = nullptr;
     std::string bytes;         // the commands as they go over the wire
@@ -84,11 +88,10 @@ class RedisConnection {
       public:
         virtual void connected(RedisConnection* connection) = 0;
         virtual void completed(Pending pending) = 0;
-        // `unanswered` in the order they were sent. `failed`: Redis refused,
-        // was late or spoke rubbish; otherwise it merely hung up.
+        // `unanswered` in the order they were sent.
         virtual void closed(RedisConnection* connection,
                             std::deque<Pending> unanswered, RedisStatus status,
-                            bool failed, std::string_view why) = 0;
+                            Ending ending, std::string_view why) = 0;
         // While listening. False: it must not say that; close.
         virtual bool
         pushed(RedisConnection*, const Reply&) {
@@ -124,11 +127,8 @@ class RedisConnection {
         return endpoint_;
     }
     // From closed. A failure is reported to the owner, like any other.
-    void open(Breaker::Ticket ticket, bool quiet);
-    Breaker::Ticket
-    ticket() const {
-        return ticket_;
-    }
+    // `quiet`: it does not say why in the log.
+    void open(bool quiet);
 
     // Queued now, written when this turn of the event loop ends, or, where the
     // connection is not there yet, once it is.
@@ -203,7 +203,6 @@ class RedisConnection {
     Owner* owner_;
     Endpoint endpoint_;
     std::string endpoint_text_;
-    Breaker::Ticket ticket_ = 0;
     State state_ = State::closed;
     bool held_ = false;
     bool listening_ = false;

@@ -10,14 +10,13 @@
 #include <string>
 #include <vector>
 
+#include "core/redis/ending.h"
 #include "core/redis/reply.h"
 #include "ngx_module/nginx.h"
 
 namespace entitle::ngx {
 
 struct MainConf;
-
-enum class RedisStatus { ok, unavailable, timed_out };
 
 // The time one exchange, or the wait for a connection, has at most.
 class RedisDeadline {

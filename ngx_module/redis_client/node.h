@@ -1,13 +1,5 @@
-// A worker's client of one Redis server: one shared, pipelined connection for
-// reads, a bounded pool of exclusive ones for WATCH ... EXEC with a bounded,
-// timed queue of those who wait for one, and a breaker in front of both: while
-// the server is known to be down every call fails at once, and a probe in the
-// background finds out when it is back.
-//
-//   placed     callers are served
-//   searching  where the server is, is being found out: callers wait, but not
-//              longer than kPatience
-//   nowhere    that takes too long: callers fail at once until it is placed
+// A worker's client of one Redis server: core/redis/node_rules.h with nginx's
+// sockets, timers and log.
 //
 // Callers are called back from an event of the node's own, one after the other,
 // never from inside their calls and never while this code is in the middle of
@@ -18,11 +10,59 @@
 #pragma once
 
 #include "core/redis/lease.h"
-#include "ngx_module/redis_client/pool.h"
+#include "core/redis/node_rules.h"
+#include "ngx_module/redis_client/connection.h"
+#include "ngx_module/redis_client/timer.h"
 
 namespace entitle::ngx {
 
-class RedisNode final : RedisConnection::Owner, RedisPool::Host {
+// One connection of a node's pool, held or waited for; lives in whoever holds
+// it.
+struct PoolHold {
+    // Called exactly once unless released first, never from inside acquire():
+    // status ok, then it is held; or it is not.
+    void (*acquired)(PoolHold* hold, RedisStatus status) noexcept = nullptr;
+    void* data = nullptr;
+    void* connection = nullptr;  // the pool's own
+};
+
+class RedisNode final : RedisConnection::Owner {
+    // What the rules are driven with.
+    class Client {
+      public:
+        using Connection = RedisConnection;
+        using Pending = entitle::ngx::Pending;
+        using Hold = PoolHold;
+
+        Client(const MainConf* conf, RedisNode* node);
+
+        MonoTime now() const;
+        std::uint64_t random() const;
+        bool quits() const;
+        RedisTimer&
+        node_timer() {
+            return node_timer_;
+        }
+        RedisTimer&
+        pool_timer() {
+            return pool_timer_;
+        }
+        void turn_soon() noexcept;
+        std::unique_ptr<RedisConnection> make_connection() const;
+        void open_connection(RedisConnection& connection, bool quiet) const;
+        Pending unwatch() const;
+        void said_down(std::string_view why) const;
+        void said_back() const;
+        void said_refused(std::string_view why) const;
+
+      private:
+        const MainConf* conf_;
+        RedisNode* node_;
+        RedisTimer node_timer_;  // the next probe, or the end of patience
+        RedisTimer pool_timer_;  // the first waiter's patience
+    };
+    using Rules = NodeRules<Client>;
+
   public:
     // Who decides where the node is. Called from the node's event, before the
     // callers it concerns.
@@ -47,11 +87,7 @@ class RedisNode final : RedisConnection::Owner, RedisPool::Host {
         ~Listener() = default;
     };
 
-    // How it looks after itself.
-    enum class Kind {
-        fixed,     // a breaker, and a probe that finds it again
-        searched,  // its host looks for it whenever it is lost
-    };
+    using Kind = Rules::Kind;
 
     // `host` may be null for a fixed one. `name` is for messages. Placed at
     // `endpoint`.
@@ -69,13 +105,14 @@ class RedisNode final : RedisConnection::Owner, RedisPool::Host {
     ngx_int_t send(Pending&& pending);
     ngx_int_t acquire(PoolHold* hold);
     ngx_int_t hold_send(PoolHold* hold, Pending pending);
-    void release(PoolHold* hold, bool watching) noexcept;
+    void
+    release(PoolHold* hold, bool watching) noexcept {
+        rules_.release(hold, watching);
+    }
 
     bool
-    up() const override {
-        return place_ == Place::searching ||
-               (place_ == Place::placed &&
-                breaker_.state() == Breaker::State::closed);
+    up() const {
+        return rules_.up();
     }
     const Endpoint&
     endpoint() const {
@@ -89,7 +126,7 @@ class RedisNode final : RedisConnection::Owner, RedisPool::Host {
     // over another one.
     std::uint64_t
     generation() const {
-        return generation_;
+        return rules_.generation();
     }
     // Until when it is known to be the one to believe; without limit unless
     // its host sets one.
@@ -105,10 +142,16 @@ class RedisNode final : RedisConnection::Owner, RedisPool::Host {
     // --- for its host
 
     // Callers wait until it is placed.
-    void search();
+    void
+    search() {
+        rules_.search();
+    }
     // Another server, or the same afresh: all connections are closed.
     void move_to(Endpoint endpoint);
-    void place();
+    void
+    place() {
+        rules_.place();
+    }
     // While searching, and of the server that may be placed then.
     ngx_int_t ask(RedisExchange* exchange);
     void
@@ -120,60 +163,36 @@ class RedisNode final : RedisConnection::Owner, RedisPool::Host {
 
     // Nobody turns to it any more, for now: what is idle is closed, and it is
     // not looked after.
-    void rest();
+    void
+    rest() {
+        rules_.rest();
+    }
 
     // Closes everything; nobody is called back any more.
     void shut();
 
   private:
-    enum class Place { placed, searching, nowhere };
-
     // RedisConnection::Owner
     void connected(RedisConnection* connection) override;
     void completed(Pending pending) override;
     void closed(RedisConnection* connection, std::deque<Pending> unanswered,
-                RedisStatus status, bool failed, std::string_view why) override;
-
-    // RedisPool::Host
-    bool open(RedisConnection& connection) override;
-    void call_back_soon() override;
+                RedisStatus status, Ending ending,
+                std::string_view why) override;
 
     static void on_turn(ngx_event_t* event) noexcept;
-    static void on_timer(ngx_event_t* event) noexcept;
-
-    bool serves() const;
-    ngx_int_t send_shared(Pending&& pending);
-    void open_shared();
-    void queue_again(std::deque<Pending> unanswered, RedisStatus status);
-    void fail(Pending pending, RedisStatus status);
-    void fail_held(RedisStatus status);
-    void went_down(std::string_view why);
-    void came_up();
-    void probe();
-    void probe_soon();
-    void open_what_is_needed();
     void call_back();
     bool taken_by_host(Pending& pending) noexcept;
 
     const MainConf* conf_;
-    const Kind kind_;
     Endpoint endpoint_;
     std::string name_;
     Host* host_;
     Listener* listener_ = nullptr;
-    Place place_ = Place::placed;
-    std::string why_lost_ = "it is not found";
-    bool said_down_ = false;
-    bool lost_ = false;
     MonoTime warranted_until_ = MonoTime::max();
-    Breaker breaker_;
     RedisConnection shared_;
-    std::uint64_t generation_ = 0;
-    RedisPool pool_;
-    std::deque<Pending> held_;  // while searching
-    std::deque<Pending> finished_;
-    ngx_event_t turn_{};   // opens connections and calls back
-    ngx_event_t timer_{};  // the next probe, or the end of patience
+    ngx_event_t turn_{};  // opens connections and calls back
+    Client client_;
+    Rules rules_;
 };
 
 // The clock of leases and breakers: nginx's, as old as this turn of the loop.

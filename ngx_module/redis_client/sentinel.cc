@@ -305,7 +305,7 @@ RedisSentinel::listen() {
     if (ear_.is_closed() && !worker_quits()) {
         ear_at_ = (ear_at_ + 1) % sentinels_.size();
         ear_.set_endpoint(sentinels_[ear_at_]->node->endpoint());
-        ear_.open(0, true);
+        ear_.open(true);
     }
 }
 
@@ -320,8 +320,8 @@ RedisSentinel::completed(Pending) {}
 
 // Another one is listened to at the next tick; the votes do without.
 void
-RedisSentinel::closed(RedisConnection*, std::deque<Pending>, RedisStatus, bool,
-                      std::string_view) {}
+RedisSentinel::closed(RedisConnection*, std::deque<Pending>, RedisStatus,
+                      Ending, std::string_view) {}
 
 bool
 RedisSentinel::pushed(RedisConnection*, const Reply& reply) {

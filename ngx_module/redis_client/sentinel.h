@@ -68,7 +68,8 @@ class RedisSentinel final : public RedisTopology,
     void connected(RedisConnection* connection) override;
     void completed(Pending pending) override;
     void closed(RedisConnection* connection, std::deque<Pending> unanswered,
-                RedisStatus status, bool failed, std::string_view why) override;
+                RedisStatus status, Ending ending,
+                std::string_view why) override;
     bool pushed(RedisConnection* connection, const Reply& reply) override;
 
     static void on_timer(ngx_event_t* event) noexcept;

@@ -28,7 +28,8 @@ class RedisWarnings final : RedisConnection::Owner {
     connected(RedisConnection*) override {}
     void completed(Pending pending) override;
     void closed(RedisConnection* connection, std::deque<Pending> unanswered,
-                RedisStatus status, bool failed, std::string_view why) override;
+                RedisStatus status, Ending ending,
+                std::string_view why) override;
 
     static void on_round(ngx_event_t* event) noexcept;
     static void on_next(ngx_event_t* event) noexcept;
@@ -126,7 +127,7 @@ RedisWarnings::ask_next() {
             left_.pop_front();
             connection_.set_endpoint(asked_->endpoint());
             connection_.send(make_pending(kQuestions));
-            connection_.open(0, true);
+            connection_.open(true);
             return;
         }
     }
@@ -147,8 +148,8 @@ RedisWarnings::completed(Pending pending) {
 }
 
 void
-RedisWarnings::closed(RedisConnection*, std::deque<Pending>, RedisStatus, bool,
-                      std::string_view) {
+RedisWarnings::closed(RedisConnection*, std::deque<Pending>, RedisStatus,
+                      Ending, std::string_view) {
     again_ = true;
     ngx_post_event(&next_, &ngx_posted_events);
 }
