@@ -105,7 +105,7 @@ my $REBUILT = qr/a worker died while it wrote to the zone; the zone starts empty
     kill KILL => $victim;
     # A connection that the victim had is cut; all else is answered.
     my %answers = map { $_->status ? (told($_) => 1) : () } map { $_->receive } @waiting;
-    like join('; ', sort keys %answers), qr/^(?:2 (?:MISS|BYPASS) allow(?:; |$))+$/,
+    like join('; ', sort keys %answers), qr/^(?:2 (?:HIT|MISS|BYPASS) allow(?:; |$))+$/,
         'a_worker_killed_with_the_mutex_held_makes_nobody_wait';
     new_worker($site, $victim);
     ok $site->wait_for_log($REBUILT), 'and_what_it_left_half_written_is_dropped';
