@@ -6,74 +6,11 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::Entitle;
+use Test::Entitle::Cached;
 use Test::Entitle::GateSession;
 use Time::HiRes qw(sleep time);
 
-sub configuration {
-    my (%o) = @_;
-    my ($zone, $lease) = ($o{zone} // '1m', $o{lease} // '1s');
-    my $more = $o{more} // '';
-    return <<"EOF2";
-entitle_redis redis://127.0.0.1:%%REDIS%%;
-entitle_redis_timeout 300ms;
-entitle_mode test;
-entitle_zone $zone;
-entitle_lease $lease;
-entitle_grant pro prod_Pro;
-map \$arg_user \$known { default \$arg_user; }
-$more
-server {
-    listen 127.0.0.1:%%PORT%%;
-    entitle_trusted_user \$known;
-    location = /paid {
-        entitle_require pro;
-        add_header X-Seen "\$entitle_version \$entitle_cache \$entitle_decision" always;
-        try_files /page.html =404;
-    }
-    location = /lenient {
-        entitle_redis_down allow;
-        entitle_stale 0;
-        entitle_require pro;
-        add_header X-Seen "\$entitle_user \$entitle_decision" always;
-        try_files /page.html =404;
-    }
-    location = /open { return 200 open; }
-}
-EOF2
-}
-
-sub new_site {
-    my (%o) = @_;
-    my $site = Test::Entitle->new(workers => $o{workers} // 1);
-    $site->write_file('html/page.html', 'page');
-    $site->redis(options => [qw(--appendonly yes)]);
-    put($site, 'ada', 1);
-    $site->start(configuration(%o));
-    return $site;
-}
-
-sub put {
-    my ($site, $user, $version, $status) = @_;
-    put_record($site->redis, $user, version => $version,
-        subscription($status // 'active'));
-}
-
-# "version CACHE decision" of one request.
-sub seen {
-    my ($site, $user, $uri) = @_;
-    my $answer = $site->get(($uri // '/paid') . '?user=' . ($user // 'ada'));
-    return $answer->header('X-Seen') // 'nothing: ' . $answer->status;
-}
-
-# Until the workers listen, so that what follows does not depend on it.
-sub warm {
-    my ($site, $user) = @_;
-    my $in_a_row = 0;
-    return wait_until(sub {
-        $in_a_row = seen($site, $user) =~ / HIT / ? $in_a_row + 1 : 0;
-        $in_a_row >= 20;
-    });
-}
+sub new_site { return cached_site(timeout => '300ms', options => [qw(--appendonly yes)], @_) }
 
 sub reads { return scalar grep { /"HGETALL" "[^"]*\{u:$_[0]\}"/ } @{ $_[1] } }
 
@@ -166,14 +103,23 @@ sub reads { return scalar grep { /"HGETALL" "[^"]*\{u:$_[0]\}"/ } @{ $_[1] } }
 # --- Redis does not answer ----------------------------------------------------
 
 {
-    my $site  = new_site(more => 'entitle_stale 3s;');
+    my $site  = new_site(more => 'entitle_stale 3s;', server => <<'EOF');
+location = /lenient {
+    entitle_trusted_user $known;
+    entitle_redis_down allow;
+    entitle_stale 0;
+    entitle_require pro;
+    add_header X-Seen "$entitle_user $entitle_decision" always;
+    try_files /page.html =404;
+}
+EOF
     my $redis = $site->redis;
     put($site, $_, 1) for qw(eve mia);
     ok warm($site), 'warm';
     ok warm($site, 'eve'), 'warm';
     put($site, 'gone', 1, 'canceled');
     ok warm($site, 'gone'), 'warm';
-    is seen($site, undef, '/lenient'), 'ada allow', 'while it answers';
+    is told($site->get('/lenient?user=ada')), 'ada allow', 'while it answers';
 
     $redis->freeze;
     my $frozen = time;
@@ -188,7 +134,7 @@ sub reads { return scalar grep { /"HGETALL" "[^"]*\{u:$_[0]\}"/ } @{ $_[1] } }
     cmp_ok time - $begin, '<', 10 * 0.3 * patience(), 'a_hung_redis_costs_no_time_out_each';
     is $site->get('/paid?user=gone')->status, 503, 'what is stale refuses nobody';
     is $site->get('/paid?user=mia')->status, 503, 'who_is_not_known_is_not_let_in';
-    is seen($site, 'mia', '/lenient'), 'mia allow_unverified',
+    is told($site->get('/lenient?user=mia')), 'mia allow_unverified',
         'unless_the_operator_says_so';
     is $site->get('/lenient')->status, 401, 'but nobody without a name';
     is $site->get('/open')->status, 200, 'nothing else notices';
@@ -218,7 +164,7 @@ sub reads { return scalar grep { /"HGETALL" "[^"]*\{u:$_[0]\}"/ } @{ $_[1] } }
     $site->write_file('html/page.html', 'page');
     put_record($site->redis, 'ada', version => 1,
         subscription('active', period_end => int(time) + 4 * patience()));
-    $site->start(configuration(more => 'entitle_grace 0s;'));
+    $site->start(cached_http(timeout => '300ms', more => 'entitle_grace 0s;'));
     ok warm($site), 'warm';
     $site->redis->kill9;
     ok wait_until(sub { seen($site) =~ /^1 STALE allow_stale/ }, 4), 'served stale';
@@ -236,7 +182,7 @@ sub reads { return scalar grep { /"HGETALL" "[^"]*\{u:$_[0]\}"/ } @{ $_[1] } }
     $redis->command(qw(ACL SETUSER default -client|tracking));
     $site->write_file('html/page.html', 'page');
     put($site, 'ada', 1);
-    $site->start(configuration());
+    $site->start(cached_http());
     for my $version (2 .. 11) {
         $redis->command('HSET', 'entitle:test:{u:ada}', version => $version);
         is seen($site), "$version BYPASS allow", 'without_tracking_each_request_asks';
@@ -291,12 +237,11 @@ sub reads { return scalar grep { /"HGETALL" "[^"]*\{u:$_[0]\}"/ } @{ $_[1] } }
         [lease => '0', qr/invalid value "0" in "entitle_lease"/],
     ) {
         my ($name, $value, $message) = @$case;
-        my ($fine, $said) = $site->config_test(configuration($name => $value));
+        my ($fine, $said) = $site->config_test(cached_http($name => $value));
         ok !$fine, "$name $value";
         like $said, $message, 'and it is said';
     }
-    my ($fine, $said) = $site->config_test(
-        configuration(more => 'entitle_redis_down perhaps;'));
+    my ($fine, $said) = $site->config_test(cached_http(more => 'entitle_redis_down perhaps;'));
     ok !$fine, 'redis_down perhaps';
     like $said, qr/"entitle_redis_down": it must be deny or allow/, 'and it is said';
 }

@@ -8,8 +8,8 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::Entitle;
+use Test::Entitle::Cached;
 use Test::Entitle::Cluster;
-use Test::Entitle::GateSession;
 use Test::Entitle::Traffic;
 use Time::HiRes qw(sleep time);
 
@@ -20,46 +20,18 @@ alarm 90 + 30 * $FAILOVERS;
 my $site = Test::Entitle->new(workers => 2);
 my $all  = Test::Entitle::Cluster->new(dir => $site->dir . '/all');
 $site->write_file('html/page.html', 'page');
-$site->start(<<"EOF2");
-entitle_redis @{[$all->address]};
-entitle_mode test;
-entitle_lease ${LEASE}s;
-entitle_stale 0;
-entitle_grant pro prod_FxPRO000001 prod_Pro;
-map \$arg_user \$known { default \$arg_user; }
-server {
-    listen 127.0.0.1:%%PORT%%;
-    location = /webhook {
-        entitle_webhook test;
-        entitle_webhook_secret_file %%SECRET%%;
-    }
-    location = /paid {
-        entitle_trusted_user \$known;
-        entitle_require pro;
-        add_header X-Seen "\$entitle_version \$entitle_cache" always;
-        try_files /page.html =404;
-    }
-    location /app {
-        entitle_session_redis app:cookie=sid json=/user;
-        entitle_require pro;
-        try_files /page.html =404;
-    }
+$site->start(cached_http(redis => $all->address, lease => "${LEASE}s", more => 'entitle_stale 0;',
+    server => <<'EOF'));
+location /app {
+    entitle_session_redis app:cookie=sid json=/user;
+    entitle_require pro;
+    try_files /page.html =404;
 }
-EOF2
+EOF
 
 sub record { return "entitle:test:{u:$_[0]}" }
 sub event { my ($user, $type) = @_; return event_json(
     'customer.subscription.' . ($type // 'created.active'), user => $user, customer => "C$user") }
-sub seen { my ($user) = @_; return $site->get("/paid?user=$user")->header('X-Seen') // '' }
-sub warm {
-    my (@users) = @_;
-    my %row;
-    return wait_until(sub {
-        $row{$_} = seen($_) =~ / HIT$/ ? ($row{$_} // 0) + 1 : 0 for @users;
-        return !grep { $row{$_} < 6 } @users;
-    }, 20);
-}
-
 # --- stories across slots -------------------------------------------------------
 
 my @users = map { "u$_" } 1 .. 12;
@@ -73,7 +45,7 @@ my %places = map { $all->server_of("entitle:test:{p:cus_Fx${_}000000001}")->port
 my %records = map { $all->server_of(record($_))->port => 1 } @users;
 is keys %records, 3, 'records are on all nodes';
 cmp_ok keys %places, '>', 1, 'places on several';
-ok warm(@users), 'what each node says is cached';
+ok warm($site, $_), 'what each node says is cached' for @users;
 
 # --- the app's own sessions -------------------------------------------------------
 
@@ -97,7 +69,7 @@ ok warm(@users), 'what each node says is cached';
         my $user = $users[rand @users];
         my $version = $all->command(HINCRBY => record($user), version => 1);
         sleep 0.05;
-        my ($saw) = split / /, seen($user);
+        my ($saw) = split / /, seen($site, $user);
         $late++ if $saw < $version;
     }
     is $late, 0, 'a_change_at_any_node_is_seen';
@@ -111,7 +83,7 @@ my $from = $all->server_of_slot($slot);
 my ($to) = grep { $_ != $from && $_->command('ROLE')->[0] eq 'master' } $all->running;
 {
     my $traffic = Test::Entitle::Traffic->new(site => $site, paid => $user, not_paid => 'eve');
-    ok warm($user), 'cached';
+    ok warm($site, $user), 'cached';
     $all->migrating($slot, $from, $to);
     is $site->get("/paid?user=$user")->status, 200, 'migrating, and still there';
     $all->move_keys($slot, $from, $to);
@@ -119,9 +91,9 @@ my ($to) = grep { $_ != $from && $_->command('ROLE')->[0] eq 'master' } $all->ru
     $all->finish_move($slot, $to);
     my $version = $all->command(HINCRBY => record($user), version => 1);
     sleep 0.05;
-    my ($saw) = split / /, seen($user);
+    my ($saw) = split / /, seen($site, $user);
     is $saw, $version, 'moved_is_followed_and_the_new_node_heard';
-    ok warm($user), 'and cached again';
+    ok warm($site, $user), 'and cached again';
     is $site->webhook(event($user, 'deleted'))->status, 200, 'what_comes_is_stored_there';
     is $site->get("/paid?user=$user")->status, 402, 'and seen';
     my $result = $traffic->stop;
@@ -163,7 +135,7 @@ my ($to) = grep { $_ != $from && $_->command('ROLE')->[0] eq 'master' } $all->ru
 # --- hung, and back -----------------------------------------------------------------
 
 {
-    ok warm('u3'), 'cached';
+    ok warm($site, 'u3'), 'cached';
     my $old = $all->server_of(record('u3'));
     $all->freeze($old);
     ok wait_until(sub { eval { $all->server_of(record('u3')) != $old } }, 30), 'a replica takes over';
@@ -173,16 +145,16 @@ my ($to) = grep { $_ != $from && $_->command('ROLE')->[0] eq 'master' } $all->ru
     my ($late, $end) = (0, time + $LEASE + 1);
     while (time < $end) {
         my $asked = time;
-        my ($saw) = seen('u3') =~ /^(\d+) /;
+        my ($saw) = seen($site, 'u3') =~ /^(\d+) /;
         $late++ if $saw && $saw < $version && $asked > $when + $LEASE;
         sleep 0.01;
     }
     is $late, 0, 'a_primary_that_was_replaced_is_not_believed_beyond_the_lease';
-    ok wait_until(sub { seen('u3') =~ /^$version / }, 20), 'but who replaced it';
+    ok wait_until(sub { seen($site, 'u3') =~ /^$version / }, 20), 'but who replaced it';
 }
 
 my @gone = $site->reload;
-ok warm('u2'), 'a_reload_finds_the_nodes';
+ok warm($site, 'u2'), 'a_reload_finds_the_nodes';
 ok wait_until(sub { !grep { kill 0, $_ } @gone }, 10), 'and the old workers go';
 $site->expect_log(qr/is unreachable|not_stored|entitle: Redis answered/);
 $site->finish;

@@ -11,6 +11,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use IO::Select;
 use Test::Entitle;
+use Test::Entitle::Cached qw(cached_http);
 use Test::Entitle::GateSession;
 use Test::Entitle::Wire;
 use Time::HiRes qw(sleep time);
@@ -21,31 +22,11 @@ my $KEY    = 'entitle:test:{u:u%d}';
 my $SOON   = 0.05;
 my $LEASE  = 1;
 
-sub configuration {
-    my ($redis) = @_;
-    return <<"EOF2";
-entitle_redis redis://127.0.0.1:$redis;
-entitle_mode test;
-entitle_lease ${LEASE}s;
-entitle_grant pro prod_Pro;
-map \$arg_user \$known { default \$arg_user; }
-keepalive_requests 10000000;
-server {
-    listen 127.0.0.1:%%PORT%%;
-    location / {
-        entitle_trusted_user \$known;
-        entitle_require pro;
-        add_header X-Seen "\$entitle_version \$entitle_cache" always;
-        try_files /page.html =404;
-    }
-}
-EOF2
-}
-
 sub start {
     my ($site, $redis_port) = @_;
     $site->write_file('html/page.html', 'page');
-    return $site->start(configuration($redis_port));
+    return $site->start(cached_http(redis => "redis://127.0.0.1:$redis_port",
+        lease => "${LEASE}s", more => 'keepalive_requests 10000000;'));
 }
 
 my @version = (0) x $USERS;
@@ -62,7 +43,7 @@ sub run {
         my ($reader) = @_;
         $reader->{user} = int rand $USERS;
         $reader->{at} = time;
-        $reader->{http}->send(uri => "/?user=u$reader->{user}");
+        $reader->{http}->send(uri => "/paid?user=u$reader->{user}");
     };
     my $take = sub {
         my ($reader) = @_;

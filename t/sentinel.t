@@ -8,7 +8,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::Entitle;
-use Test::Entitle::GateSession;
+use Test::Entitle::Cached;
 use Test::Entitle::Sentinels;
 use Test::Entitle::Traffic;
 use Time::HiRes qw(sleep time);
@@ -23,41 +23,11 @@ $site->write_file('html/page.html', 'page');
 $site->write_file('redis.password',    "$Test::Entitle::Sentinels::PASSWORD\n");
 $site->write_file('sentinel.password', "$Test::Entitle::Sentinels::SENTINEL\n");
 
-my $configuration = <<"EOF2";
-entitle_redis @{[$all->address]};
+my $configuration = cached_http(redis => $all->address, lease => "${LEASE}s", more => <<'EOF');
 entitle_redis_password_file %%DIR%%/redis.password;
 entitle_redis_sentinel_password_file %%DIR%%/sentinel.password;
-entitle_mode test;
-entitle_lease ${LEASE}s;
 entitle_stale 0;
-entitle_grant pro prod_FxPRO000001 prod_Pro;
-map \$arg_user \$known { default \$arg_user; }
-server {
-    listen 127.0.0.1:%%PORT%%;
-    location = /webhook {
-        entitle_webhook test;
-        entitle_webhook_secret_file %%SECRET%%;
-    }
-    location = /paid {
-        entitle_trusted_user \$known;
-        entitle_require pro;
-        add_header X-Seen "\$entitle_version \$entitle_cache" always;
-        try_files /page.html =404;
-    }
-}
-EOF2
-
-sub bought { my ($user) = @_; return event_json('customer.subscription.created.active',
-    user => $user, customer => $user =~ s/\W//gr) }
-sub seen { my ($user) = @_; return $site->get("/paid?user=$user")->header('X-Seen') // '' }
-sub warm {
-    my ($user) = @_;
-    my $in_a_row = 0;
-    return wait_until(sub {
-        $in_a_row = seen($user) =~ / HIT$/ ? $in_a_row + 1 : 0;
-        $in_a_row >= 10;
-    }, 20);
-}
+EOF
 
 # --- found --------------------------------------------------------------------
 
@@ -65,7 +35,7 @@ $site->start($configuration);
 is $site->webhook(bought('ada'))->status, 200, 'the_primary_is_found_and_stores';
 is $site->get('/paid?user=ada')->status, 200, 'and_lets_in';
 is $site->get('/paid?user=eve')->status, 402, 'not everybody';
-ok warm('ada'), 'what it says is cached';
+ok warm($site), 'what it says is cached';
 
 # --- killed, with writes in flight ----------------------------------------------
 
@@ -109,7 +79,7 @@ sub outdated {
     my ($late, $count, $end) = (0, 0, time + $seconds);
     while (time < $end) {
         my $asked = time;
-        my ($saw) = seen($user) =~ /^(\d+) /;
+        my ($saw) = seen($site, $user) =~ /^(\d+) /;
         $count++;
         $late++ if defined $saw && $saw != 0 && $saw < $version && $asked > $when + $LEASE;
         sleep 0.002;
@@ -128,11 +98,11 @@ sub raise {
 
 {
     my $old = $all->primary;
-    ok warm('ada'), 'cached again';
+    ok warm($site), 'cached again';
     $old->freeze;
     my $new = $all->wait_for_other($old);
     my ($version, $when) = raise($new, 1);
-    ok wait_until(sub { seen('ada') =~ /^$version / }, 20), 'a_hung_primary_is_left_behind';
+    ok wait_until(sub { seen($site) =~ /^$version / }, 20), 'a_hung_primary_is_left_behind';
     $old->thaw;
     is outdated('ada', $version, $when, 1), 0, 'and_not_believed_when_it_is_back';
     $all->follow($old);
@@ -142,14 +112,14 @@ sub raise {
 
 {
     my $old = $all->primary;
-    ok warm('ada'), 'cached again';
+    ok warm($site), 'cached again';
     $all->isolate($old);
     $old->command('HINCRBY', 'entitle:test:{u:ada}', version => 1);  # nobody hears
     my $new = $all->wait_for_other($old);
     my ($version, $when) = raise($new, 5);
     is outdated('ada', $version, $when, 2 * $LEASE), 0,
         'an_isolated_primary_is_not_believed_beyond_the_lease';
-    ok wait_until(sub { seen('ada') =~ /^$version / }, 20), 'but the new one';
+    ok wait_until(sub { seen($site) =~ /^$version / }, 20), 'but the new one';
     is $old->command('ROLE')->[0], 'master', 'though it still says it is the primary';
     is $site->webhook(bought('bob'))->status, 200, 'what comes is stored';
     ok !$old->hgetall('entitle:test:{u:bob}')->{version}, 'and not there';
@@ -159,7 +129,7 @@ sub raise {
 # --- the Sentinels cannot be asked ---------------------------------------------------
 
 {
-    ok warm('ada'), 'cached again';
+    ok warm($site), 'cached again';
     $all->freeze_sentinel($_) for 0, 1;
     my $frozen = time;
     ok wait_until(sub { $site->get('/paid?user=ada')->status == 503 }, 20),
@@ -175,7 +145,7 @@ sub raise {
 }
 
 $site->reload;
-ok warm('ada'), 'a_reload_finds_the_primary';
+ok warm($site), 'a_reload_finds_the_primary';
 $site->expect_log(qr/is unreachable|not_stored|entitle: Redis answered/);
 $site->finish;
 $all->stop;

@@ -21,20 +21,21 @@ use Time::HiRes qw(sleep);
 
 our @EXPORT = qw(cached_http cached_site put bought seen all_seen warm told);
 
-# What stands in http { }. redis (redis://127.0.0.1:%%REDIS%%), timeout (500ms),
-# zone (1m), lease (1s), listen (options of it), more (directives in http), server
-# (in server).
+# What stands in http { }. redis (redis://127.0.0.1:%%REDIS%%), timeout (500ms) and
+# connect (as timeout), zone (1m), lease (1s), listen (options of it), more
+# (directives in http), server (in server).
 sub cached_http {
     my (%o) = @_;
     my $redis   = $o{redis} // 'redis://127.0.0.1:%%REDIS%%';
     my $timeout = $o{timeout} // '500ms';
+    my $connect = $o{connect} // $timeout;
     my $zone    = $o{zone}  // '1m';
     my $lease   = $o{lease} // '1s';
     my ($listen, $more, $server) = map { $_ // '' } @o{qw(listen more server)};
     return <<"EOF2";
 entitle_redis $redis;
 entitle_redis_timeout $timeout;
-entitle_redis_connect_timeout $timeout;
+entitle_redis_connect_timeout $connect;
 entitle_mode test;
 entitle_zone $zone;
 entitle_lease $lease;
@@ -122,7 +123,7 @@ sub all_seen {
 # Until the record is in the zone and every worker believes it.
 sub warm {
     my ($site, $user) = @_;
-    return wait_until(sub { all_seen($site, $user) =~ /^\d+ HIT \w+$/ });
+    return wait_until(sub { all_seen($site, $user) =~ /^\d+ HIT \w+$/ }, 20);
 }
 
 1;
