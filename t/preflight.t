@@ -14,23 +14,30 @@ server {
         add_header Access-Control-Allow-Origin https://shop.example;
         return 204;
     }
+    # As many backends: whatever the method, the page.
+    location /allow/page/ { add_header Access-Control-Allow-Origin *; return 200 "the paid page"; }
+    location /allow/hands-over/ { add_header X-Accel-Redirect /file; return 200; }
 }
 EOF
 
 my $site = Test::Entitle->new;
 $site->{ports}{2} = $app->port;
 $site->redis;
+$site->write_file('html/file', 'the paid file');
 $site->start(<<'EOF');
 entitle_redis redis://127.0.0.1:%%REDIS%%;
 entitle_session_key_file %%KEY%%;
 server {
     listen 127.0.0.1:%%PORT%%;
     location /gate/  { entitle_require pro; proxy_pass http://127.0.0.1:%%PORT2%%; }
+    location = /file { internal; error_page 405 = @get; }
+    location @get { rewrite ^ /allow/page/ break; proxy_method GET; proxy_pass http://127.0.0.1:%%PORT2%%; }
     location /allow/ {
         entitle_require pro;
         entitle_preflight allow;
         proxy_pass http://127.0.0.1:%%PORT2%%;
         location /allow/not/ { entitle_preflight gate; proxy_pass http://127.0.0.1:%%PORT2%%; }
+        location /allow/static/ { error_page 405 = /file; try_files /file =404; }
         location /allow/denied/ { deny all; proxy_pass http://127.0.0.1:%%PORT2%%; }
     }
 }
@@ -45,6 +52,17 @@ is ask('/gate/', 'OPTIONS', @preflight)->status, 401, 'a_preflight_is_gated_by_d
 my $answer = ask('/allow/', 'OPTIONS', @preflight);
 is $answer->status, 204, 'and passes where it is allowed';
 is $answer->header('Access-Control-Allow-Origin'), 'https://shop.example', '  to the app';
+for my $uri (qw(/allow/page/ /allow/hands-over/ /allow/static/)) {
+    my $answer = ask($uri, 'OPTIONS', @preflight);
+    is $answer->body, '', "the_answer_of_a_preflight_has_no_body: $uri, " . $answer->status;
+    is ask($uri, 'GET')->status, 401, '  and what it asks about is gated';
+}
+{
+    my $connection = $site->connect;
+    is $connection->request(uri => '/allow/page/', method => 'OPTIONS', headers => [@preflight])->status,
+        200, 'a preflight that is answered with a page';
+    is $connection->request(uri => '/allow/page/')->status, 401, '  leaves the connection as it was';
+}
 is ask('/allow/', 'OPTIONS')->status, 401, 'any_other_options_does_not';
 is ask('/allow/', 'OPTIONS', @preflight[0, 1])->status, 401, 'nor one without a method';
 is ask('/allow/', 'OPTIONS', @preflight[2, 3])->status, 401, 'nor one without an origin';

@@ -142,6 +142,18 @@ filter_answer(ngx_http_request_t* r, const Gate* gate) {
     return location_conf(r)->cache_control == 0 ? NGX_OK : keep_private(r);
 }
 
+// A backend that does not look at the method would show the page that is paid
+// for to a stranger who calls his request a preflight.
+void
+drop_body(ngx_http_request_t* r) {
+    ngx_http_clear_content_length(r);
+    r->headers_out.content_length_n = 0;
+    ngx_http_clear_accept_ranges(r);
+    ngx_http_clear_last_modified(r);
+    ngx_http_clear_etag(r);
+    r->header_only = 1;
+}
+
 void
 filter_question(ngx_http_request_t* sr) {
     if (!sr->header_only &&
@@ -169,6 +181,8 @@ header_filter(ngx_http_request_t* r) noexcept {
             if (r == gate->subrequest) {
                 filter_question(r);
             }
+        } else if (gate->preflight) {
+            drop_body(r);
         } else if ((gate->decided || gate->logged_out) &&
                    filter_answer(r, gate) != NGX_OK) {
             return NGX_ERROR;

@@ -199,12 +199,13 @@ gate_run(ngx_http_request_t* r) {
     if (!gated(r)) {
         return NGX_DECLINED;
     }
-    if (location_conf(r)->preflight != 0 && is_preflight(r)) {
-        return NGX_OK;
-    }
     Gate* gate = gate_make(r);
     if (gate == nullptr) {
         return NGX_ERROR;
+    }
+    if (location_conf(r)->preflight != 0 && is_preflight(r)) {
+        gate->preflight = true;
+        return NGX_OK;
     }
     const ngx_int_t rc = polled(r) ? poll_settle(r, gate) : gate_rule(r, gate);
     return rc == NGX_OK ? gate_answer(r, gate) : rc;

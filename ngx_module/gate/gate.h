@@ -132,6 +132,7 @@ struct Gate {
     ngx_buf_t* stream_buf = nullptr;
 
     std::shared_ptr<Logout> logout;
+    bool preflight = false;   // let through unasked: its answer has no body
     bool logged_out = false;  // whatever the answer, our cookie goes
 
     // The answer to the client.
