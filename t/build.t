@@ -79,10 +79,7 @@ lua_package_path "/usr/share/lua/5.1/?.lua;;";
 lua_load_resty_core off;
 server {
     listen 127.0.0.1:%%PORT%%;
-    location = /webhook {
-        entitle_webhook test;
-        entitle_webhook_secret_file %%SECRET%%;
-    }
+    %%WEBHOOK%%
     # nchan brings its own, patched hiredis.
     location = /pubsub {
         nchan_pubsub;

@@ -28,8 +28,7 @@ put($site, 'mia', 1);
     $site->start(cached_http(timeout => '300ms', more => <<'EOF', server => <<'EOF2'));
 entitle_stale 2s;
 entitle_grace 0s;
-entitle_session_key_file %%KEY%%;
-entitle_session_cookie entitle secure=off;
+%%SESSIONS%%
 EOF
 location = /member {
     entitle_session_bind cookie=app;

@@ -28,10 +28,7 @@ entitle_grant pro prod_FxPRO000001;
 
 server {
     listen 127.0.0.1:%%PORT%%;
-    location = /webhook {
-        entitle_webhook test;
-        entitle_webhook_secret_file %%SECRET%%;
-    }
+    %%WEBHOOK%%
     add_header X-Who $entitle_user always;
     add_header X-Why $entitle_reason always;
 

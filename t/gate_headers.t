@@ -31,8 +31,7 @@ $site->start(<<"EOT");
 entitle_redis redis://127.0.0.1:%%REDIS%%;
 entitle_mode test;
 entitle_grant pro prod_Pro;
-entitle_session_key_file %%KEY%%;
-entitle_session_cookie entitle secure=off;
+%%SESSIONS%%
 log_format who '\$request_uri user=\$entitle_user version=\$entitle_version decision=\$entitle_decision reason=\$entitle_reason has=\$entitle_entitlements until=\$entitle_until';
 map \$entitle_user \$greeting { default 'hello \$entitle_user'; '' stranger; }
 limit_req_zone \$entitle_user zone=each:1m rate=1r/m;

@@ -40,8 +40,7 @@ $site->start(<<'EOF');
 entitle_redis redis://127.0.0.1:%%REDIS%%;
 entitle_mode test;
 entitle_grant pro prod_FxPRO000001;
-entitle_session_key_file %%KEY%%;
-entitle_session_cookie entitle secure=off;
+%%SESSIONS%%
 large_client_header_buffers 4 32k;
 
 entitle_jwt_key_file %%DIR%%/rsa.pem;
@@ -49,10 +48,7 @@ entitle_jwt_key_file %%DIR%%/jwks.json;
 
 server {
     listen 127.0.0.1:%%PORT%%;
-    location = /webhook {
-        entitle_webhook test;
-        entitle_webhook_secret_file %%SECRET%%;
-    }
+    %%WEBHOOK%%
 
     entitle_jwt $http_authorization;
     add_header X-Who $entitle_user always;

@@ -20,8 +20,7 @@ entitle_mode test;
 entitle_grant pro prod_Pro;
 entitle_past_due_grace 7d;
 entitle_grace 72h;
-entitle_session_key_file %%KEY%%;
-entitle_session_cookie entitle secure=off;
+%%SESSIONS%%
 keepalive_requests 100000;
 map $cookie_app $who { ~^(?<known>\w+)\.in$ $known; default ''; }
 

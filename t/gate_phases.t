@@ -54,8 +54,7 @@ entitle_redis redis://127.0.0.1:%%REDIS%%;
 entitle_mode test;
 entitle_grant pro prod_Pro;
 entitle_grant other prod_Other;
-entitle_session_key_file %%KEY%%;
-entitle_session_cookie entitle secure=off;
+%%SESSIONS%%
 large_client_header_buffers 8 32k;
 keepalive_requests 10000;
 proxy_cache_path %%DIR%%/cache keys_zone=cache:1m;

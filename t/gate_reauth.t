@@ -85,8 +85,7 @@ $site->start(<<"EOT");
 entitle_redis redis://127.0.0.1:%%REDIS%%;
 entitle_mode test;
 entitle_grant pro prod_Pro;
-entitle_session_key_file %%KEY%%;
-entitle_session_cookie entitle secure=off;
+%%SESSIONS%%
 client_max_body_size 10m;
 map \$http_upgrade \$connection_upgrade { default upgrade; '' close; }
 map \$upstream_http_x_user \$named { ~^(?<n>.+)\$ \$n; default ''; }

@@ -22,8 +22,7 @@ entitle_redis redis://127.0.0.1:%%REDIS%%;
 entitle_redis_timeout 5s;
 entitle_mode test;
 entitle_grant pro prod_Pro;
-entitle_session_key_file %%KEY%%;
-entitle_session_cookie entitle secure=off;
+%%SESSIONS%%
 server {
     listen 127.0.0.1:%%PORT%%;
     listen 127.0.0.1:%%PORT2%% http2;

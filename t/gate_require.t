@@ -13,8 +13,7 @@ $site->write_file("html/$_", 'x') for qw(page sub/page open/page open/shut/page)
 $site->start(<<'EOT');
 entitle_redis redis://127.0.0.1:%%REDIS%%;
 entitle_mode test;
-entitle_session_key_file %%KEY%%;
-entitle_session_cookie entitle secure=off;
+%%SESSIONS%%
 map $arg_map $mapped { default ''; a a; both a,b; }
 
 server {
@@ -190,8 +189,7 @@ is there('has_ab', '/if?c=1'), 200, 'both of them';
 $site->reload(<<'EOT');
 entitle_redis redis://127.0.0.1:%%REDIS%%;
 entitle_mode test;
-entitle_session_key_file %%KEY%%;
-entitle_session_cookie entitle secure=off;
+%%SESSIONS%%
 entitle_require a;
 server {
     listen 127.0.0.1:%%PORT%%;

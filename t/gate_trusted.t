@@ -35,10 +35,7 @@ map $remote_addr $strange { default "a\nb"; }
 
 server {
     listen 127.0.0.1:%%PORT%%;
-    location = /webhook {
-        entitle_webhook test;
-        entitle_webhook_secret_file %%SECRET%%;
-    }
+    %%WEBHOOK%%
     add_header X-Who $entitle_user always;
     add_header X-Why $entitle_reason always;
 

@@ -34,8 +34,7 @@ entitle_lease 1s;
 entitle_grant pro prod_Pro prod_FxPRO000001;
 entitle_grant team prod_Team;
 entitle_wait_limit $limit;
-entitle_session_key_file %%KEY%%;
-entitle_session_cookie entitle secure=off;
+%%SESSIONS%%
 limit_conn_zone \$entitle_user zone=waiting:64k;
 limit_conn_log_level info;
 log_format polls '\$uri \$status \$entitle_user \$entitle_decision \$entitle_reason';
@@ -43,7 +42,7 @@ server {
     listen 127.0.0.1:%%PORT%%;
     listen 127.0.0.1:%%PORT2%% http2;
     access_log %%DIR%%/logs/polls.log polls;
-    location = /webhook { entitle_webhook test; entitle_webhook_secret_file %%SECRET%%; }
+    %%WEBHOOK%%
     entitle_reauth /whoami;
     entitle_reauth_user header=X-User;
     entitle_session_bind cookie=app;

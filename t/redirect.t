@@ -26,17 +26,13 @@ $site->start(<<'EOF');
 entitle_redis redis://127.0.0.1:%%REDIS%%;
 entitle_mode test;
 entitle_grant pro prod_FxPRO000001;
-entitle_session_key_file %%KEY%%;
-entitle_session_cookie entitle secure=off;
+%%SESSIONS%%
 entitle_user_from client_reference_id=signed;
 map $arg_to $to { default ''; there https://there.example/; cr "https://x/\ry"; }
 
 server {
     listen 127.0.0.1:%%PORT%%;
-    location = /webhook {
-        entitle_webhook test;
-        entitle_webhook_secret_file %%SECRET%%;
-    }
+    %%WEBHOOK%%
     entitle_reauth /whoami;
     entitle_reauth_user header=X-User;
     entitle_session_bind cookie=app;

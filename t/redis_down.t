@@ -11,8 +11,7 @@ my $http = <<'EOF';
 entitle_redis redis://127.0.0.1:%%REDIS%%;
 entitle_redis_timeout 500ms;
 entitle_grant pro prod_FxPRO000001;
-entitle_session_key_file %%KEY%%;
-entitle_session_cookie entitle secure=off;
+%%SESSIONS%%
 entitle_mode test;
 server {
     listen 127.0.0.1:%%PORT2%%;
@@ -20,10 +19,7 @@ server {
 }
 server {
     listen 127.0.0.1:%%PORT%%;
-    location = /webhook {
-        entitle_webhook test;
-        entitle_webhook_secret_file %%SECRET%%;
-    }
+    %%WEBHOOK%%
     location = /whoami { internal; proxy_pass http://127.0.0.1:%%PORT2%%; }
     location = /gated {
         entitle_require pro;

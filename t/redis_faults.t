@@ -15,8 +15,7 @@ entitle_redis_timeout 400ms;
 entitle_redis_connect_timeout 400ms;
 entitle_stale 0;
 entitle_grant pro prod_FxPRO000001;
-entitle_session_key_file %%KEY%%;
-entitle_session_cookie entitle secure=off;
+%%SESSIONS%%
 entitle_mode test;
 server {
     listen 127.0.0.1:%%PORT2%%;
@@ -24,10 +23,7 @@ server {
 }
 server {
     listen 127.0.0.1:%%PORT%%;
-    location = /webhook {
-        entitle_webhook test;
-        entitle_webhook_secret_file %%SECRET%%;
-    }
+    %%WEBHOOK%%
     location = /whoami { internal; proxy_pass http://127.0.0.1:%%PORT2%%; }
     location = /page.html {
         entitle_require pro;

@@ -185,8 +185,7 @@ entitle_redis_read redis://127.0.0.1:$port;
 entitle_lease 20s;
 entitle_mode test;
 entitle_grant pro prod_Pro;
-entitle_session_key_file %%KEY%%;
-entitle_session_cookie entitle secure=off;
+%%SESSIONS%%
 server { listen 127.0.0.1:%%PORT2%%; return 401; }
 server {
     listen 127.0.0.1:%%PORT%%;

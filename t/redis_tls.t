@@ -75,10 +75,7 @@ entitle_grant pro prod_Pro prod_FxPRO000001;
 map \$arg_user \$known { default \$arg_user; }
 server {
     listen 127.0.0.1:%%PORT%%;
-    location = /webhook {
-        entitle_webhook test;
-        entitle_webhook_secret_file %%SECRET%%;
-    }
+    %%WEBHOOK%%
     location = /paid {
         entitle_trusted_user \$known;
         entitle_require pro;

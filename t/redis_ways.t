@@ -10,10 +10,7 @@ my $server = <<'EOF';
 entitle_grant pro prod_FxPRO000001;
 server {
     listen 127.0.0.1:%%PORT%%;
-    location = /webhook {
-        entitle_webhook test;
-        entitle_webhook_secret_file %%SECRET%%;
-    }
+    %%WEBHOOK%%
 }
 EOF
 

@@ -11,15 +11,11 @@ use Time::HiRes qw(sleep);
 my $http = <<'EOF';
 entitle_redis redis://127.0.0.1:%%REDIS%%;
 entitle_grant pro prod_FxPRO000001;
-entitle_session_key_file %%KEY%%;
-entitle_session_cookie entitle secure=off;
+%%SESSIONS%%
 entitle_mode test;
 server {
     listen 127.0.0.1:%%PORT%%;
-    location = /webhook {
-        entitle_webhook test;
-        entitle_webhook_secret_file %%SECRET%%;
-    }
+    %%WEBHOOK%%
     location = /gated { entitle_require pro; }
 }
 EOF

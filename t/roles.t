@@ -108,8 +108,7 @@ $ungated->redis;
 $ungated->start(<<'EOF');
 entitle_redis redis://127.0.0.1:%%REDIS%%;
 entitle_mode test;
-entitle_session_key_file %%KEY%%;
-entitle_session_cookie entitle secure=off;
+%%SESSIONS%%
 entitle_session_bind cookie=app;
 server {
     listen 127.0.0.1:%%PORT%%;

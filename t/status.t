@@ -12,11 +12,10 @@ entitle_redis redis://127.0.0.1:%%REDIS%%;
 entitle_redis_timeout 300ms;
 entitle_mode test;
 entitle_grant pro prod_FxPRO000001;
-entitle_session_key_file %%KEY%%;
-entitle_session_cookie entitle secure=off;
+%%SESSIONS%%
 server {
     listen 127.0.0.1:%%PORT%%;
-    location = /webhook { entitle_webhook test; entitle_webhook_secret_file %%SECRET%%; }
+    %%WEBHOOK%%
     entitle_require pro;
     location = /status { entitle_status; allow 127.0.0.1; deny all; }
     location = /denied { entitle_status; deny all; }

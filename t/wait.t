@@ -38,13 +38,12 @@ entitle_lease 1s;
 entitle_grant pro prod_Pro prod_FxPRO000001;
 entitle_wait_limit $limit;
 limit_req_zone \$server_port zone=held:64k rate=1r/m;
-entitle_session_key_file %%KEY%%;
-entitle_session_cookie entitle secure=off;
+%%SESSIONS%%
 map \$arg_user \$known { default \$arg_user; }
 server {
     listen 127.0.0.1:%%PORT%%;
     listen 127.0.0.1:%%PORT2%% http2;
-    location = /webhook { entitle_webhook test; entitle_webhook_secret_file %%SECRET%%; }
+    %%WEBHOOK%%
     location /known {
         entitle_trusted_user \$known;
         entitle_require pro;

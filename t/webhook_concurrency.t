@@ -11,10 +11,7 @@ entitle_redis redis://127.0.0.1:%%REDIS%%;
 entitle_grant pro prod_FxPRO000001;
 server {
     listen 127.0.0.1:%%PORT%% backlog=1024;
-    location = /webhook {
-        entitle_webhook test;
-        entitle_webhook_secret_file %%SECRET%%;
-    }
+    %%WEBHOOK%%
 }
 EOF
 

@@ -42,10 +42,7 @@ map \$http_x_user \$somebody { default \$http_x_user; }
 entitle_trusted_user \$somebody;
 server {
     listen 127.0.0.1:%%PORT%%;
-    location = /webhook {
-        entitle_webhook test;
-        entitle_webhook_secret_file %%SECRET%%;
-    }
+    %%WEBHOOK%%
 }
 EOF
 

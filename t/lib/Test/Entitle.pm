@@ -11,10 +11,7 @@ package Test::Entitle;
 #   entitle_redis redis://127.0.0.1:%%REDIS%%;
 #   server {
 #       listen 127.0.0.1:%%PORT%%;
-#       location = /webhook {
-#           entitle_webhook test;
-#           entitle_webhook_secret_file %%SECRET%%;
-#       }
+#       %%WEBHOOK%%
 #   }
 #   EOF
 #   is $site->webhook(event_json('invoice.paid'))->status, 200;
@@ -28,6 +25,9 @@ package Test::Entitle;
 # In a configuration %%PORT%%, %%PORT2%% ... are free ports, %%REDIS%% and
 # %%REDIS_SOCKET%% where Redis listens, %%DIR%% the directory, %%SECRET%% a file
 # with the secret Test::Entitle::Stripe signs with, %%KEY%% a session key file.
+# Two pieces that most sites have: %%WEBHOOK%% is the location /webhook, which
+# takes test events signed with that secret; %%SESSIONS%% says that sessions are
+# sealed with that key, in a cookie "entitle" that needs no TLS.
 #
 # Environment: ENTITLE_TEST_NGINX, ENTITLE_TEST_MODULE (other binaries),
 # ENTITLE_VALGRIND=1, ENTITLE_SLOW=1 (five times the patience, as with valgrind),
@@ -131,6 +131,10 @@ sub _expand {
         },
         KEY => sub { $self->write_file('key', "0123456789abcdef" x 4 . "\n") },
     );
+    $words{WEBHOOK} = sub { 'location = /webhook { entitle_webhook test; '
+            . 'entitle_webhook_secret_file ' . $words{SECRET}->() . '; }' };
+    $words{SESSIONS} = sub { 'entitle_session_key_file ' . $words{KEY}->() . '; '
+            . 'entitle_session_cookie entitle secure=off;' };
     $text =~ s/%%PORT(\d*)%%/$self->port($1)/ge;
     $text =~ s/%%([A-Z_]+)%%/($words{$1} or croak "%%$1%%?")->()/ge;
     return $text;

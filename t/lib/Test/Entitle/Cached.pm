@@ -45,10 +45,7 @@ $more
 server {
     listen 127.0.0.1:%%PORT%% $listen;
     $server
-    location = /webhook {
-        entitle_webhook test;
-        entitle_webhook_secret_file %%SECRET%%;
-    }
+    %%WEBHOOK%%
     location = /paid {
         entitle_trusted_user \$known;
         entitle_require pro;
