@@ -8,61 +8,10 @@ use lib "$FindBin::Bin/lib";
 use Test::Entitle;
 use Test::Entitle::Cached;
 use Test::Entitle::GateSession;
+use Test::Entitle::Zone;
 use Time::HiRes qw(sleep time);
 
-# --- the zone, seen from outside: /proc/<pid>/mem --------------------------------
-
 my $SIZE = 1 << 20;
-
-# Where the zone begins: the one shared mapping of its size.
-sub zone_of {
-    my ($pid) = @_;
-    open my $maps, '<', "/proc/$pid/maps" or die "/proc/$pid/maps: $!";
-    no warnings 'portable';
-    for (<$maps>) {
-        my ($from, $to) = /^([0-9a-f]+)-([0-9a-f]+) rw-s/ or next;
-        return hex $from if hex($to) - hex($from) == $SIZE;
-    }
-    die 'no zone';
-}
-
-sub memory {
-    my ($pid) = @_;
-    open my $memory, '+<:raw', "/proc/$pid/mem" or die "/proc/$pid/mem: $!";
-    return $memory;
-}
-sub peek {
-    my ($memory, $at, $bytes) = @_;
-    sysseek $memory, $at, 0;
-    sysread $memory, my $read, $bytes or die "reading $at: $!";
-    return $read;
-}
-sub word { return unpack 'Q<', peek(@_, 8) }
-sub poke {
-    my ($memory, $at, $bytes) = @_;
-    sysseek $memory, $at, 0;
-    syswrite($memory, $bytes) == length $bytes or die "writing $at: $!";
-}
-
-# The slab pool starts with the mutex: 0, or the pid of its holder. Among its
-# last words are `data`, our header, and `addr`, where the pool itself is.
-sub header_of {
-    my ($memory, $zone) = @_;
-    my ($addr) = grep { word($memory, $zone + 8 * $_) == $zone } reverse 1 .. 31;
-    return word($memory, $zone + 8 * ($addr - 1));
-}
-# The header starts with the layout and `writing`, 32 bits each.
-sub writing { my ($memory, $zone) = @_; return unpack 'L<', peek($memory, header_of(@_) + 4, 4) }
-
-sub stop_worker {
-    my ($pid) = @_;
-    kill STOP => $pid;
-    for (1 .. 100_000) {
-        open my $stat, '<', "/proc/$pid/stat" or last;
-        return if <$stat> =~ /^\d+ \(.*\) T /;
-    }
-    die "worker $pid goes on";
-}
 
 sub new_worker {
     my ($site, $dead) = @_;
@@ -82,22 +31,15 @@ my $REBUILT = qr/a worker died while it wrote to the zone; the zone starts empty
     ok warm($site), 'the zone is in use';
     ok warm($site, "u$_"), '  by many' for 1 .. 5;
     my ($victim, $other) = $site->worker_pids;
-    my $zone = zone_of($victim);
-    my $memory = memory($victim);
-    stop_worker($victim);
-    is word($memory, $zone), 0, 'a worker that is stopped does not hold the mutex';
-    my $header = header_of($memory, $zone);
-    is writing($memory, $zone), 0, '  and writes nothing';
+    my $zone = Test::Entitle::Zone->new(pid => $victim, size => $SIZE);
+    Test::Entitle::Zone::stop_worker($victim);
+    is $zone->holder, 0, 'a worker that is stopped does not hold the mutex';
+    is $zone->writing, 0, '  and writes nothing';
 
     # The mutex, the flag, and every entry's place in the queue: nowhere.
-    poke($memory, $zone, pack 'Q<', $victim);
-    poke($memory, $header + 4, pack 'L<', 1);
-    my ($pointer) = grep {
-        my $entry = word($memory, $header + 8 * $_);
-        $entry > $header && $entry < $zone + $SIZE && word($memory, $entry + 8) == $header + 8 * $_;
-    } 1 .. 8;
-    ok $pointer, 'the queue of entries is where it should be';
-    poke($memory, $header + 8 * $pointer, pack 'Q<Q<', 8, 8);
+    $zone->set_holder($victim);
+    $zone->set_writing(1);
+    ok $zone->lose_entries, 'the queue of entries is where it should be';
     my @waiting = map { $site->connect->send(uri => '/paid?user=ada') } 1 .. 4;
     sleep 0.1;
     ok !(grep { $_->readable(0) } @waiting), 'who needs the zone waits for its holder';
@@ -134,21 +76,20 @@ my $REBUILT = qr/a worker died while it wrote to the zone; the zone starts empty
     my $load = Test::Entitle::Process->new(command => ['h2load', '-D', 60, '-c', 4,
         '--h1', 'http://127.0.0.1:' . $site->port . '/paid?user=ada']);
     my ($victim) = $site->worker_pids;
-    my $zone = zone_of($victim);
-    my $memory = memory($victim);
+    my $zone = Test::Entitle::Zone->new(pid => $victim, size => $SIZE);
     my $end = time + ($ENV{ENTITLE_LONG} ? 60 : 3);
     my ($tries, $inside) = (0, 0);
     while (!$inside && time < $end) {
         $tries++;
-        stop_worker($victim);
-        $inside = word($memory, $zone) == $victim;
+        Test::Entitle::Zone::stop_worker($victim);
+        $inside = $zone->holder == $victim;
         next if $inside;
         kill CONT => $victim;
         sleep rand 0.0005;
     }
     note 'stopped ', $inside ? 'inside' : 'outside', ", at the ${tries}th time";
     ok $inside || !$ENV{ENTITLE_LONG}, 'a worker was stopped with the mutex held';
-    my $written = $inside && writing($memory, $zone);
+    my $written = $inside && $zone->writing;
     put_record($site->redis, 'ada', version => 2, @great);
     kill KILL => $victim;
     new_worker($site, $victim);

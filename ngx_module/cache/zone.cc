@@ -19,39 +19,37 @@ struct ZoneEntry {
 };
 
 struct ZoneHeader {
+    // Written when the zone is made and never again: read without the lock.
     std::uint32_t layout;
-    std::uint32_t writing;
+    std::uint32_t writing;  // (this one under the lock)
     SipKey key;
-    ngx_queue_t recent;     // of ZoneEntry; the newest first
-    std::size_t n_numbers;  // FillNumbers::Word, right behind this
-    std::size_t n_buckets;  // ZoneEntry*, behind those; a power of two
+    std::size_t n_numbers;  // FillNumbers::Word, right behind this; atomic
+    std::size_t n_buckets;  // a power of two
+    ngx_slab_pool_t* entries;
+
+    // Under the lock; made anew after a worker died in here.
+    ngx_queue_t recent;   // of ZoneEntry; the newest first
+    ZoneEntry** buckets;  // in `entries`, as is every ZoneEntry
 };
 
 namespace {
 
-constexpr std::uint32_t kLayout = 1;
+constexpr std::uint32_t kLayout = 2;
 // An entry of an ordinary user takes 256 bytes.
 constexpr std::size_t kBytesPerBucket = 256;
 constexpr std::size_t kBytesPerNumber = 2048;
 constexpr std::size_t kMostEvicted = 64;
 
-static_assert(sizeof(ZoneHeader) % alignof(ZoneEntry*) == 0);
+static_assert(sizeof(ZoneHeader) % alignof(FillNumbers::Word) == 0);
 
 FillNumbers::Word*
 numbers_of(ZoneHeader* header) {
     return reinterpret_cast<FillNumbers::Word*>(header + 1);
 }
 
-std::span<ZoneEntry*>
-buckets_of(ZoneHeader* header) {
-    return {
-        reinterpret_cast<ZoneEntry**>(numbers_of(header) + header->n_numbers),
-        header->n_buckets};
-}
-
 ZoneEntry*&
 bucket_of(ZoneHeader* header, const Hash128& user) {
-    return buckets_of(header)[user.low & (header->n_buckets - 1)];
+    return header->buckets[user.low & (header->n_buckets - 1)];
 }
 
 char*
@@ -61,38 +59,42 @@ bytes_of(ZoneEntry* entry) {
 
 // --- making it --------------------------------------------------------------
 
-struct Shape {
-    std::size_t numbers;
-    std::size_t buckets;
-    std::size_t
-    size() const {
-        return sizeof(ZoneHeader) + numbers * sizeof(FillNumbers::Word) +
-               buckets * sizeof(ZoneEntry*);
-    }
-};
-
-Shape
-shape_of(std::size_t zone) {
-    // Both even: what follows is aligned.
-    return {std::bit_floor(
-                std::clamp<std::size_t>(zone / kBytesPerNumber, 64, 1 << 16)),
-            std::bit_floor(zone / kBytesPerBucket)};
+// The pool of entries, and what finds them in it. False: too small.
+bool
+make_empty(ZoneHeader* header) {
+    ngx_slab_pool_t* entries = header->entries;
+    ngx_slab_init(entries);
+    entries->log_nomem = 0;  // being full is what a cache is for
+    ngx_queue_init(&header->recent);
+    header->buckets = static_cast<ZoneEntry**>(ngx_slab_calloc_locked(
+        entries, header->n_buckets * sizeof(ZoneEntry*)));
+    return header->buckets != nullptr;
 }
 
-// In fresh memory of zeros. Null: too small.
+// In a fresh pool: the header, and one piece of all that is left, which is a
+// slab pool again. Null: too small.
 ZoneHeader*
-make_header(ngx_slab_pool_t* pool, const Shape& shape) {
-    auto* header =
-        static_cast<ZoneHeader*>(ngx_slab_calloc_locked(pool, shape.size()));
+make_header(ngx_slab_pool_t* pool, std::size_t zone) {
+    const std::size_t numbers = std::bit_floor(
+        std::clamp<std::size_t>(zone / kBytesPerNumber, 64, 1 << 16));
+    auto* header = static_cast<ZoneHeader*>(ngx_slab_calloc_locked(
+        pool, sizeof(ZoneHeader) + numbers * sizeof(FillNumbers::Word)));
     if (header == nullptr) {
         return nullptr;
     }
     header->layout = kLayout;
-    header->n_numbers = shape.numbers;
-    header->n_buckets = shape.buckets;
-    ngx_queue_init(&header->recent);
-    pool->data = header;
-    return header;
+    header->n_numbers = numbers;
+    header->n_buckets = std::bit_floor(zone / kBytesPerBucket);
+    const std::size_t left = pool->pfree * ngx_pagesize;
+    auto* rest = static_cast<u_char*>(ngx_slab_alloc_locked(pool, left));
+    if (rest == nullptr) {
+        return nullptr;
+    }
+    header->entries = reinterpret_cast<ngx_slab_pool_t*>(rest);
+    header->entries->min_shift = pool->min_shift;
+    header->entries->addr = rest;
+    header->entries->end = rest + left;
+    return make_empty(header) ? header : nullptr;
 }
 
 ngx_int_t
@@ -110,7 +112,7 @@ zone_init(ngx_shm_zone_t* zone, void* old) noexcept {
         return NGX_OK;
     }
 
-    ZoneHeader* header = make_header(pool, shape_of(zone->shm.size));
+    ZoneHeader* header = make_header(pool, zone->shm.size);
     std::array<std::uint8_t, 16> key;
     if (header == nullptr || RAND_bytes(key.data(), key.size()) != 1) {
         ngx_log_error(NGX_LOG_EMERG, zone->shm.log, 0,
@@ -118,7 +120,7 @@ zone_init(ngx_shm_zone_t* zone, void* old) noexcept {
         return NGX_ERROR;
     }
     header->key = SipKey::from(key);
-    pool->log_nomem = 0;  // being full is what a cache is for
+    pool->data = header;
     return NGX_OK;
 }
 
@@ -171,7 +173,7 @@ class Locked {
         }
         *link = entry->next;
         ngx_queue_remove(&entry->recent);
-        ngx_slab_free_locked(pool_, entry);
+        ngx_slab_free_locked(header()->entries, entry);
     }
 
     // Null: no room now. Room for one may cost several of another size, a
@@ -180,7 +182,8 @@ class Locked {
     add(const Hash128& user, std::size_t size) const {
         void* memory = nullptr;
         for (std::size_t evicted = 0; evicted <= kMostEvicted; evicted++) {
-            memory = ngx_slab_alloc_locked(pool_, sizeof(ZoneEntry) + size);
+            memory = ngx_slab_alloc_locked(header()->entries,
+                                           sizeof(ZoneEntry) + size);
             if (memory != nullptr || ngx_queue_empty(&header()->recent)) {
                 break;
             }
@@ -200,19 +203,9 @@ class Locked {
     }
 
   private:
-    // The first allocation of an empty pool is always the same pages, so the
-    // header stays where it was: the other workers' numbers with it.
     void
     rebuild() const {
-        const Shape shape{header()->n_numbers, header()->n_buckets};
-        const SipKey key = header()->key;
-        const std::uint32_t everything = numbers_of(header())[0].load();
-        ngx_slab_init(pool_);
-        pool_->log_nomem = 0;
-        make_header(pool_, shape)->key = key;
-        // The others start over; this one makes every sum another than any
-        // that a fill may have noted.
-        numbers_of(header())[0] = everything + (1u << 31);
+        make_empty(header());  // there was room for it
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                       "entitle: a worker died while it wrote to the zone; the "
                       "zone starts empty");
@@ -234,6 +227,13 @@ zone_add(ngx_conf_t* cf, MainConf* conf) {
     conf->zone->init = zone_init;
     conf->zone->data = conf;
     return NGX_OK;
+}
+
+std::size_t
+zone_free(const ngx_shm_zone_t* zone) {
+    const auto* pool = reinterpret_cast<const ngx_slab_pool_t*>(zone->shm.addr);
+    return static_cast<const ZoneHeader*>(pool->data)->entries->pfree *
+           ngx_pagesize;
 }
 
 ZoneHeader*

@@ -4,14 +4,17 @@
 // depends on what is found here, a full zone drops what was not asked for
 // longest, and whatever fails is a miss.
 //
-//   slab pool -> data: ZoneHeader, in one piece with
-//                numbers[]   FillNumbers
-//                buckets[]   chains of Entry, by hash
-//   Entry     header and packed bytes, one slab chunk; also in the LRU queue
+//   nginx's slab pool -> data: ZoneHeader, in one piece with numbers[]
+//                        and a second slab pool, in all that is left:
+//                        buckets[]  chains of ZoneEntry, by hash
+//                        ZoneEntry  header and packed bytes, one slab chunk;
+//                                   also in the queue of the most recent
 //
-// Only the slab pool's mutex is used: nginx's master unlocks it when a worker
+// Only the mutex of nginx's pool is used: the master unlocks it when a worker
 // dies. Whoever changes the zone says so first (`writing`); who finds it said
-// under the mutex knows that somebody died in the middle, and empties the zone.
+// under the mutex knows that somebody died in the middle, and makes the second
+// pool anew. What is read without the mutex (shape, key, numbers) is no part
+// of that: it stays where and as it is while others use it.
 //
 // Who an entry is of is a keyed 128-bit hash of prefix, mode and user. The key
 // is made with the zone and the same in every worker.
@@ -28,6 +31,8 @@ struct ZoneHeader;
 
 // Adds the zone to the cycle. Logs what is wrong.
 ngx_int_t zone_add(ngx_conf_t* cf, MainConf* conf);
+// Bytes of it that nothing is in.
+std::size_t zone_free(const ngx_shm_zone_t* zone);
 
 // A worker's view of the zone.
 class Zone {

@@ -69,13 +69,11 @@ known_here(ngx_http_request_t* r) {
     if (conf->zone == nullptr) {
         return here;
     }
-    const auto* pool =
-        reinterpret_cast<const ngx_slab_pool_t*>(conf->zone->shm.addr);
     here.gated = true;
     const RecordCache* cache = known_record_cache(conf);
     here.hears_changes = cache != nullptr && cache->changes_heard() != 0;
     here.zone_bytes = conf->zone->shm.size;
-    here.zone_free = pool->pfree * ngx_pagesize;
+    here.zone_free = zone_free(conf->zone);
     return here;
 }
 
