@@ -69,7 +69,8 @@ current('  and changes are seen');
 # --- READONLY, and another role -------------------------------------------------
 
 {
-    my $other = Test::Entitle::Redis->new(dir => $site->dir . '/other');
+    my $other = Test::Entitle::Redis->new(dir => $site->dir . '/other',
+        options => [qw(--repl-diskless-sync-delay 0)]);
     $other->command('HSET', 'entitle:test:{u:ada}', version => 50);
     ok warm($site), 'warm';
     my $lost = () = $site->log =~ /no longer says what changes/g;
@@ -154,18 +155,21 @@ ok warm($site), 'and is made anew';
 
 # --- LOADING ----------------------------------------------------------------------
 
-$redis->command('MSET', map { ("noise$_" => 'x') } 1 .. 4000);
+# It loads until it is told not to dawdle over each key; otherwise for 20 s. In
+# between, every tenth key or so, it answers.
+$redis->command('MSET', map { ("noise$_" => 'x' x 100) } 1 .. 4000);
+$redis->command('CONFIG', 'SET', 'rdbcompression', 'no');
 $redis->command('SAVE');
 $redis->stop;
 {
     local $redis->{options} = [@{ $redis->{options} },
-        qw(--key-load-delay 1000 --loading-process-events-interval-bytes 1024)];
+        qw(--key-load-delay 5000 --loading-process-events-interval-bytes 1024)];
     $redis->start(loading => 1);
     refused_meanwhile('LOADING', sub {
         ok eval { $redis->command('GET', 'x'); 0 } || $@ =~ /LOADING/, '  while it loads';
         isnt seen($site), "$version HIT allow", '  nothing is believed';
         unlike all_seen($site, 'nobody'), qr/allow|pay/, '  and nobody is judged';
-    }, sub { });
+    }, sub { $redis->command('CONFIG', 'SET', 'key-load-delay', 0) });
     current('loaded_it_is_as_before');
 }
 
