@@ -162,7 +162,7 @@ ngx_command_t commands[] = {
     ENTITLE_DIRECTIVE("entitle_wait",
                       NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_TAKE12,
                       edge::setter<set_wait>, LOC, 0, nullptr),
-    ENTITLE_MAIN("entitle_wait_limit", NGX_CONF_TAKE1,
+    ENTITLE_MAIN("entitle_wait_limit", NGX_CONF_TAKE12,
                  edge::setter<set_wait_limit>, wait_limit),
 
     // how they are recognised

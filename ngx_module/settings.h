@@ -80,6 +80,7 @@ struct MainConf {
     ngx_msec_t greatest_lease;  // of all gates
     ngx_msec_t smallest_lease;
     ngx_uint_t wait_limit;
+    ngx_uint_t wait_limit_per;  // of one user, and of one address
     std::vector<RemoteUserTrust>* remote_user_trusts;
 };
 

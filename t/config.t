@@ -85,6 +85,8 @@ my @refused = (
         qr/if=\$variable/] } '$arg_x', 'if=', 'if=x', 'if=$arg_x$arg_y', 'when=$arg_x'),
     ['a_condition_for_not_waiting', gate('entitle on; entitle_wait off if=$arg_x;'), qr/after the time/],
     ['a_wait_twice', gate('entitle on; entitle_wait 1s; entitle_wait 2s;'), qr/duplicate/],
+    (map { ["a_limit_of_one_that_is_none: $_", "entitle_wait_limit 9 $_;", qr/per=NUMBER/] }
+        'per=0', 'per=10', 'per=', 'each=3'),
     (map { ["a_limit_that_is_none: $_", "entitle_wait_limit $_;", qr/above 0/] } '0', '-1', 'many'),
     ['a_wait_for_all_of_http', 'entitle_wait 1s;', qr/not allowed here/],
     (map { ["a_poll_that_is_none: $_", gate("entitle_poll $_;"), qr/"entitle_poll"/,

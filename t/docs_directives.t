@@ -153,6 +153,10 @@ for my $name (sort grep { defined $documented{$_}{default} } keys %documented) {
     my $choices = ($row->{choices} // 'nullptr') eq 'nullptr' ? undef : $row->{choices};
     my $is = $expression =~ /^"(.*)"$/ ? $1
            : $expression =~ /(\w+::\w+)/ ? $1 : number($expression);
+    # What follows it, name=number, stands in the source as well.
+    while ($default =~ s/ \w+=(\d+)$//) {
+        like $source, qr/constexpr [\w:]+ k\w+ = $1;/, "  and $1 is in the source";
+    }
     is meant($kind, $default, $choices), $is, '  and is what holds when nothing is said';
     $compared++;
 }

@@ -30,13 +30,15 @@ $site->write_file('html/page', 'page');
 
 sub configuration {
     my (%o) = @_;
-    my $limit = $o{limit} // 512;
+    my $limit = $o{limit} // '512 per=512';
     return <<"EOT";
 entitle_redis redis://127.0.0.1:%%REDIS%%;
 entitle_mode test;
 entitle_lease 1s;
 entitle_grant pro prod_Pro prod_FxPRO000001;
 entitle_wait_limit $limit;
+set_real_ip_from 127.0.0.1;
+real_ip_header X-Real-IP;
 limit_req_zone \$server_port zone=held:64k rate=1r/m;
 %%SESSIONS%%
 map \$arg_user \$known { default \$arg_user; }
@@ -271,6 +273,37 @@ if (!$ENV{ENTITLE_VALGRIND} && !Test::Entitle::sanitizer_environment()) {
     is scalar(@asked), 0, "a_hundred_who_wait_for_$time s_ask_Redis_nothing" or diag "@asked[0 .. 3]";
     ok !(grep { $_->readable(0) } @held), 'and all of them still wait';
     $_->close for @held;
+}
+
+# --- nobody takes it all ------------------------------------------------------------
+
+{
+    my @old = $site->worker_pids;
+    $site->reload(configuration(limit => '9 per=2'));
+    workers_gone(@old);
+    my $from = sub {
+        my ($user, $address) = @_;
+        return $site->connect->send(uri => "/known?user=$user", headers => ['X-Real-IP' => $address]);
+    };
+    my $user = newcomer();
+    my @held = map { $from->($user, "192.0.2.$_") } 1 .. 2;
+    ok waits($held[-1], 0.3), 'two of one user wait';
+    is $from->($user, '192.0.2.3')->receive->status, 402, 'one_user_holds_no_more';
+    push @held, map { $from->(newcomer(), '198.51.100.7') } 1 .. 2;
+    ok waits($held[-1], 0.3), 'two of one address, too';
+    is $from->(newcomer(), '198.51.100.7')->receive->status, 402, 'one_address_holds_no_more';
+    push @held, map { $from->(newcomer(), "2001:db8:1:2::$_") } 1 .. 2;
+    ok waits($held[-1], 0.3), 'and two of one network of IPv6';
+    is $from->(newcomer(), '2001:db8:1:2:ffff::1')->receive->status, 402, '  which is one customer';
+    push @held, $from->(newcomer(), '2001:db8:1:3::1');
+    ok waits($held[-1], 0.3), '  another is another';
+    like $site->log, qr/\[warn\] .*2 requests of one user wait, as many as "entitle_wait_limit"/, 'which is said';
+    my $left = pop @held;
+    $_->close for $left, splice @held, 2, 1;
+    my $next;
+    ok wait_until(sub { $next = $from->(newcomer(), '198.51.100.7'); waits($next, 0.1) }, 5),
+        'who_leaves_makes_room_for_one_of_the_same_address';
+    $_->close for @held, $next;
 }
 
 # --- clients that leave, and the limit --------------------------------------------

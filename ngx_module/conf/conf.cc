@@ -14,6 +14,7 @@ constexpr time_t kPastDueGrace = 7 * 24 * 3600;
 constexpr time_t kSessionLifetime = 12 * 3600;
 constexpr time_t kSessionRecheck = 5 * 60;
 constexpr ngx_uint_t kWaitLimit = 512;
+constexpr ngx_uint_t kWaitLimitPer = 128;
 
 constexpr ngx_uint_t
 number(Mode mode) {
@@ -304,6 +305,7 @@ create_main_conf(ngx_conf_t* cf) noexcept {
         conf->redis_tls.verify = NGX_CONF_UNSET;
         conf->zone_size = NGX_CONF_UNSET_SIZE;
         conf->wait_limit = NGX_CONF_UNSET_UINT;
+        conf->wait_limit_per = NGX_CONF_UNSET_UINT;
     }
     return conf;
 }
@@ -315,6 +317,8 @@ init_main_conf(ngx_conf_t* cf, void* data) noexcept {
     ngx_conf_init_msec_value(conf->redis_timeout, kRedisTimeout);
     ngx_conf_init_size_value(conf->zone_size, kZoneSize);
     ngx_conf_init_uint_value(conf->wait_limit, kWaitLimit);
+    ngx_conf_init_uint_value(conf->wait_limit_per,
+                             std::min(conf->wait_limit, kWaitLimitPer));
     return at_the_edge(cf, [&] { return init_redis(cf, conf); });
 }
 

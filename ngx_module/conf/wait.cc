@@ -54,12 +54,27 @@ set_wait_limit(ngx_conf_t* cf, ngx_command_t*, void* data) {
     if (conf->wait_limit != NGX_CONF_UNSET_UINT) {
         return duplicate();
     }
-    const ngx_str_t& text = arguments(cf)[1];
-    const ngx_int_t limit = ngx_atoi(text.data, text.len);
+    constexpr std::string_view per = "per=";
+    const std::span<ngx_str_t> args = arguments(cf);
+    const ngx_int_t limit = ngx_atoi(args[1].data, args[1].len);
     if (limit <= 0) {
-        return invalid_value(cf, view(text), "it must be a number above 0");
+        return invalid_value(cf, view(args[1]), "it must be a number above 0");
     }
     conf->wait_limit = static_cast<ngx_uint_t>(limit);
+    if (args.size() == 2) {
+        return NGX_CONF_OK;
+    }
+    const std::string_view text = view(args[2]);
+    const ngx_int_t each =
+        text.starts_with(per)
+            ? ngx_atoi(args[2].data + per.size(), args[2].len - per.size())
+            : NGX_ERROR;
+    if (each <= 0 || each > limit) {
+        return invalid_value(cf, text,
+                             "after the number, it must be per=NUMBER, above 0 "
+                             "and not above the first");
+    }
+    conf->wait_limit_per = static_cast<ngx_uint_t>(each);
     return NGX_CONF_OK;
 }
 

@@ -10,13 +10,13 @@ namespace entitle::ngx {
 // The worker's list.
 class WaitRoom final : RecordListener {
   public:
-    WaitRoom(RecordCache& cache, ngx_uint_t limit);
+    WaitRoom(RecordCache& cache, ngx_uint_t limit, ngx_uint_t limit_per);
     ~WaitRoom();
     WaitRoom(const WaitRoom&) = delete;
     WaitRoom& operator=(const WaitRoom&) = delete;
 
-    // False: it is full.
-    bool enter(Gate* gate, const Hash128& user);
+    // As gate->waiting says. False: it is full, or of this user or address.
+    bool enter(Gate* gate);
     void leave(Gate* gate) noexcept;
 
   private:
@@ -37,11 +37,13 @@ class WaitRoom final : RecordListener {
 
     static void on_timer(ngx_event_t* event) noexcept;
     void tick() noexcept;
-    void note_full();
+    void note_full(ngx_uint_t limit, std::string_view of);
 
     RecordCache& cache_;
     std::unordered_multimap<Hash128, Gate*, ByUser> gates_;
+    std::unordered_map<std::uint64_t, ngx_uint_t> by_address_;
     ngx_uint_t limit_;
+    ngx_uint_t limit_per_;
     ngx_event_t timer_{};
     time_t full_noted_ = 0;
 };
@@ -80,8 +82,8 @@ has_to_look(const Waiting& waiting, std::uint64_t heard_by) {
 
 }  // namespace
 
-WaitRoom::WaitRoom(RecordCache& cache, ngx_uint_t limit)
-    : cache_(cache), limit_(limit) {
+WaitRoom::WaitRoom(RecordCache& cache, ngx_uint_t limit, ngx_uint_t limit_per)
+    : cache_(cache), limit_(limit), limit_per_(limit_per) {
     cache_.set_listener(this);
     timer_.handler = on_timer;
     timer_.data = this;
@@ -96,12 +98,25 @@ WaitRoom::~WaitRoom() {
 }
 
 bool
-WaitRoom::enter(Gate* gate, const Hash128& user) {
+WaitRoom::enter(Gate* gate) {
+    const Waiting& waiting = gate->waiting;
     if (gates_.size() >= limit_) {
-        note_full();
+        note_full(limit_, "requests wait");
         return false;
     }
-    gates_.emplace(user, gate);
+    if (gates_.count(waiting.user) >= limit_per_) {
+        note_full(limit_per_, "requests of one user wait");
+        return false;
+    }
+    if (waiting.address != 0) {
+        ngx_uint_t& count = by_address_[waiting.address];
+        if (count >= limit_per_) {
+            note_full(limit_per_, "requests of one address wait");
+            return false;
+        }
+        count++;
+    }
+    gates_.emplace(waiting.user, gate);
     if (!timer_.timer_set) {
         ngx_add_timer(&timer_, 1);
     }
@@ -109,15 +124,16 @@ WaitRoom::enter(Gate* gate, const Hash128& user) {
 }
 
 void
-WaitRoom::note_full() {
+WaitRoom::note_full(ngx_uint_t limit, std::string_view of) {
     if (ngx_time() - full_noted_ < kNoteFullAgain) {
         return;
     }
     full_noted_ = ngx_time();
+    const ngx_str_t what = str(of);
     ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
-                  "entitle: %ui requests wait, as many as "
-                  "\"entitle_wait_limit\" lets: more are answered at once",
-                  limit_);
+                  "entitle: %ui %V, as many as \"entitle_wait_limit\" lets: "
+                  "more are answered at once",
+                  limit, &what);
 }
 
 void
@@ -127,6 +143,10 @@ WaitRoom::leave(Gate* gate) noexcept {
         begin, end, [&](const auto& entry) { return entry.second == gate; });
     if (at != end) {
         gates_.erase(at);
+        const auto of_address = by_address_.find(gate->waiting.address);
+        if (of_address != by_address_.end() && --of_address->second == 0) {
+            by_address_.erase(of_address);
+        }
     }
     if (gates_.empty() && timer_.timer_set) {
         ngx_del_timer(&timer_);
@@ -183,7 +203,8 @@ room_of(const MainConf* conf) {
     WaitRoom* room = conf->worker->find<WaitRoom>();
     return room != nullptr ? *room
                            : conf->worker->make<WaitRoom>(record_cache(conf),
-                                                          conf->wait_limit);
+                                                          conf->wait_limit,
+                                                          conf->wait_limit_per);
 }
 
 // 0: not at all.
@@ -204,6 +225,23 @@ time_to_wait(ngx_http_request_t* r) {
     return text.len == 0 || view(text) == "0" ? 0 : conf->wait.time;
 }
 
+// Whoever has one IPv6 address has all of its /64.
+std::uint64_t
+address_of(const ngx_connection_t* c) {
+    std::uint64_t address = 0;
+    if (c->sockaddr->sa_family == AF_INET) {
+        const auto* in = reinterpret_cast<const sockaddr_in*>(c->sockaddr);
+        address = std::uint64_t{0xffff} << 32 | in->sin_addr.s_addr;
+    }
+#if (NGX_HAVE_INET6)
+    if (c->sockaddr->sa_family == AF_INET6) {
+        const auto* in = reinterpret_cast<const sockaddr_in6*>(c->sockaddr);
+        ngx_memcpy(&address, &in->sin6_addr, sizeof(address));
+    }
+#endif
+    return address;
+}
+
 bool
 begin(ngx_http_request_t* r, Gate* gate) {
     const ngx_msec_t time = time_to_wait(r);
@@ -216,9 +254,10 @@ begin(ngx_http_request_t* r, Gate* gate) {
         return false;
     }
     waiting.user = record_user(r, gate);
+    waiting.address = address_of(r->connection);
     waiting.since = ngx_current_msec;
     waiting.until = ngx_current_msec + time;
-    if (room_of(main_conf(r)).enter(gate, waiting.user)) {
+    if (room_of(main_conf(r)).enter(gate)) {
         waiting.state = Waiting::State::listed;
     }
     return waiting.state == Waiting::State::listed;

@@ -34,6 +34,7 @@ struct Waiting {
     bool failed = false;   // the newest look
     bool pulse = false;    // pulse_at has come
     Hash128 user{};
+    std::uint64_t address = 0;  // of the client; 0: a unix socket
     ngx_msec_t since = 0;
     ngx_msec_t until = 0;
     ngx_msec_t look_at = 0;      // while changes are not heard
