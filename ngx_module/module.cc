@@ -315,6 +315,12 @@ init_handlers(ngx_conf_t* cf) noexcept {
     if (add_handler(cf, NGX_HTTP_POST_READ_PHASE, strip_handler) != NGX_OK) {
         return NGX_ERROR;
     }
+    for (const auto phase :
+         {NGX_HTTP_SERVER_REWRITE_PHASE, NGX_HTTP_REWRITE_PHASE}) {
+        if (add_handler(cf, phase, strip_refused_handler) != NGX_OK) {
+            return NGX_ERROR;
+        }
+    }
     return add_handler(cf, NGX_HTTP_ACCESS_PHASE, access_handler);
 }
 

@@ -229,8 +229,9 @@ ngx_int_t logout_handler(ngx_http_request_t* r) noexcept;    // content
 ngx_int_t gate_handler(ngx_http_request_t* r) noexcept;      // access phase
 ngx_int_t logout_access(ngx_http_request_t* r) noexcept;     // likewise
 ngx_int_t strip_handler(ngx_http_request_t* r) noexcept;     // post read phase
-ngx_int_t add_variables(ngx_conf_t* cf) noexcept;            // gate + webhook
-ngx_int_t filter_init(ngx_conf_t* cf) noexcept;              // header filter
+ngx_int_t strip_refused_handler(ngx_http_request_t* r) noexcept;  // rewrite
+ngx_int_t add_variables(ngx_conf_t* cf) noexcept;  // gate + webhook
+ngx_int_t filter_init(ngx_conf_t* cf) noexcept;    // header filter
 
 // Webhook variables; len 0 where nothing is known.
 struct WebhookVars {
@@ -239,11 +240,5 @@ struct WebhookVars {
 // Of this request, also while it is logged; null where webhook_handler never
 // ran.
 const WebhookVars* webhook_vars(ngx_http_request_t* r) noexcept;
-
-// Sends a whole answer from the module itself (JSON of webhooks, problem JSON)
-// and returns what the handler must return. Never runs error_page.
-ngx_int_t send_json(ngx_http_request_t* r, ngx_uint_t status,
-                    std::string_view content_type,
-                    std::string_view body) noexcept;
 
 }  // namespace entitle::ngx

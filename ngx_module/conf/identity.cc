@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "ngx_module/conf/conf.h"
+#include "ngx_module/http/headers.h"
 
 namespace entitle::ngx {
 namespace {

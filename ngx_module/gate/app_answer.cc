@@ -38,7 +38,7 @@ Named
 named_by_header(ngx_http_request_t* sr, const ReauthUser& from) {
     std::string_view value;
     int count = 0;
-    each_header(sr->headers_out.headers, [&](const ngx_table_elt_t& header) {
+    each_answer_header(sr, [&](const ngx_table_elt_t& header) {
         if (is_named(header, view(from.name))) {
             value = view(header.value);
             count++;
@@ -157,7 +157,7 @@ read_app_answer(ngx_http_request_t* r, const Gate* gate) {
     if (answer->kind == Kind::user) {
         answer->email = email_in_answer(r, gate);
     }
-    each_header(sr->headers_out.headers, [&](const ngx_table_elt_t& header) {
+    each_answer_header(sr, [&](const ngx_table_elt_t& header) {
         if (is_named(header, "Set-Cookie")) {
             answer->set_cookies.emplace_back(view(header.value));
         }

@@ -23,7 +23,7 @@ bool
 from_a_navigation(ngx_http_request_t* r) {
     RequestSigns signs;
     signs.get_or_head = (r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) != 0;
-    each_header(r->headers_in.headers, [&](const ngx_table_elt_t& header) {
+    each_request_header(r, [&](const ngx_table_elt_t& header) {
         const std::string_view name = view(header.key);
         if (equal_ignoring_case(name, "Accept")) {
             signs.accept.push_back(view(header.value));
@@ -212,28 +212,6 @@ refuse(ngx_http_request_t* r, Gate* gate) {
 }
 
 }  // namespace
-
-bool
-is_location(std::string_view url) {
-    return !url.empty() && !has_control_bytes(url);
-}
-
-ngx_int_t
-set_location(ngx_http_request_t* r, const ngx_str_t& url) {
-    ngx_http_clear_location(r);
-    auto* header =
-        static_cast<ngx_table_elt_t*>(ngx_list_push(&r->headers_out.headers));
-    if (header == nullptr) {
-        return NGX_ERROR;
-    }
-    header->hash = 1;
-    ngx_str_set(&header->key, "Location");
-    header->value = url;
-    header->lowcase_key = nullptr;
-    compat::unlink_header(header);
-    r->headers_out.location = header;
-    return NGX_OK;
-}
 
 Ruling
 gate_ruling(ngx_http_request_t* r, const Gate* gate) {

@@ -6,6 +6,7 @@
 
 #include "core/json/document.h"
 #include "core/json/pointer.h"
+#include "ngx_module/edge.h"
 #include "ngx_module/gate/gate.h"
 #include "ngx_module/redis_client/talk.h"
 
@@ -20,7 +21,7 @@ std::string
 email_in_header(ngx_http_request_t* sr, std::string_view name) {
     std::string_view value;
     int count = 0;
-    each_header(sr->headers_out.headers, [&](const ngx_table_elt_t& header) {
+    each_answer_header(sr, [&](const ngx_table_elt_t& header) {
         if (is_named(header, name)) {
             value = view(header.value);
             count++;
@@ -60,19 +61,13 @@ class EmailClaim {
                                              .now = wall_clock(),
                                              .jitter_seed = random_bits()})),
           talk_(main_conf(r), on_ended, this) {
-        timer_.handler = on_timer;
-        timer_.data = this;
-        timer_.log = ngx_cycle->log;
-        ngx_add_timer(&timer_, kPatience);
+        patience_.arm(kPatience, on_late, this);
         if (!talk_.start(&conversation_)) {
             end(word(RedisStatus::unavailable));  // nobody waits yet
         }
     }
     EmailClaim(const EmailClaim&) = delete;
     EmailClaim& operator=(const EmailClaim&) = delete;
-    ~EmailClaim() {
-        stop();
-    }
 
     bool
     done() const {
@@ -82,25 +77,23 @@ class EmailClaim {
     claimed() const {
         return claimed_;
     }
+    // Empty: nothing went wrong.
+    std::string_view
+    error() const {
+        return failed_.empty() ? claimed_.error : failed_;
+    }
     const std::string&
     user() const {
         return user_;
     }
 
   private:
+    // `failed` is a literal: nothing here may want memory.
     void
-    stop() noexcept {
+    end(std::string_view failed) noexcept {
         talk_.stop();
-        if (timer_.timer_set) {
-            ngx_del_timer(&timer_);
-        }
-    }
-    void
-    end(std::string_view error) noexcept {
-        stop();
-        if (claimed_.error.empty()) {
-            claimed_.error = error;
-        }
+        patience_.disarm();
+        failed_ = failed;
         done_ = true;
     }
 
@@ -108,22 +101,27 @@ class EmailClaim {
     on_ended(void* data, RedisStatus status,
              const std::exception* thrown) noexcept {
         auto* self = static_cast<EmailClaim*>(data);
-        const char* error = thrown == nullptr ? "" : "no memory";
-        try {
-            if (thrown == nullptr && status == RedisStatus::ok) {
-                self->claimed_ = std::move(self->conversation_.result());
-            } else if (thrown == nullptr) {
-                error = word(status).data();
-            }
-        } catch (const std::exception&) {
-            error = "no memory";
+        std::string_view failed;
+        if (thrown != nullptr) {
+            failed = "no memory";
+        } else if (status != RedisStatus::ok) {
+            failed = word(status);
+        } else {
+            failed = edge::guard(
+                [=]() -> std::string_view {
+                    self->claimed_ = std::move(self->conversation_.result());
+                    return {};
+                },
+                [](const std::exception&) noexcept -> std::string_view {
+                    return "no memory";
+                });
         }
-        self->end(error);
+        self->end(failed);
         gate_wake(self->gate_);
     }
     static void
-    on_timer(ngx_event_t* event) noexcept {
-        auto* self = static_cast<EmailClaim*>(event->data);
+    on_late(void* data) noexcept {
+        auto* self = static_cast<EmailClaim*>(data);
         self->end("redis took too long");
         gate_wake(self->gate_);
     }
@@ -132,9 +130,10 @@ class EmailClaim {
     std::string user_;
     Conversation<EmailClaimed> conversation_;
     RedisTalk talk_;
-    ngx_event_t timer_{};
+    RedisDeadline patience_;
     bool done_ = false;
     EmailClaimed claimed_;
+    std::string_view failed_;
 };
 
 std::string
@@ -167,8 +166,8 @@ claim_email(ngx_http_request_t* r, Gate* gate, ReauthAnswer& answer) {
                       "entitle: \"%V\" is user \"%V\"'s, by e-mail", &id,
                       &user);
     }
-    if (!claim.claimed().error.empty()) {
-        ngx_str_t error = str(claim.claimed().error);
+    if (!claim.error().empty()) {
+        ngx_str_t error = str(claim.error());
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "entitle: what was bought under the e-mail of \"%V\" is "
                       "not claimed, until the next time: %V",

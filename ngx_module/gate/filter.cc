@@ -27,7 +27,7 @@ bool
 set_by_answer(ngx_http_request_t* r, std::string_view set_cookie) {
     const auto ours = parse_set_cookie(set_cookie);
     bool found = !ours;
-    each_header(r->headers_out.headers, [&](const ngx_table_elt_t& header) {
+    each_answer_header(r, [&](const ngx_table_elt_t& header) {
         if (found || !is_named(header, "Set-Cookie")) {
             return;
         }
@@ -68,7 +68,7 @@ set_cache_control(ngx_http_request_t* r, std::string_view value) {
         return NGX_ERROR;
     }
     bool set = false;
-    each_header(r->headers_out.headers, [&](ngx_table_elt_t& header) {
+    each_answer_header(r, [&](ngx_table_elt_t& header) {
         if (is_targeted_cache_control(view(header.key))) {
             header.hash = 0;
         } else if (is_named(header, "Cache-Control")) {
@@ -84,7 +84,7 @@ ngx_int_t
 keep_private(ngx_http_request_t* r) {
     std::vector<std::string_view> lines;
     bool expires = false;
-    each_header(r->headers_out.headers, [&](const ngx_table_elt_t& header) {
+    each_answer_header(r, [&](const ngx_table_elt_t& header) {
         if (is_named(header, "Cache-Control")) {
             lines.push_back(view(header.value));
         }

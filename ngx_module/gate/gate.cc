@@ -180,7 +180,7 @@ after_reauth(Gate* gate) {
 bool
 is_preflight(ngx_http_request_t* r) {
     bool origin = false, method = false;
-    each_header(r->headers_in.headers, [&](const ngx_table_elt_t& header) {
+    each_request_header(r, [&](const ngx_table_elt_t& header) {
         origin |= is_named(header, "Origin");
         method |= is_named(header, "Access-Control-Request-Method");
     });

@@ -25,10 +25,11 @@
 #include <vector>
 
 #include "core/access/decision.h"
-#include "core/base/ascii.h"
 #include "core/identity/key_refresh.h"
 #include "ngx_module/cache/record_cache.h"
 #include "ngx_module/gate/wait.h"
+#include "ngx_module/http/headers.h"
+#include "ngx_module/http/send.h"
 #include "ngx_module/redis_client/exchange.h"
 #include "ngx_module/settings.h"
 
@@ -237,11 +238,6 @@ ngx_int_t gate_answer(ngx_http_request_t* r, Gate* gate);
 // pass then.
 ngx_int_t gate_fail(ngx_http_request_t* r, Gate* gate);
 
-// Whether it may stand in a Location header.
-bool is_location(std::string_view url);
-// The answer's Location. NGX_ERROR: no memory. Copies nothing.
-ngx_int_t set_location(ngx_http_request_t* r, const ngx_str_t& url);
-
 // --- gate/poll.cc
 // ---------------------------------------------------------------
 
@@ -266,31 +262,5 @@ void end_session(ngx_http_request_t* r, Gate* gate);
 
 // Removes X-Entitle-* and sets ours, where known.
 ngx_int_t set_request_headers(ngx_http_request_t* r, const Gate* gate);
-
-// Every element of a header list that is still there: f(ngx_table_elt_t&).
-template <class F>
-void
-each_header(ngx_list_t& list, F f) {
-    for (ngx_list_part_t* part = &list.part; part != nullptr;
-         part = part->next) {
-        auto* header = static_cast<ngx_table_elt_t*>(part->elts);
-        for (ngx_uint_t i = 0; i < part->nelts; i++) {
-            if (header[i].hash != 0) {
-                f(header[i]);
-            }
-        }
-    }
-}
-
-inline bool
-is_named(const ngx_table_elt_t& header, std::string_view name) {
-    return equal_ignoring_case(view(header.key), name);
-}
-
-// Adds a header to the answer. NGX_ERROR: no memory. Copies nothing.
-ngx_int_t add_header(ngx_http_request_t* r, std::string_view name,
-                     std::string_view value);
-// The bytes, in the request's pool; len 0 and data null: no memory.
-ngx_str_t pool_copy(ngx_pool_t* pool, std::string_view text);
 
 }  // namespace entitle::ngx

@@ -137,7 +137,7 @@ everywhere(ngx_http_request_t* r, Gate* gate) {
 bool
 is_foreign(ngx_http_request_t* r) {
     std::optional<std::string_view> site, origin;
-    each_header(r->headers_in.headers, [&](const ngx_table_elt_t& header) {
+    each_request_header(r, [&](const ngx_table_elt_t& header) {
         if (is_named(header, "Sec-Fetch-Site")) {
             site = view(header.value);
         } else if (is_named(header, "Origin")) {

@@ -21,7 +21,7 @@ constexpr ngx_msec_t kPulse = 15 * 1000;
 bool
 wants_events(ngx_http_request_t* r) {
     bool wants = false;
-    each_header(r->headers_in.headers, [&](const ngx_table_elt_t& header) {
+    each_request_header(r, [&](const ngx_table_elt_t& header) {
         wants |= is_named(header, "Accept") &&
                  accepts_event_stream(view(header.value));
     });

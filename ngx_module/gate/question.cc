@@ -84,21 +84,6 @@ strip_headers(ngx_http_request_t* sr) {
     return full ? NGX_ERROR : NGX_OK;
 }
 
-ngx_int_t
-push_header(ngx_list_t& list, std::string_view name, std::string_view lower,
-            std::string_view value) {
-    auto* header = static_cast<ngx_table_elt_t*>(ngx_list_push(&list));
-    if (header == nullptr) {
-        return NGX_ERROR;
-    }
-    *header = {};
-    header->hash = 1;
-    header->key = str(name);
-    header->lowcase_key = str(lower).data;
-    header->value = str(value);
-    return NGX_OK;
-}
-
 // Of the client's headers only Host stays: which server this is.
 ngx_int_t
 forget_client(ngx_http_request_t* sr) {
@@ -119,10 +104,9 @@ forget_client(ngx_http_request_t* sr) {
         *ours.host = *theirs.host;
     }
     // Some providers turn away who names no User-Agent.
-    if (push_header(ours.headers, "User-Agent", "user-agent",
-                    "nginx-entitle") != NGX_OK ||
-        push_header(ours.headers, "Accept", "accept",
-                    "application/json, application/jwk-set+json") != NGX_OK) {
+    if (push_header(ours.headers, "User-Agent", "nginx-entitle") == nullptr ||
+        push_header(ours.headers, "Accept",
+                    "application/json, application/jwk-set+json") == nullptr) {
         return NGX_ERROR;
     }
     sr->headers_in = ours;

@@ -70,7 +70,7 @@ flight_key(ngx_http_request_t* r, const Gate* gate,
     for (std::string_view value : bound) {
         add_part(message, value);
     }
-    each_header(r->headers_in.headers, [&](const ngx_table_elt_t& header) {
+    each_request_header(r, [&](const ngx_table_elt_t& header) {
         if (is_named(header, "Host") || is_named(header, "Cookie") ||
             is_named(header, "Authorization")) {
             add_part(message, view(header.key));
@@ -83,7 +83,7 @@ flight_key(ngx_http_request_t* r, const Gate* gate,
 bool
 carries_credentials(ngx_http_request_t* r) {
     bool found = false;
-    each_header(r->headers_in.headers, [&](const ngx_table_elt_t& header) {
+    each_request_header(r, [&](const ngx_table_elt_t& header) {
         found |=
             is_named(header, "Cookie") || is_named(header, "Authorization");
     });

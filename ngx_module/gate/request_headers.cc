@@ -104,20 +104,13 @@ remove_ours(ngx_http_request_t* r) {
 }
 
 ngx_int_t
-push(ngx_http_request_t* r, std::string_view name, std::string_view lowcase,
-     std::string_view value) {
-    auto* header =
-        static_cast<ngx_table_elt_t*>(ngx_list_push(&r->headers_in.headers));
+push(ngx_http_request_t* r, std::string_view name, std::string_view value) {
+    ngx_list_t* list = request_headers(r);
     const ngx_str_t copy = pool_copy(r->pool, value);
-    if (header == nullptr || copy.data == nullptr) {
-        return NGX_ERROR;
-    }
-    header->key = str(name);
-    header->lowcase_key = str(lowcase).data;
-    header->hash = ngx_hash_key(header->lowcase_key, lowcase.size());
-    header->value = copy;
-    compat::unlink_header(header);
-    return NGX_OK;
+    return list != nullptr && copy.data != nullptr &&
+                   push_header(*list, name, view(copy)) != nullptr
+               ? NGX_OK
+               : NGX_ERROR;
 }
 
 std::string
@@ -134,61 +127,45 @@ joined(const std::vector<std::string>& names) {
 
 }  // namespace
 
-ngx_str_t
-pool_copy(ngx_pool_t* pool, std::string_view text) {
-    // One byte more, so that an empty text is not taken for no memory.
-    auto* data = static_cast<u_char*>(ngx_pnalloc(pool, text.size() + 1));
-    if (data == nullptr) {
-        return ngx_null_string;
-    }
-    ngx_memcpy(data, text.data(), text.size());
-    return {text.size(), data};
-}
-
-ngx_int_t
-add_header(ngx_http_request_t* r, std::string_view name,
-           std::string_view value) {
-    auto* header =
-        static_cast<ngx_table_elt_t*>(ngx_list_push(&r->headers_out.headers));
-    if (header == nullptr) {
-        return NGX_ERROR;
-    }
-    header->hash = 1;
-    header->key = str(name);
-    header->value = str(value);
-    header->lowcase_key = nullptr;
-    compat::unlink_header(header);
-    return NGX_OK;
-}
-
 ngx_int_t
 set_request_headers(ngx_http_request_t* r, const Gate* gate) {
     if (remove_ours(r) != NGX_OK) {
         return NGX_ERROR;
     }
-    if (gate->stage != Gate::Stage::known &&
-        gate->ruling.decision != Decision::allow_unverified) {
+    // A variable that was asked for meanwhile may have looked anew who it is.
+    const bool named = gate->stage == Gate::Stage::known ||
+                       gate->ruling.decision == Decision::allow_unverified;
+    if (!named || !gate->identity.user) {
         return NGX_OK;
     }
-    if (push(r, "X-Entitle-User", "x-entitle-user",
-             gate->identity.user->str()) != NGX_OK) {
+    if (push(r, "X-Entitle-User", gate->identity.user->str()) != NGX_OK) {
         return NGX_ERROR;
     }
     if (gate->stage != Gate::Stage::known) {
         return NGX_OK;  // what the record says is not known
     }
-    if (push(r, "X-Entitle-Version", "x-entitle-version",
+    if (push(r, "X-Entitle-Version",
              std::to_string(gate->record.standing.version)) != NGX_OK) {
         return NGX_ERROR;
     }
-    return push(r, "X-Entitle-Entitlements", "x-entitle-entitlements",
-                joined(gate->ruling.entitlements));
+    return push(r, "X-Entitle-Entitlements", joined(gate->ruling.entitlements));
 }
 
 // Post read phase of every request: before realip, rewrite and all else.
 ngx_int_t
 strip_handler(ngx_http_request_t* r) noexcept {
     return remove_ours(r) == NGX_OK ? NGX_DECLINED : NGX_ERROR;
+}
+
+// Rewrite phases: a request that nginx itself refuses (its header is broken)
+// has no post read phase, and still `error_page` may lead it to the app.
+ngx_int_t
+strip_refused_handler(ngx_http_request_t* r) noexcept {
+    if (r != r->main || !r->internal) {
+        return NGX_DECLINED;
+    }
+    const Gate* gate = gate_of(r);
+    return gate != nullptr && gate->decided ? NGX_DECLINED : strip_handler(r);
 }
 
 }  // namespace entitle::ngx

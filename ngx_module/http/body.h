@@ -1,7 +1,9 @@
 // The request's body as one piece, exactly as it was received.
 #pragma once
 
-#include "ngx_module/settings.h"
+#include <string_view>
+
+#include "ngx_module/nginx.h"
 
 namespace entitle::ngx {
 

@@ -1,6 +1,4 @@
-// Answers the module makes itself.
-
-#include "ngx_module/settings.h"
+#include "ngx_module/http/send.h"
 
 namespace entitle::ngx {
 

@@ -9,6 +9,8 @@
 #include "core/json/writer.h"
 #include "ngx_module/cache/record_cache.h"
 #include "ngx_module/gate/gate.h"
+#include "ngx_module/http/headers.h"
+#include "ngx_module/http/send.h"
 #include "ngx_module/redis_client/exchange.h"
 
 namespace entitle::ngx {
@@ -177,7 +179,7 @@ wants_prometheus(ngx_http_request_t* r) {
         return true;
     }
     bool wanted = false;
-    each_header(r->headers_in.headers, [&](const ngx_table_elt_t& header) {
+    each_request_header(r, [&](const ngx_table_elt_t& header) {
         const std::string_view value = view(header.value);
         wanted |= is_named(header, "Accept") &&
                   (value.find("application/openmetrics-text") != value.npos ||

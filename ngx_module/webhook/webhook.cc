@@ -10,6 +10,8 @@
 #include "core/stripe/event.h"
 #include "core/stripe/signature.h"
 #include "ngx_module/http/body.h"
+#include "ngx_module/http/headers.h"
+#include "ngx_module/http/send.h"
 #include "ngx_module/redis_client/exchange.h"
 
 namespace entitle::ngx {
@@ -66,24 +68,10 @@ destroy(void* data) noexcept {
 }
 
 ngx_int_t
-add_answer_header(ngx_http_request_t* r, const char* name, const char* value) {
-    auto* header =
-        static_cast<ngx_table_elt_t*>(ngx_list_push(&r->headers_out.headers));
-    if (header == nullptr) {
-        return NGX_ERROR;
-    }
-    header->hash = 1;
-    header->key = str(name);
-    header->value = str(value);
-    compat::unlink_header(header);
-    return NGX_OK;
-}
-
-ngx_int_t
 refuse_method(ngx_http_request_t* r) {
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                   "webhook refused: method is not POST");
-    if (add_answer_header(r, "Allow", "POST") != NGX_OK) {
+    if (add_header(r, "Allow", "POST") != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
     return send_json(r, NGX_HTTP_NOT_ALLOWED, kJson,
@@ -94,20 +82,12 @@ refuse_method(ngx_http_request_t* r) {
 std::size_t
 count_signatures(ngx_http_request_t* r, std::string_view* value) {
     std::size_t count = 0;
-    for (ngx_list_part_t* part = &r->headers_in.headers.part; part != nullptr;
-         part = part->next) {
-        auto* header = static_cast<ngx_table_elt_t*>(part->elts);
-        for (ngx_uint_t i = 0; i < part->nelts; i++) {
-            if (header[i].key.len == kSignatureHeader.size() &&
-                ngx_strncasecmp(header[i].key.data,
-                                reinterpret_cast<u_char*>(
-                                    const_cast<char*>(kSignatureHeader.data())),
-                                kSignatureHeader.size()) == 0) {
-                *value = view(header[i].value);
-                count++;
-            }
+    each_request_header(r, [&](const ngx_table_elt_t& header) {
+        if (is_named(header, kSignatureHeader)) {
+            *value = view(header.value);
+            count++;
         }
-    }
+    });
     return count;
 }
 
@@ -294,7 +274,7 @@ Webhook::settle(Outcome outcome, ngx_uint_t level, std::string_view detail,
 
     Response to_stripe = response_to(outcome, unlocks);
     if (to_stripe.status == NGX_HTTP_SERVICE_UNAVAILABLE &&
-        add_answer_header(request_, "Retry-After", "10") != NGX_OK) {
+        add_header(request_, "Retry-After", "10") != NGX_OK) {
         finish(NGX_HTTP_INTERNAL_SERVER_ERROR);
         return;
     }
