@@ -26,11 +26,11 @@ my %behaviour = (
     shared   => { body => $good },
     asked    => { body => $good },
     slow     => { body => $good, delay => 0.5 },
-    leave    => { body => $good, delay => 0.5 },
+    leave    => { body => $good, hold => 1 },
     alone    => { body => $good, delay => 0.5 },
     post     => { body => $good, delay => 0.2 },
     h2       => { body => $good, delay => 0.3 },
-    reload   => { body => $good, delay => 0.7 },
+    reload   => { body => $good, hold => 1 },
     mixed    => { body => $good },
     only     => { body => $good },
     partly   => { body => jwks($weak->jwk(kid => 'w'), { kty => 'XYZ', kid => 'x' },
@@ -248,8 +248,10 @@ is with($known, '/only/file/')->status, 401, 'replaces those of the outer one';
         $app->wait_for(1, '/keys/leave');
         $c;
     } 1 .. 6;
-    sleep 0.1;
+    is $site->get('/good/')->status, 401, 'a guest who comes last';    # so all are there
     $leader->close;
+    $app->wait_for(2, '/keys/leave');
+    $app->release;
     is scalar(grep { $_->receive->status == 200 } @rest), 5,
         'when_the_one_that_fetches_leaves_the_others_are_answered';
     is asked('leave'), 2, 'after one of them asked again';
@@ -327,8 +329,12 @@ $site->expect_log(qr{no keys from "/keys/failing": an error \(status 500\), thos
     my $waits = $site->connect->send(uri => '/reload/', headers => [Authorization => "Bearer $known"]);
     $app->wait_for(1, '/keys/reload');
     $site->reload($http);
+    $app->release;
     is $waits->receive->status, 200, 'who_waits_for_keys_at_a_reload_is_answered';
-    is with($known, '/reload/')->status, 200, 'and the new worker';
+    $waits = $site->connect->send(uri => '/reload/', headers => [Authorization => "Bearer $known"]);
+    $app->wait_for(2, '/keys/reload');
+    $app->release;
+    is $waits->receive->status, 200, 'and the new worker';
     is asked('reload'), 2, 'fetches for itself';
 }
 

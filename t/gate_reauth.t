@@ -8,7 +8,7 @@ use Test::Entitle;
 use Test::Entitle::GateApp;
 use Test::Entitle::GateSession;
 use Digest::SHA ();
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(time);
 
 my $site = Test::Entitle->new;
 my $redis = $site->redis;
@@ -18,6 +18,7 @@ my $chunk = 'x' x 1024;
 my %behaviour = (
     in       => sub { (status => 204, headers => ['X-User' => $_[0]]) },
     slow     => sub { (status => 204, headers => ['X-User' => $_[0]], delay => 0.5) },
+    held     => sub { (status => 204, headers => ['X-User' => $_[0]], hold => 1) },
     page     => sub { (headers => ['X-User' => $_[0], 'Content-Type' => 'text/html'],
             body => '<p>hello') },
     401      => sub { (status => 401) },
@@ -38,7 +39,7 @@ my %behaviour = (
     rotate   => sub { (status => 204, headers => ['X-User' => $_[0],
             'Set-Cookie' => "app=$_[0].in.new; Path=/; HttpOnly",
             'Set-Cookie' => 'seen=1']) },
-    rotateslow => sub { (status => 204, delay => 0.3, headers => ['X-User' => $_[0],
+    rotateheld => sub { (status => 204, hold => 1, headers => ['X-User' => $_[0],
             'Set-Cookie' => "app=$_[0].in.new; Path=/; HttpOnly"]) },
     logout   => sub { (status => 401, headers => ['Set-Cookie' => 'app=; Max-Age=0']) },
     accel    => sub { (headers => ['X-User' => $_[0], 'X-Accel-Redirect' => '/secret']) },
@@ -155,14 +156,23 @@ sub ask {
         headers => [@{ $r{headers} // [] }, defined $cookie ? (Cookie => $cookie) : ()]);
 }
 sub asked { return scalar(my @seen = $app->seen('/auth')) }
+# The app answers so many questions, once everybody has come to the gate: the one
+# worker takes whoever comes in order, and a guest is told at once.
+sub let_go {
+    my ($questions) = @_;
+    ask('/file');
+    $app->wait_for($questions, '/auth');
+    $app->release;
+}
 
 # --- once for all requests alike ---------------------------------------------
 
 {
     $app->forget;
-    my $cookie = stale('ada.slow');
+    my $cookie = stale('ada.held');
     my @all = map { $site->connect->send(uri => '/file', headers => [Cookie => $cookie]) }
         1 .. 100;
+    let_go(1);
     my @answers = map { $_->receive } @all;
     is scalar(grep { $_->status == 200 } @answers), 100,
         'a_hundred_requests_of_one_stale_session_pass';
@@ -174,12 +184,13 @@ sub asked { return scalar(my @seen = $app->seen('/auth')) }
 
 {
     $app->forget;
-    my @alike = ('app=ada.slow', 'app=bob.slow', 'app=ada.slow; theme=dark', 'app=ada.slow');
+    my @alike = ('app=ada.held', 'app=bob.held', 'app=ada.held; theme=dark', 'app=ada.held');
     my @all = map { $site->connect->send(uri => '/file', headers => [Cookie => $_]) } @alike;
     my @all_hosts = map { $site->connect->send(uri => '/file', host => $_,
-        headers => [Cookie => 'app=ada.slow']) } qw(a.example b.example);
+        headers => [Cookie => 'app=ada.held']) } qw(a.example b.example);
     my @authorized = map { $site->connect->send(uri => '/file',
-        headers => [Cookie => 'app=ada.slow', Authorization => $_]) } qw(A B);
+        headers => [Cookie => 'app=ada.held', Authorization => $_]) } qw(A B);
+    let_go(7);
     my @users = map { ($_->receive->cookies) } @all;
     my %sub;
     for my $connection (@all_hosts, @authorized) { $connection->receive }
@@ -382,32 +393,31 @@ is ask('/file', stale('ada.in'), method => 'HEAD')->status, 200, 'HEAD';
 
 {
     $app->forget;
-    my $cookie = stale('ada.slow.leave');
+    my $cookie = stale('ada.held.leave');
     my ($first, @rest) = map {
-        my $c = $site->connect->send(uri => '/file', headers => [Cookie => $cookie]);
-        sleep 0.02;
-        $c;
-    } 1 .. 6;
+        $site->connect->send(uri => '/file', headers => [Cookie => $cookie]) } 1 .. 6;
+    ask('/file');
     $app->wait_for(1, '/auth');
-    sleep 0.1;
     $first->close;
+    let_go(2);
     is scalar(grep { $_->receive->status == 200 } @rest), 5,
         'when_the_one_that_asks_leaves_the_others_are_answered';
     is asked(), 2, 'after one of them asked again';
 
     $app->forget;
     my @all = map { $site->connect->send(uri => '/file',
-        headers => [Cookie => stale('ada.slow.all')]) } 1 .. 6;
+        headers => [Cookie => stale('ada.held.all')]) } 1 .. 6;
+    ask('/file');
     $app->wait_for(1, '/auth');
     $_->reset for @all;
-    sleep 0.2;
     is ask('/file', stale('ada.in'))->status, 200, 'all of them may leave';
 
+    $app->forget;
     my @waiters = map { $site->connect->send(uri => '/file',
-        headers => [Cookie => stale('ada.slow.wait')]) } 1 .. 6;
-    $app->wait_for(2, '/auth');
-    sleep 0.1;
+        headers => [Cookie => stale('ada.held.wait')]) } 1 .. 6;
+    ask('/file');
     $waiters[$_]->reset for 2, 3;
+    let_go(1);
     is scalar(grep { $_->receive->status == 200 } @waiters[0, 1, 4, 5]), 4,
         'one that only waited leaves no trace';
 }
@@ -429,8 +439,9 @@ is ask('/file', stale('ada.in'), method => 'HEAD')->status, 200, 'HEAD';
     is asked(), 1, 'with the old one it is worth nothing';
 
     $app->forget;
-    my $cookie = stale('ada.rotateslow');
+    my $cookie = stale('ada.rotateheld');
     my @all = map { $site->connect->send(uri => '/file', headers => [Cookie => $cookie]) } 1 .. 10;
+    let_go(1);
     my %got = map { join('|', $_->receive->header_all('Set-Cookie')) => 1 } @all;
     is asked(), 1, 'one question';
     is scalar(keys %got), 1, 'and every request of the flight gets the same cookies';
@@ -447,13 +458,17 @@ is ask('/file', stale('ada.in'), method => 'HEAD')->status, 200, 'HEAD';
 {
     my $key = 'entitle:test:{u:bob}';
     $app->forget;
-    my $waiting = $site->connect->send(uri => '/file', headers => [Cookie => stale('bob.slow')]);
+    my $waiting = $site->connect->send(uri => '/file', headers => [Cookie => stale('bob.held')]);
     $app->wait_for(1, '/auth');
     $redis->command('HINCRBY', $key, 'version', 1);
+    $app->release;
     my $answer = $waiting->receive;
     is $answer->status, 200, 'a version that rises while the app is asked';
     my %cookies = $answer->cookies;
-    ask('/file', "app=bob.slow; entitle=$cookies{entitle}");
+    $waiting = $site->connect->send(uri => '/file',
+        headers => [Cookie => "app=bob.held; entitle=$cookies{entitle}"]);
+    let_go(2);
+    $waiting->receive;
     is asked(), 2, 'is_not_covered_by_its_answer';
     my $now = int time;
     my $session = session(user => 'bob', version => $VERSION + 1, bind => ['bob.in']);

@@ -14,7 +14,8 @@ my $redis = $site->redis;
 $site->write_file('html/page', 'page');
 my $app = Test::Entitle::GateApp->new($site, sub {
     my ($user, $seconds) = split /\./, $_[0]{cookies}{app}, 2;
-    return { status => 204, headers => ['X-User' => $user], delay => $seconds };
+    return { status => 204, headers => ['X-User' => $user],
+        $seconds eq 'held' ? (hold => 1) : (delay => $seconds) };
 });
 my $port = $app->port;
 my $http = <<"EOT";
@@ -62,6 +63,8 @@ sub start_request {
     my ($cookies, %r) = @_;
     return $site->connect->send(uri => '/page', %r, headers => [Cookie => $cookies]);
 }
+# One worker takes what comes in the order in which it came.
+sub all_have_come { return $site->get('/free') }
 sub status { return start_request(@_)->receive->status }
 sub statuses { return join ' ', map { $_->receive->status } @_ }
 sub workers_gone { my (@pids) = @_; return wait_until(sub { !grep { kill 0, $_ } @pids }) }
@@ -175,13 +178,14 @@ sub workers_gone { my (@pids) = @_; return wait_until(sub { !grep { kill 0, $_ }
 
 {
     my $user = customer();
-    my $cookies = cookies($user, version => 7, seconds => 0.6);
+    my $cookies = cookies($user, version => 7, seconds => 'held');
     my @old = $site->worker_pids;
     $app->forget;
     my @waiting = map { start_request($cookies) } 1 .. 8;
     $app->wait_for(1);
-    sleep 0.1;
+    all_have_come();
     $site->reload;
+    $app->release;
     is statuses(@waiting), '200 ' x 7 . 200, 'who_waits_for_the_app_gets_through_a_reload';
     is scalar(my @seen = $app->seen), 1, 'after the one question';
     ok workers_gone(@old), 'and the old worker goes';
@@ -189,14 +193,16 @@ sub workers_gone { my (@pids) = @_; return wait_until(sub { !grep { kill 0, $_ }
     @old = $site->worker_pids;
     $app->forget;
     $user = customer();
-    $cookies = cookies($user, version => 7, seconds => 0.6);
+    $cookies = cookies($user, version => 7, seconds => 'held');
     my $leader = start_request($cookies);
     $app->wait_for(1);
     @waiting = map { start_request($cookies) } 1 .. 5;
-    sleep 0.1;
+    all_have_come();
     $site->reload;
     $leader->reset;
     $waiting[2]->close;
+    $app->wait_for(2);
+    $app->release;
     is statuses(@waiting[0, 1, 3, 4]), '200 200 200 200',
         'another_one_asks_on_the_old_worker_when_the_first_leaves';
     is scalar(@seen = $app->seen), 2, 'once';
@@ -206,14 +212,14 @@ sub workers_gone { my (@pids) = @_; return wait_until(sub { !grep { kill 0, $_ }
 # Between the app's answer and the record.
 {
     my $user = customer();
-    my $cookies = cookies($user, version => 7, seconds => 0.2);
     my @old = $site->worker_pids;
     $app->forget;
     # The session of a user without a version has to be looked up afterwards.
-    my @waiting = map { start_request("app=$user.0.3") } 1 .. 4;
+    my @waiting = map { start_request("app=$user.held") } 1 .. 4;
     $app->wait_for(1);
     $redis->freeze;
-    sleep 0.5;
+    $app->release;
+    sleep 0.2;
     ok !(grep { $_->readable(0) } @waiting), 'the app has answered, Redis has not';
     $waiting[1]->reset;
     $site->reload;
@@ -245,7 +251,7 @@ sub workers_gone { my (@pids) = @_; return wait_until(sub { !grep { kill 0, $_ }
     my $user = customer();
     my @others = map { customer() } 1 .. 3;
     $app->forget;
-    my @waiting = map { start_request(cookies($user, version => 7, seconds => 0.8)) } 1 .. 3;
+    my @waiting = map { start_request(cookies($user, version => 7, seconds => 'held')) } 1 .. 3;
     $app->wait_for(1);
     $redis->freeze;
     push @waiting, map { start_request(cookies($_)) } @others;
@@ -254,6 +260,7 @@ sub workers_gone { my (@pids) = @_; return wait_until(sub { !grep { kill 0, $_ }
     sleep 0.3;
     ok !(grep { $_->readable(0) } @waiting), 'told to quit with six of them waiting';
     $redis->thaw;
+    $app->release;
     is statuses(@waiting), '200 200 200 200 200 200', 'a_worker_answers_them_all_first';
     ok wait_until(sub { !$site->nginx->running }), 'and ends';
     is $site->nginx->status, 0, 'well';

@@ -10,8 +10,8 @@ package Test::Entitle::GateApp;
 #   ... proxy_pass http://127.0.0.1:<$app->port>;
 #   is scalar $app->seen('/whoami'), 1;
 #
-# An answer: status (200), headers, body (with Content-Length), delay (s);
-# instead: raw (bytes as they are, then the end), hang (no answer at all),
+# An answer: status (200), headers, body (with Content-Length), delay (s) or
+# hold (until release() lets go of all that are held); instead: raw (bytes as they are, then the end), hang (no answer at all),
 # upgrade (101, then every byte comes back). What seen() gives has the first
 # 1000 bytes of a body. protocol => 'scgi', 'uwsgi' or
 # 'fastcgi' in new(): the request's parameters are in $r->{params}.
@@ -75,6 +75,9 @@ sub wait_for {
     return wait_until(sub { my @seen = $self->seen($path); @seen >= $count });
 }
 
+# What is held now is answered: what was seen is held.
+sub release { my ($self) = @_; kill 'USR1', $self->{pid}; return }
+
 sub stop {
     my ($self) = @_;
     return if !$self->{pid} || $self->{owner} != $$;
@@ -134,7 +137,8 @@ EOF
 sub _serve {
     my ($listen, $log, $answer, $read, $protocol) = @_;
     my $select = IO::Select->new($listen);
-    my (%state, @later);
+    my (%state, @later, @held, $release);
+    local $SIG{USR1} = sub { $release = 1 };
     my $drop = sub {
         my ($socket) = @_;
         $select->remove($socket);
@@ -180,8 +184,13 @@ sub _serve {
             print $log $JSON->encode({ %$r, body => substr $r->{body}, 0, 1000 }), "\n";
             my $a = $answer->($r);
             next if $a->{hang};
-            if ($a->{delay}) { push @later, [time + $a->{delay}, $socket, $a] }
-            else             { $reply->($socket, $a) }
+            if ($a->{hold}) { push @held, [$socket, $a] }
+            elsif ($a->{delay}) { push @later, [time + $a->{delay}, $socket, $a] }
+            else { $reply->($socket, $a) }
+        }
+        if ($release) {
+            $release = 0;
+            $reply->(@$_) for splice @held;
         }
         my $now = time;
         my @due = grep { $_->[0] <= $now } @later;
