@@ -34,10 +34,12 @@ sub wait_until {
     my ($test, $seconds) = @_;
     $seconds //= 10;
     my $end = time() + $seconds * patience();
+    my $pause = 0.001;
     while (1) {
         my $answer = $test->();
         return $answer if $answer || time() > $end;
-        sleep 0.02;
+        sleep $pause;
+        $pause = 0.02 if ($pause *= 1.5) > 0.02;
     }
 }
 
