@@ -36,9 +36,7 @@ server {
     %%WEBHOOK%%
     location = /live-webhook { entitle_webhook live; entitle_webhook_secret_file %%SECRET%%; }
 
-    entitle_reauth /whoami;
-    entitle_reauth_user header=X-User;
-    entitle_session_bind cookie=app;
+    %%REAUTH%%
     location = /whoami { internal; proxy_pass http://127.0.0.1:$port/whoami; }
     location = /whoami-json { internal; proxy_pass http://127.0.0.1:$port/json; }
 

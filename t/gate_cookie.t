@@ -33,9 +33,7 @@ server {
 }
 server {
     listen 127.0.0.1:%%PORT2%%;
-    entitle_reauth /whoami;
-    entitle_reauth_user header=X-User;
-    entitle_session_bind cookie=app;
+    %%REAUTH%%
     location = /default { entitle on; try_files /pro =404; }
     location = /short { entitle on; entitle_session_lifetime 90s; try_files /pro =404; }
     location = /whoami { internal; proxy_pass http://127.0.0.1:%%PORT3%%/; }
@@ -43,9 +41,7 @@ server {
 server {
     listen 127.0.0.1:%%PORT4%%;
     entitle_session_cookie pass domain=example.org path=/shop samesite=strict;
-    entitle_reauth /whoami;
-    entitle_reauth_user header=X-User;
-    entitle_session_bind cookie=app;
+    %%REAUTH%%
     location = /named { entitle on; try_files /pro =404; }
     location = /whoami { internal; proxy_pass http://127.0.0.1:%%PORT3%%/; }
 }

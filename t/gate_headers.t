@@ -95,9 +95,7 @@ server {
     location = /left    { entitle_cache_control off; expires 1h; add_header Cache-Control public; try_files /page =404; }
     location = /ungated { entitle off; expires 1h; add_header Cache-Control public; try_files /page =404; }
     location = /asks {
-        entitle_reauth /whoami;
-        entitle_reauth_user header=X-User;
-        entitle_session_bind cookie=app;
+        %%REAUTH%%
         entitle_cache_control off;
         expires 1h;
         add_header Cache-Control public;

@@ -37,9 +37,7 @@ server {
 }
 server {
     listen 127.0.0.1:%%PORT%%;
-    entitle_reauth /whoami;
-    entitle_reauth_user header=X-User;
-    entitle_session_bind cookie=app;
+    %%REAUTH%%
     entitle_session_recheck 5m;
     location = /pro {
         entitle_require pro;

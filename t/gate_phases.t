@@ -68,9 +68,7 @@ $locations
 server {
     listen 127.0.0.1:%%PORT2%%;
     entitle_require pro;
-    entitle_reauth /whoami;
-    entitle_reauth_user header=X-User;
-    entitle_session_bind cookie=app;
+    %%REAUTH%%
     location = /whoami { internal; proxy_pass http://127.0.0.1:$port; }
 
     location / { }

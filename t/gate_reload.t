@@ -27,9 +27,7 @@ entitle_grant pro prod_Pro;
 server {
     listen 127.0.0.1:%%PORT%%;
     listen 127.0.0.1:%%PORT2%% http2;
-    entitle_reauth /whoami;
-    entitle_reauth_user header=X-User;
-    entitle_session_bind cookie=app;
+    %%REAUTH%%
     location = /whoami { internal; proxy_pass http://127.0.0.1:$port; }
     location = /page { entitle_require pro; }
     location = /free { return 200 free; }

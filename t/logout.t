@@ -40,9 +40,7 @@ server {
     listen 127.0.0.1:%%PORT%%;
     %%WEBHOOK%%
     entitle on;
-    entitle_reauth /whoami;
-    entitle_reauth_user header=X-User;
-    entitle_session_bind cookie=app;
+    %%REAUTH%%
 
     location = /index.html    { }
     location = /logout        { entitle_logout; proxy_pass http://127.0.0.1:%%PORT2%%; }
@@ -68,9 +66,7 @@ server {
     entitle optional;
     entitle_redis_down allow;
     entitle_stale 0;
-    entitle_reauth /whoami;
-    entitle_reauth_user header=X-User;
-    entitle_session_bind cookie=app;
+    %%REAUTH%%
     location = /everywhere { entitle_logout all; }
     location = /whoami { internal; proxy_pass http://127.0.0.1:%%PORT2%%; }
 }

@@ -43,9 +43,7 @@ server {
     listen 127.0.0.1:%%PORT2%% http2;
     access_log %%DIR%%/logs/polls.log polls;
     %%WEBHOOK%%
-    entitle_reauth /whoami;
-    entitle_reauth_user header=X-User;
-    entitle_session_bind cookie=app;
+    %%REAUTH%%
     entitle_login_url /login;
     location = /pro   { entitle_require pro; entitle_poll 10s; expires 1h; }
     location = /any   { entitle_poll 10s; }

@@ -33,9 +33,7 @@ map $arg_to $to { default ''; there https://there.example/; cr "https://x/\ry"; 
 server {
     listen 127.0.0.1:%%PORT%%;
     %%WEBHOOK%%
-    entitle_reauth /whoami;
-    entitle_reauth_user header=X-User;
-    entitle_session_bind cookie=app;
+    %%REAUTH%%
     entitle_login_url /login?next=$entitle_return_url;
 
     location = /whoami { internal; proxy_pass http://127.0.0.1:%%PORT2%%; }

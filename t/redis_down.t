@@ -23,9 +23,7 @@ server {
     location = /whoami { internal; proxy_pass http://127.0.0.1:%%PORT2%%; }
     location = /gated {
         entitle_require pro;
-        entitle_reauth /whoami;
-        entitle_reauth_user header=X-User;
-        entitle_session_bind cookie=app;
+        %%REAUTH%%
         try_files /page.html =404;
     }
     location = /open { return 200 open; }

@@ -27,9 +27,7 @@ server {
     location = /whoami { internal; proxy_pass http://127.0.0.1:%%PORT2%%; }
     location = /page.html {
         entitle_require pro;
-        entitle_reauth /whoami;
-        entitle_reauth_user header=X-User;
-        entitle_session_bind cookie=app;
+        %%REAUTH%%
     }
     location = /open { return 200 open; }
 }

@@ -192,9 +192,7 @@ server {
     location = /whoami { internal; proxy_pass http://127.0.0.1:%%PORT2%%; }
     location = /paid {
         entitle_require pro;
-        entitle_reauth /whoami;
-        entitle_reauth_user header=X-User;
-        entitle_session_bind cookie=app;
+        %%REAUTH%%
         add_header X-Seen "\$entitle_version \$entitle_cache" always;
         try_files /page.html =404;
     }

@@ -41,9 +41,7 @@ server {
 
     %%WEBHOOK%%
 
-    entitle_reauth /whoami;
-    entitle_reauth_user header=X-User;
-    entitle_session_bind cookie=app;
+    %%REAUTH%%
     entitle_login_url /login?next=$entitle_return_url;
 
     location = /lesson.html  { entitle_require pro; error_page 402 /paywall.html; }

@@ -70,9 +70,7 @@ server {
         try_files /page =404;
     }
     location / {
-        entitle_reauth /whoami;
-        entitle_reauth_user header=X-User;
-        entitle_session_bind cookie=app;
+        %%REAUTH%%
         entitle_login_url /login;
         entitle_require pro;
         entitle_wait 10s;
