@@ -214,7 +214,9 @@ sub start {
     return $self->run;
 }
 
-# Starts it (again) with the nginx.conf that is there.
+# Starts it (again) with the nginx.conf that is there. Its sockets listen before
+# its master waits for signals: one that came in between would be forgotten until
+# the next, so its workers are waited for.
 sub run {
     my ($self) = @_;
     local %ENV = (%ENV, sanitizer_environment());
@@ -223,7 +225,7 @@ sub run {
         command => [$self->_command], output => "$self->{dir}/logs/stderr");
     wait_until(sub {
         return 1 if !$self->{nginx}->running;
-        return -s "$self->{dir}/nginx.pid" && !grep {
+        return $self->worker_pids >= $self->{workers} && !grep {
             !IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $_)
         } @ports;
     });
