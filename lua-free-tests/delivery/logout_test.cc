@@ -53,7 +53,7 @@ void logging_out_raises_the_version_and_sets_not_before(void**) {
   assert_true(result.outcome == LoggedOut::everywhere);
   assert_int_equal(result.version, 1750000000001);
   assert_string_equal(redis.field(kKey, "version")->c_str(), "1750000000001");
-  assert_string_equal(redis.field(kKey, "not_before")->c_str(), "1760000000");
+  assert_string_equal(redis.field(kKey, "not_before")->c_str(), "1760000001");
   const auto& log =
       std::get<MemoryRedis::List>(*redis.find(std::string(kKey) + ":log"));
   assert_int_equal(log.size(), 1);
