@@ -69,7 +69,8 @@ sub id { my ($self, $server) = @_; return $server->command('CLUSTER', 'MYID') }
 
 sub running { grep { $_->{process}->running && !$_->{frozen} } $_[0]->servers }
 
-# Every node that runs sees the cluster well, and no two see another one.
+# Every node that runs sees the cluster well, no two see another one, and every
+# replica gets what its primary writes: it does from its first acknowledgement.
 sub settled {
     my ($self) = @_;
     my %views;
@@ -82,6 +83,8 @@ sub settled {
             split /\n/, $nodes }++;
         my @role = @{ $server->command('ROLE') };
         return 0 if $role[0] eq 'slave' && $role[3] ne 'connected';
+        return 0 if grep { !/state=online,offset=[1-9]/ }
+            $server->command('INFO', 'replication') =~ /^(slave\d+:.*)/mg;
     }
     return keys %views == 1;
 }

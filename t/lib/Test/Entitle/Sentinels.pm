@@ -107,11 +107,12 @@ sub primary {
     return $server;
 }
 
-# Servers that are linked to this one, as itself says.
+# Servers that get what this one writes, as itself says: they do from their first
+# acknowledgement.
 sub replicas_of {
     my ($self, $server) = @_;
     my $info = eval { $server->command('INFO', 'replication') } // '';
-    my %port = map { $_ => 1 } $info =~ /slave\d+:ip=[^,]*,port=(\d+),state=online/g;
+    my %port = map { $_ => 1 } $info =~ /slave\d+:ip=[^,]*,port=(\d+),state=online,offset=[1-9]/g;
     return [grep { $port{ $_->port } } $self->servers];
 }
 
