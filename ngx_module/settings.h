@@ -231,7 +231,6 @@ ngx_int_t logout_access(ngx_http_request_t* r) noexcept;     // likewise
 ngx_int_t strip_handler(ngx_http_request_t* r) noexcept;     // post read phase
 ngx_int_t strip_refused_handler(ngx_http_request_t* r) noexcept;  // rewrite
 ngx_int_t add_variables(ngx_conf_t* cf) noexcept;  // gate + webhook
-ngx_int_t filter_init(ngx_conf_t* cf) noexcept;    // header filter
 
 // Webhook variables; len 0 where nothing is known.
 struct WebhookVars {

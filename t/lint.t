@@ -141,6 +141,18 @@ fails('unused', 'a function that the tests alone use', qr{e::unhex\(int\): only 
     'core/base/hex.cc' =>
         "$clean{'core/base/hex.cc'}namespace e { int unhex(int n) { return n; } }\n",
     'lua-free-tests/base/hex_test.cc' => "int main() { return e::unhex(0); }\n");
+{
+    my %template = (
+        'core/access/rules.h' => "// Rules.\nnamespace e { template <class T>\n"
+            . "int rules(T t) { return t.now(); } }\n",
+        'core/access/access.cc' => qq{#include "core/access/access.h"\n}
+            . qq{#include "core/access/rules.h"\n#include "core/base/hex.h"\n}
+            . "namespace e { struct Client { int n; __attribute__((always_inline)) int now(); };\n"
+            . "int Client::now() { return n; }\n"
+            . "int access(int n) { Client c{n}; return hex(rules(c)); } }\n");
+    my ($status, $said) = check('unused', %template);
+    is "$status $said", '0 ', 'unused: what a template of a header calls is used';
+}
 fails('unused', 'a name of a header that stands nowhere else',
     qr{^core/base/hex\.h:2: declares e::kDigits: nobody uses it}m,
     'core/base/hex.h' =>

@@ -21,7 +21,6 @@ constexpr std::uint8_t kTypeMask = 0x07;
 constexpr std::uint8_t kHasAccount = 0x08;
 constexpr std::uint8_t kSameAccount = 0x10;
 
-constexpr auto& kTypes = Identifier::kPrefixes;
 constexpr std::string_view kAccount = "acct_";
 
 // The numbers of State are part of the layout.
@@ -145,7 +144,8 @@ std::optional<Standing> unpack(std::string_view packed) {
 std::string PackedIdentifier::str() const {
   std::string text;
   if (!account.empty()) text.append(kAccount).append(account).append(1, '/');
-  return text.append(kTypes[type]).append(value);
+  return text.append(Identifier::prefix_of(static_cast<Identifier::Type>(type)))
+      .append(value);
 }
 
 Projection PackedSource::projection() const {
@@ -241,7 +241,7 @@ bool PackedReader::next(PackedIdentifier& identifier) {
   --identifiers_;
   auto head = take_byte();
   identifier.type = static_cast<std::uint8_t>(head & kTypeMask);
-  if (identifier.type >= kTypes.size() ||
+  if (identifier.type >= Identifier::kTypes ||
       (head & ~unsigned{kTypeMask | kHasAccount | kSameAccount}) != 0) {
     return fail();
   }

@@ -96,7 +96,6 @@ class Lease {
     subscription = 1,  // PONG on the subscribed connection; what PING carries
                        // comes back, so it can say which beat it answers
     data = 2,          // a read and ROLE on the other one: data_answered()
-    witnesses = 4,  // most Sentinels name this primary (core/redis/sentinel.h)
   };
   using Beat = std::uint64_t;
 
@@ -114,8 +113,9 @@ class Lease {
 
   // `now` is before the first part is sent. At most kBeats are waited for: the
   // oldest is given up for a new one. `limit`: the lease does not hold for
-  // longer by this beat. Of a replica: until when what it had applied by now
-  // may be believed; what it had not, it has not told.
+  // longer by this beat. Of a primary that others name: until when it surely is
+  // one. Of a replica: until when what it had applied by now may be believed;
+  // what it had not, it has not told.
   Beat beat(MonoTime now, MonoTime limit = MonoTime::max());
   void answered(Beat beat, Part part);
   // The data connection's part. False: not the instance subscribed to; the

@@ -12,13 +12,10 @@ using Type = Identifier::Type;
 
 constexpr std::size_t kMaxBytes = 255;
 
-constexpr std::string_view prefix_of(Type type) {
-  return Identifier::kPrefixes[static_cast<std::size_t>(type)];
-}
-
 std::optional<Type> type_of(std::string_view text) {
-  for (std::size_t i = 0; i < Identifier::kPrefixes.size(); ++i) {
-    if (text.starts_with(Identifier::kPrefixes[i])) return static_cast<Type>(i);
+  for (std::size_t i = 0; i < Identifier::kTypes; ++i) {
+    const auto type = static_cast<Type>(i);
+    if (text.starts_with(Identifier::prefix_of(type))) return type;
   }
   return std::nullopt;
 }

@@ -30,9 +30,25 @@ class Identifier {
     feature,
     metadata,
   };
-  // What a type's text begins with, by number.
-  static constexpr std::array<std::string_view, 6> kPrefixes = {
-      "price_", "prod_", "plink_", "lookup_key=", "feature=", "metadata="};
+  // What a type's text begins with.
+  static constexpr std::string_view prefix_of(Type type) {
+    switch (type) {
+      case Type::price:
+        return "price_";
+      case Type::product:
+        return "prod_";
+      case Type::payment_link:
+        return "plink_";
+      case Type::lookup_key:
+        return "lookup_key=";
+      case Type::feature:
+        return "feature=";
+      case Type::metadata:
+        return "metadata=";
+    }
+    return {};
+  }
+  static constexpr std::size_t kTypes = 6;
 
   // The form an operator writes in `entitle_grant`; nothing else is accepted.
   static std::optional<Identifier> parse(std::string_view text);

@@ -47,7 +47,7 @@ class LeaseModel {
     sending_time,   // it counts from the answer
     pong,           // the subscription need not answer
     instance,       // whoever was read from is good enough
-    witnesses,      // an isolated old primary is good enough
+    warrant,        // an isolated old primary is good enough
   };
 
   LeaseModel(int seed, Faults faults, Without without)
@@ -117,6 +117,7 @@ class LeaseModel {
     Wire subscription, data;
     std::array<bool, kUsers> filling{};
     int next_beat = 0;
+    MonoTime warranted{};  // until when it surely listens to the primary
   };
 
   struct Entry {
@@ -171,12 +172,13 @@ class LeaseModel {
   }
 
   Worker new_worker() {
-    unsigned parts = Lease::subscription | Lease::data | Lease::witnesses;
+    unsigned parts = Lease::subscription | Lease::data;
     if (without_ == Without::pong) parts &= ~unsigned{Lease::subscription};
-    if (without_ == Without::witnesses) parts &= ~unsigned{Lease::witnesses};
-    int length = without_ == Without::lease ? 100 * kEnd : kLease;
-    return Worker{
-        Lease(Milliseconds{length}, parts), 0, nullptr, nullptr, {}, 0};
+    return Worker{Lease(length(), parts), 0, nullptr, nullptr, {}, 0, {}};
+  }
+  // Of a lease, and of what others say of the primary.
+  Milliseconds length() const {
+    return Milliseconds{without_ == Without::lease ? 100 * kEnd : kLease};
   }
   int workers() const { return static_cast<int>(workers_.size()); }
   Worker& worker(int w) { return workers_[static_cast<std::size_t>(w)]; }
@@ -222,6 +224,7 @@ class LeaseModel {
     self.lease.lost();
     Wire wire = open();
     self.subscription = wire;
+    self.warranted = {};
     ask<bool>(
         wire,
         [wire](Server& server) {
@@ -238,7 +241,9 @@ class LeaseModel {
   void heartbeat(int w) {
     Worker& self = worker(w);
     self.next_beat = now_ + kBeatEvery;
-    Lease::Beat beat = self.lease.beat(clock());
+    const MonoTime limit =
+        without_ == Without::warrant ? MonoTime::max() : self.warranted;
+    Lease::Beat beat = self.lease.beat(clock(), limit);
     auto answered = [this, w, beat](Lease::Part part) {
       Lease& lease = worker(w).lease;
       if (without_ == Without::sending_time) {
@@ -266,14 +271,15 @@ class LeaseModel {
         answered(Lease::data);
       }
     });
-    // The witnesses are asked over a network of their own.
+    // Who is the primary is asked over a network of its own.
     int generation = self.generation;
+    const MonoTime until = clock() + length();
     at(now_ + delay(), [=, this] {
       int named = primary_;
       at(now_ + delay(), [=, this] {
         if (worker(w).generation == generation &&
             worker(w).subscription->server == named) {
-          answered(Lease::witnesses);
+          worker(w).warranted = std::max(worker(w).warranted, until);
         }
       });
     });
@@ -283,8 +289,7 @@ class LeaseModel {
   void count_from_now(int w, Lease::Part) {
     Lease& lease = worker(w).lease;
     Lease::Beat beat = lease.beat(clock());
-    for (Lease::Part part :
-         {Lease::subscription, Lease::data, Lease::witnesses}) {
+    for (Lease::Part part : {Lease::subscription, Lease::data}) {
       lease.answered(beat, part);
     }
   }

@@ -55,17 +55,15 @@ void it_counts_from_when_the_heartbeat_was_sent(void**) {
 }
 
 void every_part_has_to_answer(void**) {
-  Lease lease(Milliseconds{100},
-              Lease::subscription | Lease::data | Lease::witnesses);
+  Lease lease(Milliseconds{100});
   lease.subscribed(kRedis, mono_time(100));
   assert_false(lease.holds(mono_time(100)));
   Lease::Beat beat = lease.beat(mono_time(110));
-  lease.answered(beat, Lease::subscription);
   lease.answered(beat, Lease::data);
   lease.answered(beat, Lease::data);
   assert_false(lease.holds(mono_time(111)));
   assert_true(lease.waiting_since() == mono_time(110));
-  lease.answered(beat, Lease::witnesses);
+  lease.answered(beat, Lease::subscription);
   assert_true(lease.holds(mono_time(111)));
   assert_false(lease.waiting_since().has_value());
 }
@@ -258,7 +256,7 @@ void as_fresh_as_the_network_where_nothing_fails(void**) {
 void every_rule_is_needed(void**) {
   for (Without rule : {Without::invalidations, Without::numbers, Without::start,
                        Without::lease, Without::sending_time, Without::pong,
-                       Without::instance, Without::witnesses}) {
+                       Without::instance, Without::warrant}) {
     Tally tally;
     for (int seed = 0; seed < 10 * kRuns && tally.older_than_lease == 0;
          ++seed) {

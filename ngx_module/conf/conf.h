@@ -25,9 +25,6 @@ Setter set_redis, set_redis_read, set_redis_user, set_redis_password_file,
     set_sentinel_password_file, set_redis_prefix, set_redis_wait;
 // Once all of them were read.
 char* init_redis(ngx_conf_t* cf, MainConf* conf);
-// Refuses a name without a resolver: nothing is looked up here.
-char* check_host(ngx_conf_t* cf, const MainConf& conf, const Endpoint& endpoint,
-                 const Where& at);
 
 // ngx_module/conf/gate.cc
 Setter set_gate, add_require, add_session_key_file, set_session_cookie,

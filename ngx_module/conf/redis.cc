@@ -14,6 +14,19 @@ slot(ngx_command_t* command, void* conf) {
     return *reinterpret_cast<T*>(static_cast<char*>(conf) + command->offset);
 }
 
+// Refuses a name without a resolver: nothing is looked up here.
+char*
+check_host(ngx_conf_t* cf, const MainConf& conf, const Endpoint& endpoint,
+           const Where& at) {
+    if (conf.resolver != nullptr || !known_addresses(endpoint).empty()) {
+        return NGX_CONF_OK;
+    }
+    std::string why = "host \"" + endpoint.host.host +
+                      "\" is a name: http{} needs \"resolver\" with the "
+                      "address of a DNS server, required by the directive";
+    return missing(cf, at, why.c_str());
+}
+
 // The one line of a file, without what ends it.
 char*
 read_password(ngx_conf_t* cf, std::string*& password) {
@@ -199,18 +212,6 @@ set_redis_read(ngx_conf_t* cf, ngx_command_t*, void* data) {
         addresses.push_back(std::move(*parsed.address));
     }
     return NGX_CONF_OK;
-}
-
-char*
-check_host(ngx_conf_t* cf, const MainConf& conf, const Endpoint& endpoint,
-           const Where& at) {
-    if (conf.resolver != nullptr || !known_addresses(endpoint).empty()) {
-        return NGX_CONF_OK;
-    }
-    std::string why = "host \"" + endpoint.host.host +
-                      "\" is a name: http{} needs \"resolver\" with the "
-                      "address of a DNS server, required by the directive";
-    return missing(cf, at, why.c_str());
 }
 
 char*

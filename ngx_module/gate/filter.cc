@@ -263,7 +263,16 @@ body_filter(ngx_http_request_t* r, ngx_chain_t* in) noexcept {
 
 ngx_int_t
 init(ngx_conf_t* cf) noexcept {
-    return filter_init(cf);
+    const auto* conf = static_cast<MainConf*>(
+        ngx_http_conf_get_module_main_conf(cf, ngx_http_entitle_module));
+    if (conf->used == 0) {
+        return NGX_OK;
+    }
+    next_header_filter = ngx_http_top_header_filter;
+    ngx_http_top_header_filter = header_filter;
+    next_body_filter = ngx_http_top_body_filter;
+    ngx_http_top_body_filter = body_filter;
+    return NGX_OK;
 }
 
 ngx_http_module_t context = {
@@ -278,20 +287,6 @@ ngx_http_module_t context = {
 };
 
 }  // namespace
-
-ngx_int_t
-filter_init(ngx_conf_t* cf) noexcept {
-    const auto* conf = static_cast<MainConf*>(
-        ngx_http_conf_get_module_main_conf(cf, ngx_http_entitle_module));
-    if (conf->used == 0) {
-        return NGX_OK;
-    }
-    next_header_filter = ngx_http_top_header_filter;
-    ngx_http_top_header_filter = header_filter;
-    next_body_filter = ngx_http_top_body_filter;
-    ngx_http_top_body_filter = body_filter;
-    return NGX_OK;
-}
 
 }  // namespace entitle::ngx
 

@@ -13,6 +13,15 @@ namespace {
 
 using Kind = IdentitySource::Kind;
 
+std::vector<std::string_view>
+request_cookies(ngx_http_request_t* r, std::string_view name) {
+    std::vector<std::string_view> values;
+    compat::each_cookie_line(r, [&](const ngx_str_t& line) {
+        cookie_values(view(line), name, values);
+    });
+    return values;
+}
+
 // --- the edge session -------------------------------------------------------
 
 Reason
@@ -135,15 +144,6 @@ identity_here(ngx_http_request_t* r, Gate* gate) {
 }  // namespace
 
 std::vector<std::string_view>
-request_cookies(ngx_http_request_t* r, std::string_view name) {
-    std::vector<std::string_view> values;
-    compat::each_cookie_line(r, [&](const ngx_str_t& line) {
-        cookie_values(view(line), name, values);
-    });
-    return values;
-}
-
-std::vector<std::string_view>
 carried(ngx_http_request_t* r, const Carrier& carrier) {
     if (carrier.value == nullptr) {
         return request_cookies(r, view(carrier.cookie));
@@ -162,11 +162,16 @@ IdentitySettings
 identity_settings(ngx_http_request_t* r) {
     const ServerConf* server = server_conf(r);
     const LocationConf* location = location_conf(r);
-    return {server->session_keys,   server->audience,
-            server->cookie,         server->keys,
-            location->session_bind, location->reauth_user,
-            location->reauth.data,  location->identity,
-            location->jwt,          location->session_recheck};
+    return {.keys = server->session_keys,
+            .audience = server->audience,
+            .cookie = server->cookie,
+            .redis_keys = server->keys,
+            .bind = location->session_bind,
+            .reauth_user = location->reauth_user,
+            .reauth = location->reauth.data,
+            .source = location->identity,
+            .jwt = location->jwt,
+            .recheck = location->session_recheck};
 }
 
 void

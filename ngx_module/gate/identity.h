@@ -74,8 +74,6 @@ identity_kind(const LocationConf* conf) {
 // --- gate/identity.cc
 // -----------------------------------------------------------
 
-std::vector<std::string_view> request_cookies(ngx_http_request_t* r,
-                                              std::string_view name);
 // What a carrier brings: every cookie of the name, or the variable's value if
 // it has one.
 std::vector<std::string_view> carried(ngx_http_request_t* r,

@@ -7,6 +7,11 @@ namespace entitle::ngx {
 
 namespace {
 
+JwtWorker&
+jwt_worker(ngx_http_request_t* r) {
+    return main_conf(r)->worker->part<JwtWorker>();
+}
+
 Reason
 reason_of(JwtError error) {
     return error == JwtError::expired ? Reason::session_expired
@@ -79,11 +84,6 @@ verified(ngx_http_request_t* r, std::string_view token,
 }
 
 }  // namespace
-
-JwtWorker&
-jwt_worker(ngx_http_request_t* r) {
-    return main_conf(r)->worker->part<JwtWorker>();
-}
 
 FetchedKeys*
 fetched_keys(ngx_http_request_t* r) {

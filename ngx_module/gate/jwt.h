@@ -55,8 +55,6 @@ struct JwtWorker {
         fetched;  // by URI
 };
 
-// Throws std::bad_alloc.
-JwtWorker& jwt_worker(ngx_http_request_t* r);
 // Of this location's entitle_jwt_key_request; null: it has none.
 FetchedKeys* fetched_keys(ngx_http_request_t* r);
 

@@ -6,18 +6,6 @@
 namespace entitle::ngx {
 namespace {
 
-std::unique_ptr<RedisTopology>
-make_topology(const MainConf* conf) {
-    switch (conf->redis_address->kind) {
-        case RedisAddress::Kind::sentinel:
-            return make_sentinel(conf);
-        case RedisAddress::Kind::cluster:
-            return make_cluster(conf);
-        default:
-            return make_single(conf);
-    }
-}
-
 // One server, wherever its name leads: no question who has a key.
 class SingleServer final : public RedisTopology {
   public:
@@ -45,6 +33,18 @@ class SingleServer final : public RedisTopology {
   private:
     RedisNode node_;
 };
+
+std::unique_ptr<RedisTopology>
+make_topology(const MainConf* conf) {
+    switch (conf->redis_address->kind) {
+        case RedisAddress::Kind::sentinel:
+            return make_sentinel(conf);
+        case RedisAddress::Kind::cluster:
+            return make_cluster(conf);
+        default:
+            return std::make_unique<SingleServer>(conf);
+    }
+}
 
 // An exchange whose commands are about keys of several nodes, each sent to its
 // own.
@@ -115,11 +115,6 @@ hold_is_late(void* data) noexcept {
 }
 
 }  // namespace
-
-std::unique_ptr<RedisTopology>
-make_single(const MainConf* conf) {
-    return std::make_unique<SingleServer>(conf);
-}
 
 Redis::Redis(const MainConf* conf)
     : conf_(conf),

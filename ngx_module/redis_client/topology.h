@@ -42,8 +42,6 @@ class RedisTopology {
     virtual void shut() = 0;
 };
 
-// redis://, rediss://, unix:
-std::unique_ptr<RedisTopology> make_single(const MainConf* conf);
 // sentinel://
 std::unique_ptr<RedisTopology> make_sentinel(const MainConf* conf);
 // cluster://

@@ -25,6 +25,19 @@ struct Noted {
     time_t at[2][3] = {};
 };
 
+// For the log: no control bytes, not endless.
+std::string
+printable(std::string_view text) {
+    constexpr std::size_t kMost = 1024;
+    std::string result(text.substr(0, kMost));
+    for (char& c : result) {
+        if (is_control_byte(c)) {
+            c = '?';
+        }
+    }
+    return result;
+}
+
 void body_handler(ngx_http_request_t* r) noexcept;
 void destroy(void* data) noexcept;
 
@@ -304,18 +317,6 @@ Webhook::keep(std::string_view text) {
     }
     ngx_memcpy(copy, text.data(), text.size());
     return {text.size(), copy};
-}
-
-std::string
-printable(std::string_view text) {
-    constexpr std::size_t kMost = 1024;
-    std::string result(text.substr(0, kMost));
-    for (char& c : result) {
-        if (is_control_byte(c)) {
-            c = '?';
-        }
-    }
-    return result;
 }
 
 }  // namespace entitle::ngx

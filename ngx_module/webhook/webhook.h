@@ -66,7 +66,4 @@ class Webhook {
     Backoff backoff_;
 };
 
-// For the log: no control bytes, not endless.
-std::string printable(std::string_view text);
-
 }  // namespace entitle::ngx
