@@ -6,7 +6,6 @@
 
 #include "core/json/document.h"
 #include "core/json/pointer.h"
-#include "ngx_module/edge.h"
 #include "ngx_module/gate/gate.h"
 #include "ngx_module/redis_client/talk.h"
 
@@ -51,36 +50,34 @@ class EmailClaim {
   public:
     EmailClaim(ngx_http_request_t* r, Gate* gate, const User& user,
                std::string email)
-        : gate_(gate),
-          user_(user.str()),
-          conversation_(
-              claim_by_email(std::move(email), user,
-                             DeliveryOptions{.keys = *server_conf(r)->keys,
-                                             .policy = *server_conf(r)->policy,
-                                             .grants = server_conf(r)->grants,
-                                             .now = wall_clock(),
-                                             .jitter_seed = random_bits()})),
-          talk_(main_conf(r), on_ended, this) {
-        patience_.arm(kPatience, on_late, this);
-        if (!talk_.start(&conversation_)) {
-            end(word(RedisStatus::unavailable));  // nobody waits yet
-        }
+        : user_(user.str()),
+          talk_(
+              main_conf(r),
+              [](void* data) noexcept { gate_wake(static_cast<Gate*>(data)); },
+              gate) {
+        talk_.start(
+            claim_by_email(std::move(email), user,
+                           DeliveryOptions{.keys = *server_conf(r)->keys,
+                                           .policy = *server_conf(r)->policy,
+                                           .grants = server_conf(r)->grants,
+                                           .now = wall_clock(),
+                                           .jitter_seed = random_bits()}),
+            kPatience);
     }
-    EmailClaim(const EmailClaim&) = delete;
-    EmailClaim& operator=(const EmailClaim&) = delete;
 
     bool
     done() const {
-        return done_;
+        return talk_.done();
     }
-    const EmailClaimed&
-    claimed() const {
-        return claimed_;
-    }
-    // Empty: nothing went wrong.
+    // Only once done(). Empty: nothing went wrong.
     std::string_view
-    error() const {
-        return failed_.empty() ? claimed_.error : failed_;
+    error() {
+        return talk_.error().empty() ? talk_.result().error : talk_.error();
+    }
+    // Null: error() came before there was any.
+    const EmailClaimed*
+    claimed() {
+        return talk_.error().empty() ? &talk_.result() : nullptr;
     }
     const std::string&
     user() const {
@@ -88,52 +85,8 @@ class EmailClaim {
     }
 
   private:
-    // `failed` is a literal: nothing here may want memory.
-    void
-    end(std::string_view failed) noexcept {
-        talk_.stop();
-        patience_.disarm();
-        failed_ = failed;
-        done_ = true;
-    }
-
-    static void
-    on_ended(void* data, RedisStatus status,
-             const std::exception* thrown) noexcept {
-        auto* self = static_cast<EmailClaim*>(data);
-        std::string_view failed;
-        if (thrown != nullptr) {
-            failed = "no memory";
-        } else if (status != RedisStatus::ok) {
-            failed = word(status);
-        } else {
-            failed = edge::guard(
-                [=]() -> std::string_view {
-                    self->claimed_ = std::move(self->conversation_.result());
-                    return {};
-                },
-                [](const std::exception&) noexcept -> std::string_view {
-                    return "no memory";
-                });
-        }
-        self->end(failed);
-        gate_wake(self->gate_);
-    }
-    static void
-    on_late(void* data) noexcept {
-        auto* self = static_cast<EmailClaim*>(data);
-        self->end("redis took too long");
-        gate_wake(self->gate_);
-    }
-
-    Gate* gate_;
     std::string user_;
-    Conversation<EmailClaimed> conversation_;
-    RedisTalk talk_;
-    RedisDeadline patience_;
-    bool done_ = false;
-    EmailClaimed claimed_;
-    std::string_view failed_;
+    RedisTalk<EmailClaimed> talk_;
 };
 
 std::string
@@ -155,16 +108,19 @@ claim_email(ngx_http_request_t* r, Gate* gate, ReauthAnswer& answer) {
         gate->email_claim =
             std::make_shared<EmailClaim>(r, gate, *answer.user, answer.email);
     }
-    const EmailClaim& claim = *gate->email_claim;
+    EmailClaim& claim = *gate->email_claim;
     if (!claim.done()) {
         return false;
     }
     ngx_str_t user = str(claim.user());
-    for (const std::string& place : claim.claimed().places) {
-        ngx_str_t id = str(place);
-        ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
-                      "entitle: \"%V\" is user \"%V\"'s, by e-mail", &id,
-                      &user);
+    if (const EmailClaimed* claimed = claim.claimed()) {
+        for (const std::string& place : claimed->places) {
+            ngx_str_t id = str(place);
+            ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
+                          "entitle: \"%V\" is user \"%V\"'s, by e-mail", &id,
+                          &user);
+        }
+        answer.raised = claimed->raised;
     }
     if (!claim.error().empty()) {
         ngx_str_t error = str(claim.error());
@@ -173,7 +129,6 @@ claim_email(ngx_http_request_t* r, Gate* gate, ReauthAnswer& answer) {
                       "not claimed, until the next time: %V",
                       &user, &error);
     }
-    answer.raised = claim.claimed().raised;
     gate->email_claim.reset();
     return true;
 }

@@ -9,69 +9,35 @@
 
 namespace entitle::ngx {
 
-// The core's conversation, driven over a Redis connection of its own. Ends
-// with the request at any moment; what Redis was told by then stays told.
+// Ends with the request at any moment; what Redis was told by then stays told.
 class Logout {
   public:
-    Logout(Gate* gate, const ServerConf* conf, User user);
-    Logout(const Logout&) = delete;
-    Logout& operator=(const Logout&) = delete;
+    Logout(Gate* gate, const ServerConf* conf, const User& user)
+        : talk_(
+              main_conf(gate->request),
+              [](void* data) noexcept { gate_wake(static_cast<Gate*>(data)); },
+              gate) {
+        talk_.start(
+            log_out_everywhere(*conf->keys, user, now(), random_bits()));
+    }
 
     bool
     done() const {
-        return done_;
+        return talk_.done();
     }
-    const LogoutResult&
-    result() const {
-        return result_;
+    LoggedOut
+    outcome() {
+        return talk_.error().empty() ? talk_.result().outcome
+                                     : LoggedOut::failed;
+    }
+    std::string_view
+    error() {
+        return talk_.error().empty() ? talk_.result().error : talk_.error();
     }
 
   private:
-    void finish(LogoutResult result);
-    static void on_ended(void* data, RedisStatus status,
-                         const std::exception* thrown) noexcept;
-
-    Gate* gate_;
-    Conversation<LogoutResult> talk_;
-    RedisTalk redis_;
-    bool done_ = false;
-    LogoutResult result_;
+    RedisTalk<LogoutResult> talk_;
 };
-
-Logout::Logout(Gate* gate, const ServerConf* conf, User user)
-    : gate_(gate),
-      talk_(log_out_everywhere(*conf->keys, std::move(user), now(),
-                               random_bits())),
-      redis_(main_conf(gate->request), on_ended, this) {
-    if (!redis_.start(&talk_)) {
-        result_.error = "redis is unreachable";
-        done_ = true;  // nobody waits yet
-    }
-}
-
-void
-Logout::finish(LogoutResult result) {
-    result_ = std::move(result);
-    done_ = true;
-    gate_wake(gate_);
-}
-
-void
-Logout::on_ended(void* data, RedisStatus status,
-                 const std::exception* thrown) noexcept {
-    auto* self = static_cast<Logout*>(data);
-    try {
-        if (thrown != nullptr) {
-            self->finish({LoggedOut::failed, 0, thrown->what()});
-        } else if (status != RedisStatus::ok) {
-            self->finish({LoggedOut::failed, 0, std::string(word(status))});
-        } else {
-            self->finish(std::move(self->talk_.result()));
-        }
-    } catch (const std::exception&) {  // no memory
-        self->finish({});
-    }
-}
 
 namespace {
 
@@ -84,10 +50,9 @@ only_by_post(ngx_http_request_t* r) {
 
 void
 log_result(ngx_http_request_t* r, const Gate* gate) {
-    const LogoutResult& result = gate->logout->result();
     ngx_str_t who = str(gate->identity.user->str());
-    ngx_str_t error = str(result.error);
-    switch (result.outcome) {
+    ngx_str_t error = str(gate->logout->error());
+    switch (gate->logout->outcome()) {
         case LoggedOut::everywhere:
             ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                           "entitle: \"%V\" logged out everywhere", &who);
@@ -124,7 +89,7 @@ everywhere(ngx_http_request_t* r, Gate* gate) {
             return gate_suspend(r);
         }
         log_result(r, gate);
-        if (gate->logout->result().outcome != LoggedOut::failed) {
+        if (gate->logout->outcome() != LoggedOut::failed) {
             return NGX_OK;
         }
         gate->stage = Gate::Stage::trouble;

@@ -4,54 +4,80 @@
 
 namespace entitle::ngx {
 
-RedisTalk::RedisTalk(const MainConf* conf, Ended ended, void* data)
-    : conf_(conf), ended_(ended), data_(data) {
+RedisTalkBase::RedisTalkBase(const MainConf* conf, Wake wake, void* data)
+    : conf_(conf), wake_(wake), data_(data) {
     hold_.acquired = on_acquired;
     hold_.data = this;
     exchange_.done = on_replies;
     exchange_.data = this;
-    pause_.handler = on_pause_over;
-    pause_.data = this;
-    pause_.log = ngx_cycle->log;
+}
+
+std::string_view
+RedisTalkBase::error() const {
+    switch (state_) {
+        case State::unreachable:
+            return "redis is unreachable";
+        case State::late:
+            return "redis did not answer in time";
+        case State::broken:
+            return "no memory";
+        default:
+            return {};
+    }
 }
 
 void
-RedisTalk::advance() {
-    const Step* step = next_(talk_);
+RedisTalkBase::begin(ngx_msec_t patience) {
+    const Step* first = next();
+    hold_.key = first == nullptr ? std::string() : first->key;
+    state_ = State::talking;
+    if (redis_acquire(conf_, &hold_) != NGX_OK) {
+        state_ = State::unreachable;
+    } else if (patience != 0) {
+        patience_.arm(patience, on_late, this);
+    }
+}
+
+void
+RedisTalkBase::advance() {
+    const Step* step = next();
     if (step == nullptr) {
-        end(RedisStatus::ok, nullptr);
+        check();
+        end(State::ok);
     } else if (step->pause.count() > 0) {
-        ngx_add_timer(&pause_, static_cast<ngx_msec_t>(step->pause.count()));
+        pause_.arm(static_cast<ngx_msec_t>(step->pause.count()), on_pause_over,
+                   this);
     } else {
         send_step();
     }
 }
 
 void
-RedisTalk::send_step() {
-    exchange_.key = next_(talk_)->key;
-    exchange_.commands = next_(talk_)->commands;
-    exchange_.more_time =
-        static_cast<ngx_msec_t>(next_(talk_)->more_time.count());
+RedisTalkBase::send_step() {
+    const Step* step = next();
+    exchange_.key = step->key;
+    exchange_.commands = step->commands;
+    exchange_.more_time = static_cast<ngx_msec_t>(step->more_time.count());
     exchange_.replies.clear();
     if (redis_hold_send(&hold_, &exchange_) != NGX_OK) {
-        end(RedisStatus::unavailable, nullptr);
+        end(State::unreachable);
     }
 }
 
 void
-RedisTalk::end(RedisStatus status, const std::exception* thrown) noexcept {
+RedisTalkBase::end(State how) noexcept {
     stop();
-    ended_(data_, status, thrown);
+    state_ = how;
+    wake_(data_);
 }
 
 void
-RedisTalk::stop() noexcept {
-    if (pause_.timer_set) {
-        ngx_del_timer(&pause_);
-    }
+RedisTalkBase::stop() noexcept {
+    patience_.disarm();
+    pause_.disarm();
     redis_cancel(&exchange_);
     redis_release(&hold_);
+    state_ = State::idle;
 }
 
 // --- from the event loop -----------------------------------------------------
@@ -59,44 +85,44 @@ RedisTalk::stop() noexcept {
 // After `f` this may be gone.
 template <class F>
 void
-RedisTalk::from_event(RedisStatus status, F f) noexcept {
+RedisTalkBase::from_event(RedisStatus status, F f) noexcept {
     if (status != RedisStatus::ok) {
-        end(status, nullptr);
+        end(status == RedisStatus::timed_out ? State::late
+                                             : State::unreachable);
         return;
     }
-    edge::guard(f, [this](const std::exception& error) noexcept {
-        end(RedisStatus::unavailable, &error);
-    });
+    edge::event("redis conversation", f,
+                [this]() noexcept { end(State::broken); });
 }
 
 void
-RedisTalk::on_acquired(RedisHold* hold, RedisStatus status) noexcept {
-    auto* self = static_cast<RedisTalk*>(hold->data);
+RedisTalkBase::on_acquired(RedisHold* hold, RedisStatus status) noexcept {
+    auto* self = static_cast<RedisTalkBase*>(hold->data);
     self->from_event(status, [=] { self->advance(); });
 }
 
 void
-RedisTalk::on_replies(RedisExchange* exchange, RedisStatus status) noexcept {
-    auto* self = static_cast<RedisTalk*>(exchange->data);
+RedisTalkBase::on_replies(RedisExchange* exchange,
+                          RedisStatus status) noexcept {
+    auto* self = static_cast<RedisTalkBase*>(exchange->data);
     self->from_event(status, [=] {
-        self->resume_(self->talk_, std::exchange(exchange->replies, {}));
+        self->resume(std::exchange(exchange->replies, {}));
         self->advance();
     });
 }
 
 void
-RedisTalk::on_pause_over(ngx_event_t* event) noexcept {
-    auto* self = static_cast<RedisTalk*>(event->data);
+RedisTalkBase::on_pause_over(void* data) noexcept {
+    auto* self = static_cast<RedisTalkBase*>(data);
     self->from_event(RedisStatus::ok, [=] { self->send_step(); });
 }
 
-// --- for those who make conversations ----------------------------------------
-
-std::string_view
-word(RedisStatus status) {
-    return status == RedisStatus::timed_out ? "redis did not answer in time"
-                                            : "redis is unreachable";
+void
+RedisTalkBase::on_late(void* data) noexcept {
+    static_cast<RedisTalkBase*>(data)->end(State::late);
 }
+
+// --- for those who make conversations ----------------------------------------
 
 std::chrono::sys_time<std::chrono::milliseconds>
 wall_clock() {

@@ -4,70 +4,116 @@
 // Ends with its owner at any moment; what Redis was told by then stays told.
 #pragma once
 
+#include <optional>
+#include <string_view>
+
 #include "core/redis/conversation.h"
 #include "ngx_module/redis_client/exchange.h"
 #include "ngx_module/settings.h"
 
 namespace entitle::ngx {
 
-class RedisTalk {
+// What does not depend on what the conversation comes to.
+class RedisTalkBase {
   public:
-    // How it went. ok: the conversation has its result. `thrown`: it failed
-    // otherwise (no memory). The talk may be destroyed in there.
-    using Ended = void (*)(void* data, RedisStatus status,
-                           const std::exception* thrown) noexcept;
+    // Called once it is done, exactly once and never from inside start();
+    // not after stop(). The talk may be destroyed in there.
+    using Wake = void (*)(void* data) noexcept;
 
-    RedisTalk(const MainConf* conf, Ended ended, void* data);
-    RedisTalk(const RedisTalk&) = delete;
-    RedisTalk& operator=(const RedisTalk&) = delete;
-    ~RedisTalk() {
-        stop();
-    }
+    RedisTalkBase(const RedisTalkBase&) = delete;
+    RedisTalkBase& operator=(const RedisTalkBase&) = delete;
 
-    // `talk` is the caller's and lives on until it has ended or is stopped.
-    // `ended` is called exactly once, never from inside here, unless stop()
-    // came first. False: Redis cannot be reached, and it will not be called.
-    template <class T>
     bool
-    start(Conversation<T>* talk) {
-        talk_ = talk;
-        next_ = [](void* t) {
-            return static_cast<Conversation<T>*>(t)->next();
-        };
-        resume_ = [](void* t, std::vector<Reply> replies) {
-            static_cast<Conversation<T>*>(t)->resume(std::move(replies));
-        };
-        const Step* first = talk->next();
-        hold_.key = first == nullptr ? std::string() : first->key;
-        return redis_acquire(conf_, &hold_) == NGX_OK;
+    done() const {
+        return state_ != State::idle && state_ != State::talking;
+    }
+    // Why there is no result, as a literal; empty: there is one.
+    std::string_view error() const;
+    // By an exception, which the log has: nothing Redis could mend.
+    bool
+    is_broken() const {
+        return state_ == State::broken;
     }
     // Gives the connection back. Again is harmless.
     void stop() noexcept;
 
+  protected:
+    RedisTalkBase(const MainConf* conf, Wake wake, void* data);
+    ~RedisTalkBase() {
+        stop();
+    }
+
+    // With the conversation at its beginning; it is done at once where Redis
+    // is known to be away.
+    void begin(ngx_msec_t patience);
+
   private:
+    enum class State { idle, talking, ok, unreachable, late, broken };
+
+    virtual const Step* next() = 0;
+    virtual void resume(std::vector<Reply> replies) = 0;
+    // Throws what the conversation threw.
+    virtual void check() = 0;
+
     static void on_acquired(RedisHold* hold, RedisStatus status) noexcept;
     static void on_replies(RedisExchange* exchange,
                            RedisStatus status) noexcept;
-    static void on_pause_over(ngx_event_t* event) noexcept;
+    static void on_pause_over(void* data) noexcept;
+    static void on_late(void* data) noexcept;
     template <class F>
     void from_event(RedisStatus status, F f) noexcept;
     void advance();
     void send_step();
-    void end(RedisStatus status, const std::exception* thrown) noexcept;
+    void end(State how) noexcept;
 
     const MainConf* conf_;
-    Ended ended_;
+    Wake wake_;
     void* data_;
-    void* talk_ = nullptr;
-    const Step* (*next_)(void* talk) = nullptr;
-    void (*resume_)(void* talk, std::vector<Reply> replies) = nullptr;
+    State state_ = State::idle;
     RedisHold hold_;
     RedisExchange exchange_;
-    ngx_event_t pause_{};
+    RedisDeadline pause_;
+    RedisDeadline patience_;
 };
 
-// For the log.
-std::string_view word(RedisStatus status);
+template <class T>
+class RedisTalk final : public RedisTalkBase {
+  public:
+    RedisTalk(const MainConf* conf, Wake wake, void* data)
+        : RedisTalkBase(conf, wake, data) {}
+
+    // What went before is stopped and forgotten. `patience`: what all of it
+    // may take; 0: as long as its exchanges may take one by one. Where Redis is
+    // known to be away it is done() when this returns, and `wake` is not
+    // called.
+    void
+    start(Conversation<T> conversation, ngx_msec_t patience = 0) {
+        stop();
+        conversation_.emplace(std::move(conversation));
+        begin(patience);
+    }
+    // Only once done() without an error(); until the next start().
+    T&
+    result() {
+        return conversation_->result();
+    }
+
+  private:
+    const Step*
+    next() override {
+        return conversation_->next();
+    }
+    void
+    resume(std::vector<Reply> replies) override {
+        conversation_->resume(std::move(replies));
+    }
+    void
+    check() override {
+        conversation_->result();
+    }
+
+    std::optional<Conversation<T>> conversation_;
+};
 
 // What conversations are given beside random_bits().
 std::chrono::sys_time<std::chrono::milliseconds> wall_clock();

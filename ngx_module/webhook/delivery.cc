@@ -82,7 +82,7 @@ log_level(const DeliveryResult& result) {
 }  // namespace
 
 Webhook::Webhook(ngx_http_request_t* r)
-    : request_(r), redis_(main_conf(r), on_ended, this), backoff_(kBackoff) {
+    : request_(r), talk_(main_conf(r), on_done, this), backoff_(kBackoff) {
     timer_.handler = on_timer;
     timer_.data = this;
     timer_.log = r->connection->log;
@@ -102,7 +102,7 @@ Webhook::attempt() {
     const LocationConf* location = location_conf(request_);
     const ServerConf* server = server_conf(request_);
     const MainConf* main = main_conf(request_);
-    talk_.emplace(
+    talk_.start(
         deliver(facts_, head_,
                 DeliveryOptions{.keys = *location->webhook_keys,
                                 .policy = *server->policy,
@@ -111,13 +111,13 @@ Webhook::attempt() {
                                 .jitter_seed = random_bits(),
                                 .wait = wait_for(main),
                                 .touch_duplicates = main->wait_replicas > 0}));
-    if (!redis_.start(&*talk_)) {
-        attempt_failed(word(RedisStatus::unavailable));
+    if (talk_.done()) {
+        attempt_failed(talk_.error());
     }
 }
 
 void
-Webhook::conclude(const DeliveryResult& result) {
+Webhook::conclude(DeliveryResult result) {
     if (result.outcome == Outcome::not_stored) {
         attempt_failed(result.error);
         return;
@@ -145,8 +145,7 @@ Webhook::abandon() noexcept {
     if (timer_.timer_set) {
         ngx_del_timer(&timer_);
     }
-    redis_.stop();
-    talk_.reset();
+    talk_.stop();
 }
 
 // --- from the event loop -----------------------------------------------------
@@ -165,18 +164,16 @@ Webhook::from_event(F f) noexcept {
 }
 
 void
-Webhook::on_ended(void* data, RedisStatus status,
-                  const std::exception* thrown) noexcept {
+Webhook::on_done(void* data) noexcept {
     auto* self = static_cast<Webhook*>(data);
     self->from_event([=] {
-        if (thrown != nullptr) {
-            self->fail(*thrown);
-        } else if (status != RedisStatus::ok) {
-            self->attempt_failed(word(status));
+        if (self->talk_.is_broken()) {
+            self->finish(NGX_HTTP_INTERNAL_SERVER_ERROR);
+        } else if (!self->talk_.error().empty()) {
+            self->attempt_failed(self->talk_.error());
         } else {
-            // Moved out: concluding ends the conversation that holds it.
-            const DeliveryResult result = std::move(self->talk_->result());
-            self->conclude(result);
+            // Moved out: the next attempt ends the conversation that holds it.
+            self->conclude(std::move(self->talk_.result()));
         }
     });
 }

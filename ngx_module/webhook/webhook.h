@@ -47,10 +47,9 @@ class Webhook {
     // ngx_module/webhook/delivery.cc
     void store();
     void attempt();
-    void conclude(const DeliveryResult& result);
+    void conclude(DeliveryResult result);
     void attempt_failed(std::string_view why);
-    static void on_ended(void* data, RedisStatus status,
-                         const std::exception* thrown) noexcept;
+    static void on_done(void* data) noexcept;
     static void on_timer(ngx_event_t* event) noexcept;
     template <class F>
     void from_event(F f) noexcept;
@@ -59,8 +58,7 @@ class Webhook {
     EventHead head_;
     Facts facts_;
 
-    std::optional<Conversation<DeliveryResult>> talk_;
-    RedisTalk redis_;
+    RedisTalk<DeliveryResult> talk_;
     ngx_event_t timer_{};  // until the next attempt
     ngx_msec_t give_up_ = 0;
     Backoff backoff_;
