@@ -116,7 +116,7 @@ class NodeRules {
 
   void connected(Connection* connection);
   void completed(Pending pending);
-  void closed(Connection* connection, std::deque<Pending> unanswered,
+  void closed(Connection* connection, std::deque<Pending>& unanswered,
               RedisStatus status, Ending ending, std::string_view why);
   // node_timer is over.
   void on_timer();
@@ -146,7 +146,7 @@ class NodeRules {
 
   bool send_shared(Pending&& pending);
   void open_shared();
-  void queue_again(std::deque<Pending> unanswered, RedisStatus status);
+  void queue_again(std::deque<Pending>& unanswered, RedisStatus status);
   void fail(Pending pending, RedisStatus status);
   void fail_held(RedisStatus status);
   void count_failure(Connection* connection, std::string_view why);
@@ -238,7 +238,7 @@ void NodeRules<Client>::move() {
   std::deque<Pending> unanswered = shared_.take_queue();
   shared_.shut();
   generation_++;
-  queue_again(std::move(unanswered), RedisStatus::unavailable);
+  queue_again(unanswered, RedisStatus::unavailable);
   for (Pending& pending : pool_.cut()) {
     fail(std::move(pending), RedisStatus::unavailable);
   }
@@ -309,10 +309,17 @@ void NodeRules<Client>::completed(Pending pending) {
 
 template <class Client>
 void NodeRules<Client>::closed(Connection* connection,
-                               std::deque<Pending> unanswered,
+                               std::deque<Pending>& unanswered,
                                RedisStatus status, Ending ending,
                                std::string_view why) {
+  // First what needs no memory: the rest may end anywhere.
   const bool shared = connection == &shared_;
+  client_.turn_soon();
+  if (shared) {
+    generation_++;
+  } else {
+    pool_.closed(connection);
+  }
   if (ending == Ending::refused && !shared && shared_.is_ready()) {
     // Redis serves, and gives no more connections than there are.
     if (pool_.refused()) client_.said_refused(why);
@@ -325,13 +332,10 @@ void NodeRules<Client>::closed(Connection* connection,
     }
   }
   if (shared) {
-    generation_++;
-    queue_again(std::move(unanswered), status);
+    queue_again(unanswered, status);
   } else {
     for (Pending& pending : unanswered) fail(std::move(pending), status);
-    pool_.closed(connection);
   }
-  client_.turn_soon();
 }
 
 template <class Client>
@@ -351,7 +355,7 @@ void NodeRules<Client>::count_failure(Connection* connection,
 // A connection that was merely lost (Redis restarted, or closes idle clients)
 // is no news for a reader: once more, on a new one.
 template <class Client>
-void NodeRules<Client>::queue_again(std::deque<Pending> unanswered,
+void NodeRules<Client>::queue_again(std::deque<Pending>& unanswered,
                                     RedisStatus status) {
   for (Pending& pending : unanswered) {
     if (!up() || pending->repeated || pending->pinned || !pending->wanted()) {

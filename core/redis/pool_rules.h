@@ -223,9 +223,10 @@ bool PoolRules<Client>::open_one() {
       });
   if (unused == pool_.end()) {
     if (pool_.size() >= policy_.connections) return false;
-    pool_.push_back(std::make_unique<Pooled>());
+    auto fresh = std::make_unique<Pooled>();
+    fresh->connection = client_.make_connection();
+    pool_.push_back(std::move(fresh));
     unused = std::prev(pool_.end());
-    (*unused)->connection = client_.make_connection();
   }
   Pooled& pooled = **unused;
   return node_.open(*pooled.connection, pooled.ticket) &&

@@ -282,7 +282,7 @@ class NodeModel {
     std::deque<Pending> unanswered = connection.take_queue();
     for (Pending& pending : unanswered) pending->written = false;
     connection.shut();
-    rules_.closed(&connection, std::move(unanswered), status, ending, "");
+    rules_.closed(&connection, unanswered, status, ending, "");
     if (mode_ == Mode::fixed && &connection == &shared_ &&
         ending == Ending::failed && rules_.serves()) {
       fault_ = "nobody heard that reads are late";

@@ -125,11 +125,12 @@ RecordCache::wanted() {
     wanted_at_ = ngx_current_msec;
     redis_.wanted();
     if (changed) {
-        revision_ = redis_.revision();
-        listened_.clear();
+        std::vector<Tracking*> listened;
         for (RedisNode* node : redis_.nodes()) {
-            listened_.push_back(tracking_of(node));
+            listened.push_back(tracking_of(node));
         }
+        listened_ = std::move(listened);
+        revision_ = redis_.revision();
     }
     for (Tracking* tracking : listened_) {
         tracking->wanted();
@@ -152,13 +153,18 @@ RecordCache::changes_heard() const {
 
 Tracking*
 RecordCache::tracking_of(RedisNode* node) {
-    std::unique_ptr<Tracking>& tracking = trackings_[node];
-    if (tracking == nullptr) {
-        tracking =
-            std::make_unique<Tracking>(conf_, redis_, node, &zone_, spaces_,
-                                       static_cast<RecordListener&>(*this));
+    const auto [at, is_new] = trackings_.try_emplace(node);
+    if (is_new) {
+        try {
+            at->second =
+                std::make_unique<Tracking>(conf_, redis_, node, &zone_, spaces_,
+                                           static_cast<RecordListener&>(*this));
+        } catch (...) {
+            trackings_.erase(at);
+            throw;
+        }
     }
-    return tracking.get();
+    return at->second.get();
 }
 
 // Of who has the record. Null: nobody is known to.
@@ -251,14 +257,14 @@ RecordCache::believed_lately(const RecordQuestion& question,
 bool
 RecordCache::join(RecordLookup& lookup, const RecordQuestion& question,
                   const Hash128& user) {
-    std::unique_ptr<Fill>& known = fills_[user];
-    if (known) {
+    if (const auto at = fills_.find(user); at != fills_.end()) {
+        Fill* known = at->second.get();
         known->of_primary |= question.of_primary;
         const bool sees_all =
             known->stamp && (!question.of_primary || known->asks_primary) &&
             known->tracking->covers(*known->stamp, user, question.lease);
         (sees_all ? known->waiting : known->late).push_back(&lookup);
-        lookup.fill_ = known.get();
+        lookup.fill_ = known;
         return true;
     }
 
@@ -269,13 +275,18 @@ RecordCache::join(RecordLookup& lookup, const RecordQuestion& question,
     fill->exchange.data = fill.get();
     fill->of_primary = question.of_primary;
     fill->waiting.push_back(&lookup);
-    if (!send(*fill)) {
-        fills_.erase(user);
-        return false;
+    const auto at = fills_.emplace(user, std::move(fill)).first;
+    try {
+        if (send(*at->second)) {
+            lookup.fill_ = at->second.get();
+            return true;
+        }
+    } catch (...) {
+        fills_.erase(at);
+        throw;
     }
-    known = std::move(fill);
-    lookup.fill_ = known.get();
-    return true;
+    fills_.erase(at);
+    return false;
 }
 
 bool

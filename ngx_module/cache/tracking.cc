@@ -175,6 +175,8 @@ Tracking::tick() {
     redis_.wanted();
     if (state_ == State::down) {
         connect();
+    } else if (subscription_.is_closed()) {
+        lost("no memory");  // nor to say so
     } else if (late()) {
         drop("a heartbeat was not answered");
     } else {
@@ -453,7 +455,7 @@ Tracking::changed(std::span<const Reply> keys) {
 }
 
 void
-Tracking::closed(RedisConnection*, std::deque<Pending>, RedisStatus, Ending,
+Tracking::closed(RedisConnection*, std::deque<Pending>&, RedisStatus, Ending,
                  std::string_view why) {
     if (state_ != State::down) {
         lost(why);

@@ -94,7 +94,7 @@ class Tracking final : RedisConnection::Owner, RedisNode::Listener {
     // RedisConnection::Owner
     void connected(RedisConnection* connection) override;
     void completed(Pending pending) override;
-    void closed(RedisConnection* connection, std::deque<Pending> unanswered,
+    void closed(RedisConnection* connection, std::deque<Pending>& unanswered,
                 RedisStatus status, Ending ending,
                 std::string_view why) override;
     bool pushed(RedisConnection* connection, const Reply& reply) override;

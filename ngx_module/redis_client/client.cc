@@ -162,7 +162,12 @@ redis_of(const MainConf* conf) {
 
 ngx_int_t
 redis_send(const MainConf* conf, RedisExchange* exchange) noexcept {
-    return at_the_edge([=] { return redis_of(conf).send(exchange); });
+    const ngx_int_t rc =
+        at_the_edge([=] { return redis_of(conf).send(exchange); });
+    if (rc != NGX_OK) {
+        redis_cancel(exchange);
+    }
+    return rc;
 }
 
 void
@@ -189,10 +194,14 @@ redis_acquire(const MainConf* conf, RedisHold* hold) noexcept {
 
 ngx_int_t
 redis_hold_send(RedisHold* hold, RedisExchange* exchange) noexcept {
-    return at_the_edge([=]() -> ngx_int_t {
+    const ngx_int_t rc = at_the_edge([=]() -> ngx_int_t {
         auto* legs = static_cast<RedisLegs*>(hold->legs);
         return legs == nullptr ? NGX_ERROR : legs->send(exchange);
     });
+    if (rc != NGX_OK) {
+        redis_cancel(exchange);
+    }
+    return rc;
 }
 
 void

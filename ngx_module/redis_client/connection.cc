@@ -1,5 +1,7 @@
 #include "ngx_module/redis_client/connection.h"
 
+#include <array>
+
 #include "core/redis/error.h"
 #include "ngx_module/edge.h"
 #include "ngx_module/redis_client/ssl.h"
@@ -388,12 +390,13 @@ RedisConnection::close(RedisStatus status, bool failed, std::string_view why) {
                      ? Ending::failed
                      : Ending::refused;
     }
-    // `why` may view what shut() frees.
-    std::string reason(why);
-    std::deque<Pending> unanswered = std::move(queue_);
-    queue_.clear();
+    // `why` may view what shut() frees. Without memory the owner is told, too.
+    std::array<char, 256> reason;
+    const std::size_t length = why.copy(reason.data(), reason.size());
+    left_.swap(queue_);
     shut();
-    owner_->closed(this, std::move(unanswered), status, ending, reason);
+    owner_->closed(this, left_, status, ending, {reason.data(), length});
+    left_.clear();
 }
 
 }  // namespace entitle::ngx

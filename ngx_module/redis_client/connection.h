@@ -41,9 +41,9 @@ struct PendingExchange {
     PendingExchange() = default;
     PendingExchange(const PendingExchange&) = delete;
     PendingExchange& operator=(const PendingExchange&) = delete;
-    ~PendingExchange() {
-        let_go();
-    }
+    // Unanswered, because there was no memory to keep it: whoever waits is told
+    // by its own timer, soon.
+    ~PendingExchange();
 
     // The exchange, which is under way no more; null: nobody waits.
     RedisExchange* let_go() noexcept;
@@ -88,9 +88,10 @@ class RedisConnection {
       public:
         virtual void connected(RedisConnection* connection) = 0;
         virtual void completed(Pending pending) = 0;
-        // `unanswered` in the order they were sent.
+        // `unanswered` in the order they were sent; what is left there ends as
+        // unavailable.
         virtual void closed(RedisConnection* connection,
-                            std::deque<Pending> unanswered, RedisStatus status,
+                            std::deque<Pending>& unanswered, RedisStatus status,
                             Ending ending, std::string_view why) = 0;
         // While listening. False: it must not say that; close.
         virtual bool
@@ -226,6 +227,7 @@ class RedisConnection {
     std::vector<Command> greeting_;
     std::size_t greeted_ = 0;    // replies to the greeting
     std::deque<Pending> queue_;  // unanswered, oldest first
+    std::deque<Pending> left_;   // likewise, while the owner is told of an end
     std::size_t written_ = 0;    // of queue_: already in out_
     std::string out_;
     std::size_t sent_ = 0;

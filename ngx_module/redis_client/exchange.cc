@@ -49,6 +49,20 @@ RedisExchange::~RedisExchange() {
     redis_cancel(this);
 }
 
+PendingExchange::~PendingExchange() {
+    RedisExchange* left = let_go();
+    if (left == nullptr) {
+        return;
+    }
+    left->deadline.arm(
+        1,
+        [](void* data) noexcept {
+            auto* lost = static_cast<RedisExchange*>(data);
+            lost->done(lost, RedisStatus::unavailable);
+        },
+        left);
+}
+
 RedisExchange*
 PendingExchange::let_go() noexcept {
     RedisExchange* left = std::exchange(exchange, nullptr);
@@ -111,6 +125,7 @@ redis_cancel(RedisExchange* exchange) noexcept {
     if (exchange->pending != nullptr) {
         static_cast<PendingExchange*>(exchange->pending)->let_go();
     }
+    exchange->deadline.disarm();
 }
 
 // --- holds -------------------------------------------------------------------

@@ -35,7 +35,9 @@ RedisLegs::add(RedisNode* node) {
     Leg* leg = legs_.back().get();
     leg->hold.acquired = on_acquired;
     leg->hold.data = leg;
-    if (node->acquire(&leg->hold) != NGX_OK) {
+    // Nor may one stay that nobody knows of.
+    if (edge::answer("redis client",
+                     [=] { return node->acquire(&leg->hold); }) != NGX_OK) {
         drop(leg);
         return nullptr;
     }
@@ -79,7 +81,7 @@ RedisLegs::turn_to(RedisNode* node, const Command& first) {
     // Giving a connection back forgets what it watches.
     if (current_ != nullptr &&
         (!current_->watches || first.front() == "UNWATCH")) {
-        drop(current_);
+        drop(std::exchange(current_, nullptr));
     }
     auto known = std::find_if(legs_.begin(), legs_.end(), [=](const auto& leg) {
         return leg->node == node;
@@ -124,6 +126,7 @@ RedisLegs::go_on(Leg* leg, Pending pending, RedisStatus status) noexcept {
         return leg->node->hold_send(&leg->hold, std::move(pending));
     });
     if (rc != NGX_OK && exchange != nullptr) {
+        redis_cancel(exchange);
         exchange->done(exchange, RedisStatus::unavailable);
     }
 }

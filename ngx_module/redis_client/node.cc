@@ -13,9 +13,24 @@ policy_of(const MainConf& conf) {
     return policy;
 }
 
+// Nobody is called back for what was not taken, whether `take` says so or
+// throws.
+template <class F>
 ngx_int_t
-code(bool taken) {
-    return taken ? NGX_OK : NGX_ERROR;
+code(RedisExchange* exchange, F take) {
+    struct Undo {
+        ~Undo() {
+            if (exchange != nullptr) {
+                redis_cancel(exchange);
+            }
+        }
+        RedisExchange* exchange;
+    } undo{exchange};
+    if (!take()) {
+        return NGX_ERROR;
+    }
+    undo.exchange = nullptr;
+    return NGX_OK;
 }
 
 }  // namespace
@@ -129,22 +144,26 @@ RedisNode::RedisNode(const MainConf* conf, Kind kind, Endpoint endpoint,
 
 ngx_int_t
 RedisNode::send(Pending&& pending) {
-    return code(rules_.send(std::move(pending)));
+    return code(pending->exchange,
+                [&] { return rules_.send(std::move(pending)); });
 }
 
 ngx_int_t
 RedisNode::acquire(PoolHold* hold) {
-    return code(rules_.acquire(hold));
+    return rules_.acquire(hold) ? NGX_OK : NGX_ERROR;
 }
 
 ngx_int_t
 RedisNode::hold_send(PoolHold* hold, Pending pending) {
-    return code(rules_.hold_send(hold, std::move(pending)));
+    return code(pending->exchange,
+                [&] { return rules_.hold_send(hold, std::move(pending)); });
 }
 
 ngx_int_t
 RedisNode::ask(RedisExchange* exchange) {
-    return code(rules_.ask(make_pending(*conf_, exchange, exchange->commands)));
+    return code(exchange, [&] {
+        return rules_.ask(make_pending(*conf_, exchange, exchange->commands));
+    });
 }
 
 void
@@ -184,9 +203,9 @@ RedisNode::completed(Pending pending) {
 }
 
 void
-RedisNode::closed(RedisConnection* connection, std::deque<Pending> unanswered,
+RedisNode::closed(RedisConnection* connection, std::deque<Pending>& unanswered,
                   RedisStatus status, Ending ending, std::string_view why) {
-    rules_.closed(connection, std::move(unanswered), status, ending, why);
+    rules_.closed(connection, unanswered, status, ending, why);
 }
 
 // --- calling back ------------------------------------------------------------

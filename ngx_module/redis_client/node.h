@@ -175,7 +175,7 @@ class RedisNode final : RedisConnection::Owner {
     // RedisConnection::Owner
     void connected(RedisConnection* connection) override;
     void completed(Pending pending) override;
-    void closed(RedisConnection* connection, std::deque<Pending> unanswered,
+    void closed(RedisConnection* connection, std::deque<Pending>& unanswered,
                 RedisStatus status, Ending ending,
                 std::string_view why) override;
 

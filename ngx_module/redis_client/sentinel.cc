@@ -320,7 +320,7 @@ RedisSentinel::completed(Pending) {}
 
 // Another one is listened to at the next tick; the votes do without.
 void
-RedisSentinel::closed(RedisConnection*, std::deque<Pending>, RedisStatus,
+RedisSentinel::closed(RedisConnection*, std::deque<Pending>&, RedisStatus,
                       Ending, std::string_view) {}
 
 bool

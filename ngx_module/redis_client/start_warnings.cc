@@ -27,7 +27,7 @@ class RedisWarnings final : RedisConnection::Owner {
     void
     connected(RedisConnection*) override {}
     void completed(Pending pending) override;
-    void closed(RedisConnection* connection, std::deque<Pending> unanswered,
+    void closed(RedisConnection* connection, std::deque<Pending>& unanswered,
                 RedisStatus status, Ending ending,
                 std::string_view why) override;
 
@@ -148,7 +148,7 @@ RedisWarnings::completed(Pending pending) {
 }
 
 void
-RedisWarnings::closed(RedisConnection*, std::deque<Pending>, RedisStatus,
+RedisWarnings::closed(RedisConnection*, std::deque<Pending>&, RedisStatus,
                       Ending, std::string_view) {
     again_ = true;
     ngx_post_event(&next_, &ngx_posted_events);
