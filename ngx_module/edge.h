@@ -8,7 +8,8 @@
 //   edge::setter<set>                  a directive: as ngx_command_t wants it
 //   edge::guard(f, failed)             the bare one, for what is none of these
 //
-// `what` stands in the log before the reason ("redis sentinels: bad_alloc").
+// `what` stands in the log before the reason
+// ("entitle: redis sentinels: bad_alloc").
 // `otherwise` and `failed` put right what `f` left half done; no exception may
 // leave them, and the compiler sees to it.
 #pragma once
@@ -35,7 +36,7 @@ guard(F f, Failed failed) noexcept {
 
 inline void
 say(ngx_log_t* log, const char* what, const std::exception& error) noexcept {
-    ngx_log_error(NGX_LOG_CRIT, log, 0, "%s: %s", what, error.what());
+    ngx_log_error(NGX_LOG_CRIT, log, 0, "entitle: %s: %s", what, error.what());
 }
 
 template <class F, class Otherwise>

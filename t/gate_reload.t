@@ -266,5 +266,5 @@ sub workers_gone { my (@pids) = @_; return wait_until(sub { !grep { kill 0, $_ }
     is status(cookies(customer())), 200, 'to be started again';
 }
 
-$site->expect_log(qr{^\S+ \S+ \[error\] \S+ redis "redis://\S+" is unreachable: its answer timed out});
+$site->expect_log(qr{^\S+ \S+ \[error\] \S+ entitle: redis "redis://\S+" is unreachable: its answer timed out});
 done_testing;

@@ -160,8 +160,8 @@ Tracking::on_timer(ngx_event_t* event) noexcept {
     try {
         self->tick();
     } catch (const std::exception& error) {
-        ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0, "entitle tracking: %s",
-                      error.what());
+        ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0,
+                      "entitle: redis tracking: %s", error.what());
         self->look_again_in(1000);
     }
 }
@@ -243,8 +243,8 @@ Tracking::data_answered(RedisExchange* exchange, RedisStatus status) noexcept {
     try {
         self->take_data(exchange->replies);
     } catch (const std::exception& error) {
-        ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0, "entitle tracking: %s",
-                      error.what());
+        ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0,
+                      "entitle: redis tracking: %s", error.what());
     }
 }
 

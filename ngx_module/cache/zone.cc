@@ -103,10 +103,11 @@ zone_init(ngx_shm_zone_t* zone, void* old) noexcept {
     if (old != nullptr || zone->shm.exists) {
         auto* header = static_cast<ZoneHeader*>(pool->data);
         if (header == nullptr || header->layout != kLayout) {
-            ngx_log_error(NGX_LOG_EMERG, zone->shm.log, 0,
-                          "the zone of \"entitle_zone\" was laid out by "
-                          "another version of the module: change its size, or "
-                          "restart nginx");
+            ngx_log_error(
+                NGX_LOG_EMERG, zone->shm.log, 0,
+                "entitle: the zone of \"entitle_zone\" was laid out by "
+                "another version of the module: change its size, or "
+                "restart nginx");
             return NGX_ERROR;
         }
         return NGX_OK;
@@ -116,7 +117,7 @@ zone_init(ngx_shm_zone_t* zone, void* old) noexcept {
     std::array<std::uint8_t, 16> key;
     if (header == nullptr || RAND_bytes(key.data(), key.size()) != 1) {
         ngx_log_error(NGX_LOG_EMERG, zone->shm.log, 0,
-                      "cannot set up the zone of \"entitle_zone\"");
+                      "entitle: cannot set up the zone of \"entitle_zone\"");
         return NGX_ERROR;
     }
     header->key = SipKey::from(key);

@@ -266,7 +266,7 @@ at_the_edge(ngx_conf_t* cf, F f) noexcept {
     try {
         return f();
     } catch (const std::exception& error) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "entitle configuration: %s",
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "entitle: configuration: %s",
                       error.what());
     }
     return static_cast<char*>(NGX_CONF_ERROR);

@@ -54,9 +54,10 @@ collect_body(ngx_http_request_t* r, std::size_t limit,
             end = append_file(buf, end);
         }
         if (end == nullptr) {
-            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                          "cannot read the request body back from \"%V\"",
-                          &buf->file->name);
+            ngx_log_error(
+                NGX_LOG_ERR, r->connection->log, 0,
+                "entitle: cannot read the request body back from \"%V\"",
+                &buf->file->name);
             return NGX_ERROR;
         }
     }

@@ -108,14 +108,14 @@ RedisNode::Client::said_down(std::string_view why) const {
     ngx_str_t name = str(node_->name_);
     ngx_str_t reason = str(why);
     ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                  "redis \"%V\" is unreachable: %V", &name, &reason);
+                  "entitle: redis \"%V\" is unreachable: %V", &name, &reason);
 }
 
 void
 RedisNode::Client::said_back() const {
     ngx_str_t name = str(node_->name_);
     ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
-                  "redis \"%V\" is reachable again", &name);
+                  "entitle: redis \"%V\" is reachable again", &name);
 }
 
 void
@@ -123,7 +123,8 @@ RedisNode::Client::said_refused(std::string_view why) const {
     ngx_str_t name = str(node_->name_);
     ngx_str_t reason = str(why);
     ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                  "redis \"%V\" gives no more connections: %V", &name, &reason);
+                  "entitle: redis \"%V\" gives no more connections: %V", &name,
+                  &reason);
 }
 
 RedisNode::RedisNode(const MainConf* conf, Kind kind, Endpoint endpoint,

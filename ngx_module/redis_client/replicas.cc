@@ -227,10 +227,11 @@ RedisReplicas::say(Replica& replica, std::string_view why_not) {
     ngx_str_t why = str(why_not);
     if (is_read) {
         ngx_log_error(NGX_LOG_INFO, ngx_cycle->log, 0,
-                      "redis \"%V\" is as new as its primary", &name);
+                      "entitle: redis \"%V\" is as new as its primary", &name);
     } else {
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
-                      "redis \"%V\" is no longer read: %V", &name, &why);
+                      "entitle: redis \"%V\" is no longer read: %V", &name,
+                      &why);
     }
 }
 

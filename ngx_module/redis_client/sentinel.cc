@@ -213,7 +213,8 @@ RedisSentinel::confirmed() {
         const std::string where = primary_.endpoint().text();
         ngx_str_t text = str(where);
         ngx_log_error(NGX_LOG_INFO, ngx_cycle->log, 0,
-                      "redis \"%V\": the primary is %V", &conf_->redis, &text);
+                      "entitle: redis \"%V\": the primary is %V", &conf_->redis,
+                      &text);
         primary_.place();
         keep_up();
     }

@@ -183,7 +183,8 @@ void
 RedisWarnings::say(ngx_uint_t level, std::string_view what) const {
     ngx_str_t name = str(asked_->name());
     ngx_str_t text = str(what);
-    ngx_log_error(level, ngx_cycle->log, 0, "redis \"%V\": %V", &name, &text);
+    ngx_log_error(level, ngx_cycle->log, 0, "entitle: redis \"%V\": %V", &name,
+                  &text);
 }
 
 // --- the interface -----------------------------------------------------------

@@ -83,7 +83,7 @@ destroy(void* data) noexcept {
 ngx_int_t
 refuse_method(ngx_http_request_t* r) {
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
-                  "webhook refused: method is not POST");
+                  "entitle: webhook refused: method is not POST");
     if (add_header(r, "Allow", "POST") != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
@@ -262,7 +262,7 @@ Webhook::refuse(ngx_uint_t status, std::string_view error,
     std::string line = printable(detail);
     std::string word(error);
     ngx_log_error(NGX_LOG_WARN, request_->connection->log, 0,
-                  "webhook refused: %s%s%s", word.c_str(),
+                  "entitle: webhook refused: %s%s%s", word.c_str(),
                   line.empty() ? "" : ": ", line.c_str());
     finish(send_json(request_, status, kJson, error_body(error)));
 }
@@ -283,7 +283,8 @@ Webhook::settle(Outcome outcome, ngx_uint_t level, std::string_view detail,
     if (!detail.empty()) {
         line += ": " + printable(detail);
     }
-    ngx_log_error(level, request_->connection->log, 0, "%s", line.c_str());
+    ngx_log_error(level, request_->connection->log, 0, "entitle: %s",
+                  line.c_str());
 
     Response to_stripe = response_to(outcome, unlocks);
     if (to_stripe.status == NGX_HTTP_SERVICE_UNAVAILABLE &&
@@ -298,7 +299,7 @@ Webhook::settle(Outcome outcome, ngx_uint_t level, std::string_view detail,
 void
 Webhook::fail(const std::exception& error) noexcept {
     ngx_log_error(NGX_LOG_CRIT, request_->connection->log, 0,
-                  "webhook failed: %s", error.what());
+                  "entitle: the webhook failed: %s", error.what());
     finish(NGX_HTTP_INTERNAL_SERVER_ERROR);
 }
 
