@@ -41,7 +41,7 @@ struct Where {
     ngx_uint_t line;
 };
 
-struct RedisTls {  // ngx_module/redis_client/ssl.h
+struct RedisSsl {  // ngx_module/redis_client/ssl.h
     ngx_flag_t on;
     ngx_flag_t verify;
     ngx_str_t name;
@@ -66,7 +66,7 @@ struct MainConf {
     std::string* redis_password;  // from entitle_redis_password_file, or null
     std::string* sentinel_password;  // likewise
     Where sentinel_password_where;
-    RedisTls redis_tls;
+    RedisSsl redis_ssl;
     Where redis_where;
     ngx_int_t wait_replicas;  // 0: no entitle_redis_wait
     ngx_msec_t wait_time;

@@ -132,12 +132,12 @@ std::optional<std::string> parse_db(std::string_view text,
   return std::nullopt;
 }
 
-ParsedRedisAddress parse_url(RedisAddress::Kind kind, bool tls,
+ParsedRedisAddress parse_url(RedisAddress::Kind kind, bool ssl,
                              std::string_view text) {
   using Kind = RedisAddress::Kind;
   RedisAddress address;
   address.kind = kind;
-  address.tls = tls;
+  address.ssl = ssl;
   if (auto error = parse_user(text, address)) return refuse(*error);
 
   std::string_view path;

@@ -33,7 +33,7 @@ struct RedisAddress {
   std::string master_name;       // of sentinel
   std::string user;              // empty: the default user
   int db = 0;
-  bool tls = false;
+  bool ssl = false;
 };
 
 struct ParsedRedisAddress {

@@ -42,7 +42,7 @@ void one_server_with_defaults(void**) {
   assert_true(address.hosts == std::vector<RedisHost>({{"127.0.0.1", 6379}}));
   assert_int_equal(address.db, 0);
   assert_true(address.user.empty());
-  assert_false(address.tls);
+  assert_false(address.ssl);
 }
 
 void one_server_with_everything(void**) {
@@ -51,7 +51,7 @@ void one_server_with_everything(void**) {
               std::vector<RedisHost>({{"cache-1.example.com", 7000}}));
   assert_string_equal(address.user.c_str(), "gate");
   assert_int_equal(address.db, 3);
-  assert_true(address.tls);
+  assert_true(address.ssl);
   assert_int_equal(parsed("redis://h/").db, 0);
 }
 

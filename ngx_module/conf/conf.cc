@@ -301,8 +301,8 @@ create_main_conf(ngx_conf_t* cf) noexcept {
         }
         conf->redis_connect_timeout = NGX_CONF_UNSET_MSEC;
         conf->redis_timeout = NGX_CONF_UNSET_MSEC;
-        conf->redis_tls.on = NGX_CONF_UNSET;
-        conf->redis_tls.verify = NGX_CONF_UNSET;
+        conf->redis_ssl.on = NGX_CONF_UNSET;
+        conf->redis_ssl.verify = NGX_CONF_UNSET;
         conf->zone_size = NGX_CONF_UNSET_SIZE;
         conf->wait_limit = NGX_CONF_UNSET_UINT;
         conf->wait_limit_per = NGX_CONF_UNSET_UINT;

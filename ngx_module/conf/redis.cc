@@ -137,7 +137,7 @@ check_replicas(ngx_conf_t* cf, const MainConf* conf) {
                            "database must be that of \"entitle_redis\", "
                            "required by the directive");
         }
-        if (replica.tls && conf->redis_tls.ssl == nullptr) {
+        if (replica.ssl && conf->redis_ssl.ssl == nullptr) {
             return missing(cf, conf->redis_read_where,
                            "rediss:// of a replica needs rediss:// in "
                            "\"entitle_redis\", or \"entitle_redis_ssl on\", "
@@ -221,7 +221,7 @@ init_redis(ngx_conf_t* cf, MainConf* conf) {
         own(cf, conf->redis_address) =
             *parse_redis_address(view(conf->redis)).address;
     }
-    char* result = init_redis_tls(cf, conf);
+    char* result = init_redis_ssl(cf, conf);
     if (result != NGX_CONF_OK) {
         return result;
     }

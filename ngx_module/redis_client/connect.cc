@@ -123,12 +123,12 @@ RedisConnection::connect_ended() {
 
 void
 RedisConnection::connected() {
-    if (!endpoint_.tls) {
+    if (!endpoint_.ssl) {
         greet();
         return;
     }
     state_ = State::securing;
-    ngx_int_t rc = tls_begin(*conf_, c_, endpoint_, on_secured);
+    ngx_int_t rc = ssl_begin(*conf_, c_, endpoint_, on_secured);
     if (rc == NGX_OK) {
         secured();
     } else if (rc == NGX_ERROR) {
@@ -138,7 +138,7 @@ RedisConnection::connected() {
 
 void
 RedisConnection::secured() {
-    std::string fault = tls_fault(*conf_, c_);
+    std::string fault = ssl_fault(*conf_, c_);
     if (!fault.empty()) {
         close(RedisStatus::unavailable, true, fault);
         return;

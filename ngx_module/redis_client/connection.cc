@@ -347,7 +347,7 @@ RedisConnection::update_idle() {
 void
 RedisConnection::drop_socket() {
     if (c_ != nullptr) {
-        tls_end(c_);
+        ssl_end(c_);
         ngx_close_connection(c_);
         c_ = nullptr;
     }

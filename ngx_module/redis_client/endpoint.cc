@@ -41,7 +41,7 @@ Endpoint
 redis_node(const MainConf& conf, RedisHost host) {
     Endpoint endpoint;
     endpoint.host = std::move(host);
-    endpoint.tls = conf.redis_address->tls;
+    endpoint.ssl = conf.redis_address->ssl;
     endpoint.login = Endpoint::Login::redis;
     endpoint.db = conf.redis_address->db;
     return endpoint;
@@ -74,7 +74,7 @@ replicas_of(const MainConf& conf) {
             redis_node(conf, socket ? RedisHost{} : address.hosts.front());
         endpoint.path = address.path;
         // entitle_redis_ssl says it for all of them.
-        endpoint.tls = address.tls || (conf.redis_tls.on == 1 && !socket);
+        endpoint.ssl = address.ssl || (conf.redis_ssl.on == 1 && !socket);
         endpoints.push_back(std::move(endpoint));
     }
     return endpoints;

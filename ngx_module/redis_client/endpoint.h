@@ -20,7 +20,7 @@ struct Endpoint {
 
     RedisHost host;    // a name, or an IPv4 or IPv6 address in text
     std::string path;  // of a unix socket: then there is no host
-    bool tls = false;
+    bool ssl = false;
     Login login = Login::none;
     int db = 0;
 

@@ -16,49 +16,51 @@ is_address(const std::string& name) {
 }
 
 ngx_int_t
-use_certificates(ngx_conf_t* cf, RedisTls& tls) {
-    if (tls.certificate.len != 0 &&
-        ngx_ssl_certificate(cf, tls.ssl, &tls.certificate, &tls.certificate_key,
-                            nullptr) != NGX_OK) {
+use_certificates(ngx_conf_t* cf, RedisSsl& settings) {
+    if (settings.certificate.len != 0 &&
+        ngx_ssl_certificate(cf, settings.ssl, &settings.certificate,
+                            &settings.certificate_key, nullptr) != NGX_OK) {
         return NGX_ERROR;
     }
-    if (tls.trusted_certificate.len == 0) {
-        SSL_CTX_set_default_verify_paths(tls.ssl->ctx);
+    if (settings.trusted_certificate.len == 0) {
+        SSL_CTX_set_default_verify_paths(settings.ssl->ctx);
     } else if (SSL_CTX_load_verify_locations(
-                   tls.ssl->ctx,
-                   reinterpret_cast<char*>(tls.trusted_certificate.data),
+                   settings.ssl->ctx,
+                   reinterpret_cast<char*>(settings.trusted_certificate.data),
                    nullptr) == 0) {
         ngx_ssl_error(NGX_LOG_EMERG, cf->log, 0,
                       const_cast<char*>("no certificates in \"%V\""),
-                      &tls.trusted_certificate);
+                      &settings.trusted_certificate);
         return NGX_ERROR;
     }
     ERR_clear_error();
-    SSL_CTX_set_verify_depth(tls.ssl->ctx, kDepth);
+    SSL_CTX_set_verify_depth(settings.ssl->ctx, kDepth);
     return NGX_OK;
 }
 
 char*
-make_context(ngx_conf_t* cf, RedisTls& tls) {
-    tls.ssl = static_cast<ngx_ssl_t*>(ngx_pcalloc(cf->pool, sizeof(ngx_ssl_t)));
+make_context(ngx_conf_t* cf, RedisSsl& settings) {
+    settings.ssl =
+        static_cast<ngx_ssl_t*>(ngx_pcalloc(cf->pool, sizeof(ngx_ssl_t)));
     ngx_pool_cleanup_t* cleanup = ngx_pool_cleanup_add(cf->pool, 0);
-    if (tls.ssl == nullptr || cleanup == nullptr) {
+    if (settings.ssl == nullptr || cleanup == nullptr) {
         throw std::bad_alloc();
     }
-    tls.ssl->log = cf->log;
-    if (ngx_ssl_create(tls.ssl, NGX_SSL_TLSv1_2 | NGX_SSL_TLSv1_3, nullptr) !=
-        NGX_OK) {
+    settings.ssl->log = cf->log;
+    if (ngx_ssl_create(settings.ssl, NGX_SSL_TLSv1_2 | NGX_SSL_TLSv1_3,
+                       nullptr) != NGX_OK) {
         return static_cast<char*>(NGX_CONF_ERROR);
     }
     cleanup->handler = ngx_ssl_cleanup_ctx;
-    cleanup->data = tls.ssl;
+    cleanup->data = settings.ssl;
 
     // What waits to be sent is kept in a string that grows.
-    SSL_CTX_set_mode(tls.ssl->ctx, SSL_MODE_ENABLE_PARTIAL_WRITE |
-                                       SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    SSL_CTX_set_options(tls.ssl->ctx, SSL_OP_NO_RENEGOTIATION);
-    if (use_certificates(cf, tls) != NGX_OK) {
-        return missing(cf, tls.where,
+    SSL_CTX_set_mode(
+        settings.ssl->ctx,
+        SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_options(settings.ssl->ctx, SSL_OP_NO_RENEGOTIATION);
+    if (use_certificates(cf, settings) != NGX_OK) {
+        return missing(cf, settings.where,
                        "TLS to Redis is not possible with the certificates of "
                        "\"entitle_redis_ssl_...\"");
     }
@@ -83,20 +85,21 @@ expect_name(SSL* ssl, const std::string& name) {
 #endif
 
 char*
-check_tls(ngx_conf_t* cf, MainConf* conf) {
-    RedisTls& tls = conf->redis_tls;
-    if (tls.on == 0 && conf->redis_address->tls) {
-        return missing(cf, tls.where,
+check_redis_ssl(ngx_conf_t* cf, MainConf* conf) {
+    RedisSsl& settings = conf->redis_ssl;
+    if (settings.on == 0 && conf->redis_address->ssl) {
+        return missing(cf, settings.where,
                        "\"entitle_redis_ssl off\" contradicts rediss://");
     }
-    if (tls.on == 1 &&
+    if (settings.on == 1 &&
         conf->redis_address->kind == RedisAddress::Kind::unix_socket) {
-        return missing(cf, tls.where,
+        return missing(cf, settings.where,
                        "Redis speaks no TLS on a unix socket, demanded by "
                        "\"entitle_redis_ssl\"");
     }
-    if ((tls.certificate.len == 0) != (tls.certificate_key.len == 0)) {
-        return missing(cf, tls.where,
+    if ((settings.certificate.len == 0) !=
+        (settings.certificate_key.len == 0)) {
+        return missing(cf, settings.where,
                        "\"entitle_redis_ssl_certificate\" and "
                        "\"entitle_redis_ssl_certificate_key\" need each other");
     }
@@ -105,9 +108,9 @@ check_tls(ngx_conf_t* cf, MainConf* conf) {
 
 // Notes where it stands, or says that it cannot be.
 char*
-note_tls(ngx_conf_t* cf, MainConf* conf) {
+note_redis_ssl(ngx_conf_t* cf, MainConf* conf) {
 #if (NGX_SSL)
-    conf->redis_tls.where = where(cf);
+    conf->redis_ssl.where = where(cf);
     return NGX_CONF_OK;
 #else
     (void)conf;
@@ -119,15 +122,15 @@ note_tls(ngx_conf_t* cf, MainConf* conf) {
 }  // namespace
 
 char*
-set_redis_tls_flag(ngx_conf_t* cf, ngx_command_t* command, void* data) {
-    char* result = note_tls(cf, static_cast<MainConf*>(data));
+set_redis_ssl_flag(ngx_conf_t* cf, ngx_command_t* command, void* data) {
+    char* result = note_redis_ssl(cf, static_cast<MainConf*>(data));
     return result == NGX_CONF_OK ? ngx_conf_set_flag_slot(cf, command, data)
                                  : result;
 }
 
 char*
-set_redis_tls_text(ngx_conf_t* cf, ngx_command_t* command, void* data) {
-    char* result = note_tls(cf, static_cast<MainConf*>(data));
+set_redis_ssl_text(ngx_conf_t* cf, ngx_command_t* command, void* data) {
+    char* result = note_redis_ssl(cf, static_cast<MainConf*>(data));
     if (result == NGX_CONF_OK && arguments(cf)[1].len == 0) {
         return invalid_value(cf, "", "it must not be empty");
     }
@@ -136,8 +139,8 @@ set_redis_tls_text(ngx_conf_t* cf, ngx_command_t* command, void* data) {
 }
 
 char*
-set_redis_tls_file(ngx_conf_t* cf, ngx_command_t* command, void* data) {
-    char* result = set_redis_tls_text(cf, command, data);
+set_redis_ssl_file(ngx_conf_t* cf, ngx_command_t* command, void* data) {
+    char* result = set_redis_ssl_text(cf, command, data);
     if (result != NGX_CONF_OK) {
         return result;
     }
@@ -158,27 +161,27 @@ set_redis_tls_file(ngx_conf_t* cf, ngx_command_t* command, void* data) {
 }
 
 char*
-init_redis_tls(ngx_conf_t* cf, MainConf* conf) {
-    RedisTls& tls = conf->redis_tls;
-    if (char* result = check_tls(cf, conf); result != NGX_CONF_OK) {
+init_redis_ssl(ngx_conf_t* cf, MainConf* conf) {
+    RedisSsl& settings = conf->redis_ssl;
+    if (char* result = check_redis_ssl(cf, conf); result != NGX_CONF_OK) {
         return result;
     }
-    bool more_than_off = tls.verify != NGX_CONF_UNSET || tls.name.len != 0 ||
-                         tls.trusted_certificate.len != 0 ||
-                         tls.certificate.len != 0;
-    ngx_conf_init_value(tls.verify, 1);
-    if (tls.on != 1 && !conf->redis_address->tls) {
+    bool more_than_off =
+        settings.verify != NGX_CONF_UNSET || settings.name.len != 0 ||
+        settings.trusted_certificate.len != 0 || settings.certificate.len != 0;
+    ngx_conf_init_value(settings.verify, 1);
+    if (settings.on != 1 && !conf->redis_address->ssl) {
         if (more_than_off) {
             ngx_log_error(NGX_LOG_WARN, cf->log, 0,
                           "\"entitle_redis_ssl_...\" does nothing without "
                           "\"entitle_redis_ssl on\" or rediss://, in %V:%ui",
-                          &tls.where.file, tls.where.line);
+                          &settings.where.file, settings.where.line);
         }
         return NGX_CONF_OK;
     }
-    conf->redis_address->tls = true;
+    conf->redis_address->ssl = true;
 #if (NGX_SSL)
-    return make_context(cf, tls);
+    return make_context(cf, settings);
 #else
     return invalid_value(cf, view(conf->redis),
                          "this nginx was built without OpenSSL");
@@ -188,14 +191,14 @@ init_redis_tls(ngx_conf_t* cf, MainConf* conf) {
 #if (NGX_SSL)
 
 ngx_int_t
-tls_begin(const MainConf& conf, ngx_connection_t* c, const Endpoint& endpoint,
+ssl_begin(const MainConf& conf, ngx_connection_t* c, const Endpoint& endpoint,
           void (*done)(ngx_connection_t* c)) {
-    const RedisTls& tls = conf.redis_tls;
-    std::string name =
-        tls.name.len != 0 ? std::string(view(tls.name)) : endpoint.host.host;
+    const RedisSsl& settings = conf.redis_ssl;
+    std::string name = settings.name.len != 0 ? std::string(view(settings.name))
+                                              : endpoint.host.host;
     c->pool = ngx_create_pool(kPoolSize, c->log);
     if (c->pool == nullptr ||
-        ngx_ssl_create_connection(tls.ssl, c, NGX_SSL_CLIENT) != NGX_OK ||
+        ngx_ssl_create_connection(settings.ssl, c, NGX_SSL_CLIENT) != NGX_OK ||
         !expect_name(c->ssl->connection, name)) {
         return NGX_ERROR;
     }
@@ -204,11 +207,11 @@ tls_begin(const MainConf& conf, ngx_connection_t* c, const Endpoint& endpoint,
 }
 
 std::string
-tls_fault(const MainConf& conf, ngx_connection_t* c) {
+ssl_fault(const MainConf& conf, ngx_connection_t* c) {
     if (!c->ssl->handshaked) {
         return "the TLS handshake failed";
     }
-    if (!conf.redis_tls.verify) {
+    if (!conf.redis_ssl.verify) {
         return {};
     }
     SSL* ssl = c->ssl->connection;
@@ -226,7 +229,7 @@ tls_fault(const MainConf& conf, ngx_connection_t* c) {
 }
 
 void
-tls_end(ngx_connection_t* c) {
+ssl_end(ngx_connection_t* c) {
     if (c->ssl != nullptr) {
         c->ssl->no_wait_shutdown = 1;
         if (ngx_ssl_shutdown(c) == NGX_AGAIN) {
@@ -243,18 +246,18 @@ tls_end(ngx_connection_t* c) {
 #else
 
 ngx_int_t
-tls_begin(const MainConf&, ngx_connection_t*, const Endpoint&,
+ssl_begin(const MainConf&, ngx_connection_t*, const Endpoint&,
           void (*)(ngx_connection_t*)) {
     return NGX_ERROR;
 }
 
 std::string
-tls_fault(const MainConf&, ngx_connection_t*) {
+ssl_fault(const MainConf&, ngx_connection_t*) {
     return "this nginx was built without OpenSSL";
 }
 
 void
-tls_end(ngx_connection_t*) {}
+ssl_end(ngx_connection_t*) {}
 
 #endif
 

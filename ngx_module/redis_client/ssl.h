@@ -17,23 +17,23 @@
 namespace entitle::ngx {
 
 // The directives entitle_redis_ssl_...; each notes where it stands.
-Setter set_redis_tls_flag, set_redis_tls_text, set_redis_tls_file;
+Setter set_redis_ssl_flag, set_redis_ssl_text, set_redis_ssl_file;
 
 // Once all were read: decides whether TLS is spoken (RedisAddress::tls of
 // `conf`) and makes the SSL context for it.
-char* init_redis_tls(ngx_conf_t* cf, MainConf* conf);
+char* init_redis_ssl(ngx_conf_t* cf, MainConf* conf);
 
 // On a connected socket: NGX_OK, NGX_ERROR (logged), or NGX_AGAIN: `done` is
-// called from the event loop when it is over. Ended by tls_end in any case.
-ngx_int_t tls_begin(const MainConf& conf, ngx_connection_t* c,
+// called from the event loop when it is over. Ended by ssl_end in any case.
+ngx_int_t ssl_begin(const MainConf& conf, ngx_connection_t* c,
                     const Endpoint& endpoint,
                     void (*done)(ngx_connection_t* c));
 
 // Of a handshake that is over: why the connection must not be used, or nothing.
-std::string tls_fault(const MainConf& conf, ngx_connection_t* c);
+std::string ssl_fault(const MainConf& conf, ngx_connection_t* c);
 
 // Before the socket is closed: says goodbye, without waiting for an answer,
 // and frees everything.
-void tls_end(ngx_connection_t* c);
+void ssl_end(ngx_connection_t* c);
 
 }  // namespace entitle::ngx
