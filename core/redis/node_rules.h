@@ -4,17 +4,18 @@
 // both: while the server is known to be down every call fails at once, and a
 // probe in the background finds out when it is back.
 //
-//   placed     callers are served
+//   known      callers are served
 //   searching  where the server is, is being found out: callers wait, but not
 //              longer than NodePolicy::patience
-//   nowhere    that takes too long: callers fail at once until it is placed
+//   nowhere    that takes too long: callers fail at once until it is found
 //
 // What holds, whatever happens in whichever order (node_rules_test.cc):
 //   - nothing is queued on a connection that is not being opened: what cannot
 //     be opened fails its queue;
 //   - whoever waits, waits for a connection that has a timer of its own, or for
 //     a timer here;
-//   - while the server is placed and down, a probe is under way or due.
+//   - while it is known where the server is, and it is down, a probe is under
+//   way or due.
 //
 // Who drives them gives, as `Client`:
 //   Connection   is_closed, is_ready, outstanding, send, take_queue, set_held,
@@ -88,10 +89,10 @@ class NodeRules {
     pool_.release(hold, watching);
   }
 
-  bool up() const { return place_ == Place::searching || serves(); }
+  bool up() const { return whereabouts_ == Whereabouts::searching || serves(); }
   // Is where it is known to be, and not known to be down.
   bool serves() const {
-    return place_ == Place::placed &&
+    return whereabouts_ == Whereabouts::known &&
            breaker_.state() == Breaker::State::closed;
   }
   // Another number: what is sent on the shared connection since then goes over
@@ -106,8 +107,8 @@ class NodeRules {
   void move();
   // The same server, taken for well again.
   void trust() { breaker_.reset(); }
-  void place();
-  // Also while searching, and of the server that may be placed then.
+  void found();
+  // Also while searching, and of the server that may be found then.
   bool ask(Pending&& pending);
   void rest();
   void shut();
@@ -142,7 +143,7 @@ class NodeRules {
  private:
   friend Client;
 
-  enum class Place { placed, searching, nowhere };
+  enum class Whereabouts { known, searching, nowhere };
 
   bool send_shared(Pending&& pending);
   void open_shared();
@@ -158,7 +159,7 @@ class NodeRules {
   NodePolicy policy_;
   Kind kind_;
   Client& client_;
-  Place place_ = Place::placed;
+  Whereabouts whereabouts_ = Whereabouts::known;
   std::string why_lost_ = "it is not found";
   bool said_down_ = false;
   bool lost_ = false;
@@ -176,7 +177,8 @@ class NodeRules {
 template <class Client>
 bool NodeRules<Client>::send(Pending&& pending) {
   if (!up()) return false;
-  if (place_ == Place::placed) return send_shared(std::move(pending));
+  if (whereabouts_ == Whereabouts::known)
+    return send_shared(std::move(pending));
   if (held_.size() >= policy_.outstanding) return false;
   held_.push_back(std::move(pending));
   client_.node_timer().keep_worker(true);
@@ -222,8 +224,8 @@ bool NodeRules<Client>::open(Connection& connection, Breaker::Ticket& ticket) {
 
 template <class Client>
 void NodeRules<Client>::search() {
-  if (place_ != Place::placed) return;
-  place_ = Place::searching;
+  if (whereabouts_ != Whereabouts::known) return;
+  whereabouts_ = Whereabouts::searching;
   if (shared_.is_closed()) {
     for (Pending& pending : shared_.take_queue()) {
       held_.push_back(std::move(pending));
@@ -246,14 +248,14 @@ void NodeRules<Client>::move() {
 }
 
 template <class Client>
-void NodeRules<Client>::place() {
-  if (place_ == Place::placed) return;
-  place_ = Place::placed;
+void NodeRules<Client>::found() {
+  if (whereabouts_ == Whereabouts::known) return;
+  whereabouts_ = Whereabouts::known;
   came_up();
   for (Pending& pending : std::exchange(held_, {})) {
     shared_.send(std::move(pending));
   }
-  pool_.placed();
+  pool_.reached();
   client_.turn_soon();
 }
 
@@ -288,7 +290,7 @@ void NodeRules<Client>::connected(Connection* connection) {
   if (serves()) {
     came_up();
     if (shared) {
-      pool_.placed();
+      pool_.reached();
     } else {
       pool_.connected();
     }
@@ -364,7 +366,7 @@ void NodeRules<Client>::queue_again(std::deque<Pending>& unanswered,
     }
     pending->repeated = true;
     pending->replies.clear();
-    if (place_ == Place::placed) {
+    if (whereabouts_ == Whereabouts::known) {
       shared_.send(std::move(pending));
     } else {
       held_.push_back(std::move(pending));
@@ -423,10 +425,10 @@ void NodeRules<Client>::probe() {
 
 template <class Client>
 void NodeRules<Client>::on_timer() {
-  if (place_ == Place::searching) {
-    place_ = Place::nowhere;
+  if (whereabouts_ == Whereabouts::searching) {
+    whereabouts_ = Whereabouts::nowhere;
     went_down(why_lost_);
-  } else if (place_ == Place::placed && !serves()) {
+  } else if (whereabouts_ == Whereabouts::known && !serves()) {
     probe();
   }
 }

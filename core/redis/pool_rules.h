@@ -58,7 +58,7 @@ class PoolRules {
     pause_.reset();
     serve();
   }
-  void placed() { serve(); }
+  void reached() { serve(); }
   void closed(Connection* connection);
   // Redis gives no more than there are. False: that is no news.
   bool refused();

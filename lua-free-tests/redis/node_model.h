@@ -363,13 +363,14 @@ class NodeModel {
     steps.push_back({"refuses", [](NodeModel& model, void*) {
                        model.refuses_at_once_ = !model.refuses_at_once_;
                      }});
-    if (mode_ == Mode::searched && rules_.place_ != Rules::Place::placed) {
+    if (mode_ == Mode::searched &&
+        rules_.whereabouts_ != Rules::Whereabouts::known) {
       steps.push_back(
-          {"found", [](NodeModel& model, void*) { model.rules_.place(); }});
+          {"found", [](NodeModel& model, void*) { model.rules_.found(); }});
       steps.push_back({"found elsewhere", [](NodeModel& model, void*) {
                          model.rules_.trust();
                          model.rules_.move();
-                         model.rules_.place();
+                         model.rules_.found();
                        }});
     }
   }
@@ -601,9 +602,9 @@ inline bool NodeModel::settle_one() {
     turn();
     return true;
   }
-  if (mode_ == Mode::searched && rules_.place_ != Rules::Place::placed &&
-      !nothing_comes_) {
-    rules_.place();
+  if (mode_ == Mode::searched &&
+      rules_.whereabouts_ != Rules::Whereabouts::known && !nothing_comes_) {
+    rules_.found();
     return true;
   }
   Hold& other = holds_[1];
@@ -616,7 +617,7 @@ inline bool NodeModel::settle_one() {
 
 inline std::string NodeModel::fingerprint() const {
   std::ostringstream out;
-  out << static_cast<int>(rules_.place_)
+  out << static_cast<int>(rules_.whereabouts_)
       << static_cast<int>(rules_.breaker_.state()) << ','
       << rules_.breaker_.wait(now_).count() << ',' << rules_.lost_ << turn_
       << refuses_at_once_ << ' ';

@@ -149,8 +149,8 @@ class RedisNode final : RedisConnection::Owner {
     // Another server, or the same afresh: all connections are closed.
     void move_to(Endpoint endpoint);
     void
-    place() {
-        rules_.place();
+    found() {
+        rules_.found();
     }
     // While searching, and of the server that may be placed then.
     ngx_int_t ask(RedisExchange* exchange);

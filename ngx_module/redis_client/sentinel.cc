@@ -215,7 +215,7 @@ RedisSentinel::confirmed() {
         ngx_log_error(NGX_LOG_INFO, ngx_cycle->log, 0,
                       "entitle: redis \"%V\": the primary is %V", &conf_->redis,
                       &text);
-        primary_.place();
+        primary_.found();
         keep_up();
     }
 }
