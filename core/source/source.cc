@@ -34,7 +34,7 @@ auto rank(const RefundFact& f) {
                          std::string_view(f.event));
 }
 auto rank(const DisputeFact& f) {
-  return std::make_tuple(f.created, f.settled(), f.suspends(),
+  return std::make_tuple(f.created, f.is_over(), f.suspends(),
                          std::string_view(f.event));
 }
 auto rank(const SummaryFact& f) {
@@ -158,7 +158,7 @@ bool Snapshot::terminal() const {
          state.status == "canceled" || state.status == "incomplete_expired";
 }
 
-bool DisputeFact::settled() const {
+bool DisputeFact::is_over() const {
   return status == "won" || status == "lost" || status == "warning_closed" ||
          status == "prevented";
 }

@@ -113,7 +113,7 @@ struct DisputeFact {
   // Money is or was taken back. An inquiry (warning_*) has moved none, a won,
   // prevented or closed one leaves it; a status nobody knows yet suspends.
   bool suspends() const;
-  bool settled() const;  // won, lost, warning_closed, prevented
+  bool is_over() const;  // won, lost, warning_closed, prevented
   auto operator<=>(const DisputeFact&) const = default;
 };
 

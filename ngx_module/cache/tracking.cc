@@ -94,7 +94,7 @@ Tracking::holds(ngx_msec_t lease) const {
 bool
 Tracking::believes(const FillStamp& stamp, const Hash128& user,
                    ngx_msec_t lease) const {
-    return holds(lease) && settled_since_ < mono_time(stamp.began) &&
+    return holds(lease) && unmoved_since_ < mono_time(stamp.began) &&
            lease_.may_believe(stamp, zone_->numbers(), user.low,
                               mono_now() + shorter_by(lease));
 }
@@ -289,7 +289,7 @@ Tracking::note_migration(std::span<const Reply> who) {
         nodes.substr(std::min(own, nodes.size()), end - own).find("->-") !=
         std::string::npos;
     if (!migrates && migrates_) {
-        settled_since_ = mono_now() + kClockTick;
+        unmoved_since_ = mono_now() + kClockTick;
     }
     migrates_ = migrates;
 }

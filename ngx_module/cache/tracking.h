@@ -154,7 +154,7 @@ class Tracking final : RedisConnection::Owner, RedisNode::Listener {
     std::uint64_t subscriptions_ = 0;  // so far
 
     bool migrates_ = false;  // of a Cluster: slots are being moved away
-    MonoTime settled_since_{};
+    MonoTime unmoved_since_{};
 
     // The newest subscription, and until when the lease held under it.
     struct Trust {

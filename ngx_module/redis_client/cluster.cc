@@ -301,10 +301,10 @@ RedisCluster::conclude() {
                       [](const auto& known) { return known.second->polled; }));
     const View* most = opinion_of_most(asked);
     in_vain_ = most != nullptr ? 0 : in_vain_ + 1;
-    bool settled = most != nullptr;
+    bool all_answered = most != nullptr;
     if (most != nullptr && map_ && most->shares != map_->shares) {
         adopt(SlotMap(most->map));
-        settled = false;  // those who are new have not been asked
+        all_answered = false;  // those who are new have not been asked
     } else if (in_vain_ >= kInVain) {
         // Perhaps all of it has moved: from those configured again.
         map_.reset();
@@ -313,11 +313,11 @@ RedisCluster::conclude() {
     }
     warrant(asked);
     for (auto& [name, member] : members_) {
-        settled &= !member->polled || member->view;
+        all_answered &= !member->polled || member->view;
         member->view.reset();
     }
-    look_again_in(settled ? static_cast<ngx_msec_t>(lease_.count() / 3 + 1)
-                          : 2 * kSoon);
+    look_again_in(all_answered ? static_cast<ngx_msec_t>(lease_.count() / 3 + 1)
+                               : 2 * kSoon);
 }
 
 void

@@ -141,7 +141,7 @@ class RedisNode final : RedisConnection::Owner {
 
     // --- for its host
 
-    // Callers wait until it is placed.
+    // Callers wait until it is found.
     void
     search() {
         rules_.search();
@@ -152,7 +152,7 @@ class RedisNode final : RedisConnection::Owner {
     found() {
         rules_.found();
     }
-    // While searching, and of the server that may be placed then.
+    // While searching, and of the server that may be found then.
     ngx_int_t ask(RedisExchange* exchange);
     void
     set_warranted_until(MonoTime time) {

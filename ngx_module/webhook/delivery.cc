@@ -122,8 +122,8 @@ Webhook::conclude(DeliveryResult result) {
         attempt_failed(result.error);
         return;
     }
-    settle(result.outcome, log_level(result), describe(result, facts_),
-           result.unlocks);
+    respond(result.outcome, log_level(result), describe(result, facts_),
+            result.unlocks);
 }
 
 // The protocol is made to be started again from the beginning.
@@ -137,7 +137,7 @@ Webhook::attempt_failed(std::string_view why) {
         ngx_add_timer(&timer_, pause);
         return;
     }
-    settle(Outcome::not_stored, NGX_LOG_ERR, reason);
+    respond(Outcome::not_stored, NGX_LOG_ERR, reason);
 }
 
 void

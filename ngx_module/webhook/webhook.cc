@@ -199,24 +199,24 @@ Webhook::take(const Event& event) {
 
     const LocationConf* conf = location_conf(request_);
     if (event.thin) {
-        settle(Outcome::ignored, NGX_LOG_WARN,
-               "a thin event says nothing about who bought what: at Stripe, "
-               "give this endpoint the payload style \"snapshot\"");
+        respond(Outcome::ignored, NGX_LOG_WARN,
+                "a thin event says nothing about who bought what: at Stripe, "
+                "give this endpoint the payload style \"snapshot\"");
         return;
     }
     if (head_.livemode != (conf->webhook == 2)) {
-        settle(Outcome::mode_mismatch, NGX_LOG_ERR,
-               head_.livemode
-                   ? "a live event at \"entitle_webhook test\": Stripe's live "
-                     "endpoint and its secret are set to this location"
-                   : "a test event at \"entitle_webhook live\": Stripe's test "
-                     "endpoint and its secret are set to this location");
+        respond(Outcome::mode_mismatch, NGX_LOG_ERR,
+                head_.livemode
+                    ? "a live event at \"entitle_webhook test\": Stripe's live "
+                      "endpoint and its secret are set to this location"
+                    : "a test event at \"entitle_webhook live\": Stripe's test "
+                      "endpoint and its secret are set to this location");
         return;
     }
     if (!head_.account.is_own() && !account_allowed()) {
-        settle(Outcome::account_not_allowed, NGX_LOG_ERR,
-               "account \"" + head_.account.str() +
-                   "\" is not named by \"entitle_webhook_account\"");
+        respond(Outcome::account_not_allowed, NGX_LOG_ERR,
+                "account \"" + head_.account.str() +
+                    "\" is not named by \"entitle_webhook_account\"");
         return;
     }
 
@@ -225,7 +225,7 @@ Webhook::take(const Event& event) {
         facts_of(event, FactsOptions{*server->user_from, server->reference});
     vars.customer = keep(facts_.customer);
     if (facts_.places.empty()) {
-        settle(Outcome::ignored, NGX_LOG_INFO, facts_.note);
+        respond(Outcome::ignored, NGX_LOG_INFO, facts_.note);
         return;
     }
     store();
@@ -268,8 +268,8 @@ Webhook::refuse(ngx_uint_t status, std::string_view error,
 }
 
 void
-Webhook::settle(Outcome outcome, ngx_uint_t level, std::string_view detail,
-                const std::vector<std::string>& unlocks) {
+Webhook::respond(Outcome outcome, ngx_uint_t level, std::string_view detail,
+                 const std::vector<std::string>& unlocks) {
     vars.outcome = keep(name(outcome));
     if (outcome == Outcome::applied) {
         note(WebhookNote::applied, head_.id);

@@ -39,8 +39,8 @@ class Webhook {
     void note(WebhookNote kind, std::string_view detail);
     void refuse(ngx_uint_t status, std::string_view error,
                 std::string_view detail);
-    void settle(Outcome outcome, ngx_uint_t level, std::string_view detail,
-                const std::vector<std::string>& unlocks = {});
+    void respond(Outcome outcome, ngx_uint_t level, std::string_view detail,
+                 const std::vector<std::string>& unlocks = {});
     void finish(ngx_int_t rc) noexcept;
     ngx_str_t keep(std::string_view text);
 
