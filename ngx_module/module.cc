@@ -137,7 +137,7 @@ ngx_command_t commands[] = {
     ENTITLE_MAIN("entitle_redis_connect_timeout", NGX_CONF_TAKE1,
                  edge::setter<set_positive_msec>, redis_connect_timeout),
     ENTITLE_MAIN("entitle_redis_wait", NGX_CONF_TAKE2,
-                 edge::setter<set_redis_wait>, wait_replicas),
+                 edge::setter<set_redis_wait>, replica_wait),
     ENTITLE_MAIN("entitle_redis_timeout", NGX_CONF_TAKE1,
                  edge::setter<set_positive_msec>, redis_timeout),
 

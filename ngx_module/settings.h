@@ -68,8 +68,8 @@ struct MainConf {
     Where sentinel_password_where;
     RedisSsl redis_ssl;
     Where redis_where;
-    ngx_int_t wait_replicas;  // 0: no entitle_redis_wait
-    ngx_msec_t wait_time;
+    ngx_int_t replica_wait;  // 0: no entitle_redis_wait
+    ngx_msec_t replica_wait_time;
     ngx_resolver_t* resolver;  // of http{}; null: none
     ngx_msec_t resolver_timeout;
     ngx_msec_t redis_connect_timeout;

@@ -20,7 +20,7 @@ struct DeliveryOptions {
   const GrantMap* grants;  // not null
   std::chrono::sys_time<std::chrono::milliseconds> now;
   std::uint64_t jitter_seed;      // for the pauses between retries
-  WaitFor wait{};                 // entitle_redis_wait: after each write
+  ReplicaWait wait{};             // entitle_redis_wait: after each write
   bool touch_duplicates = false;  // with it, a duplicate writes, too
 };
 

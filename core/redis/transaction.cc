@@ -34,7 +34,7 @@ CommitReply judge_replies(const std::vector<Reply>& replies) {
 }
 
 // What WAIT says about what EXEC wrote.
-CommitReply judge_wait(const Reply& reply, int wanted) {
+CommitReply judge_replica_wait(const Reply& reply, int wanted) {
   if (reply.is_error()) return {Commit::refused, "WAIT: " + reply.text};
   if (reply.type != Reply::Type::integer) {
     return {Commit::refused, "WAIT gave no number"};
@@ -102,7 +102,7 @@ Conversation<CommitReply> Transactions::commit(std::string key,
   replies.pop_back();
   CommitReply reply = judge_replies(replies);
   if (reply.status != Commit::committed) co_return reply;
-  co_return judge_wait(waited, wait_.replicas);
+  co_return judge_replica_wait(waited, wait_.replicas);
 }
 
 Conversation<std::vector<Reply>> Transactions::send(

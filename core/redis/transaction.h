@@ -27,7 +27,7 @@ struct CommitReply {
 
 // Every EXEC is followed by WAIT: it counts once this many replicas have it.
 // Source: https://redis.io/docs/latest/commands/wait/
-struct WaitFor {
+struct ReplicaWait {
   int replicas = 0;  // 0: no WAIT
   std::chrono::milliseconds time{0};
 };
@@ -35,7 +35,7 @@ struct WaitFor {
 class Transactions {
  public:
   // `seed` makes the pauses of two deliveries differ.
-  explicit Transactions(std::uint64_t seed, WaitFor wait = {})
+  explicit Transactions(std::uint64_t seed, ReplicaWait wait = {})
       : random_(seed), wait_(wait) {}
 
   // WATCH and HGETALL; forgets what was watched before.
@@ -61,7 +61,7 @@ class Transactions {
   Step make_step(std::string key);
 
   std::uint64_t random_;
-  WaitFor wait_;
+  ReplicaWait wait_;
   int tries_ = 0;
   bool watching_ = false;
   std::chrono::milliseconds pause_{0};

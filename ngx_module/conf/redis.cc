@@ -276,7 +276,7 @@ set_redis_prefix(ngx_conf_t* cf, ngx_command_t* command, void* data) {
 char*
 set_redis_wait(ngx_conf_t* cf, ngx_command_t*, void* data) {
     auto* conf = static_cast<MainConf*>(data);
-    if (conf->wait_replicas != 0) {
+    if (conf->replica_wait != 0) {
         return duplicate();
     }
     constexpr ngx_int_t most_replicas = 100;
@@ -293,8 +293,8 @@ set_redis_wait(ngx_conf_t* cf, ngx_command_t*, void* data) {
         return invalid_value(cf, view(time),
                              "it must be a time from 1ms to 20s");
     }
-    conf->wait_replicas = replicas;
-    conf->wait_time = static_cast<ngx_msec_t>(msec);
+    conf->replica_wait = replicas;
+    conf->replica_wait_time = static_cast<ngx_msec_t>(msec);
     return NGX_CONF_OK;
 }
 

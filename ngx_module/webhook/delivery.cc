@@ -11,10 +11,11 @@ constexpr ngx_msec_t kPatience = 3000;
 constexpr BackoffPolicy kBackoff{.first = Milliseconds{100},
                                  .most = Milliseconds{800}};
 
-WaitFor
-wait_for(const MainConf* conf) {
-    return {.replicas = static_cast<int>(conf->wait_replicas),
-            .time = Milliseconds{static_cast<std::int64_t>(conf->wait_time)}};
+ReplicaWait
+replica_wait(const MainConf* conf) {
+    return {.replicas = static_cast<int>(conf->replica_wait),
+            .time = Milliseconds{
+                static_cast<std::int64_t>(conf->replica_wait_time)}};
 }
 
 std::string
@@ -109,8 +110,8 @@ Webhook::attempt() {
                                 .grants = server->grants,
                                 .now = wall_clock(),
                                 .jitter_seed = random_bits(),
-                                .wait = wait_for(main),
-                                .touch_duplicates = main->wait_replicas > 0}));
+                                .wait = replica_wait(main),
+                                .touch_duplicates = main->replica_wait > 0}));
     if (talk_.done()) {
         attempt_failed(talk_.error());
     }
