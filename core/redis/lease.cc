@@ -56,7 +56,7 @@ void Lease::answered(Beat beat, Part part) {
   *sent = {};
 }
 
-bool Lease::data_answered(Beat beat, const Instance& instance) {
+bool Lease::data_replied(Beat beat, const Instance& instance) {
   if (!instance_) return false;
   reads_from_ = instance;
   if (instance != *instance_) {

@@ -95,7 +95,7 @@ class Lease {
   enum Part : unsigned {
     subscription = 1,  // PONG on the subscribed connection; what PING carries
                        // comes back, so it can say which beat it answers
-    data = 2,          // a read and ROLE on the other one: data_answered()
+    data = 2,          // a read and ROLE on the other one: data_replied()
   };
   using Beat = std::uint64_t;
 
@@ -120,7 +120,7 @@ class Lease {
   void answered(Beat beat, Part part);
   // The data connection's part. False: not the instance subscribed to; the
   // lease is lost and both connections have to go.
-  bool data_answered(Beat beat, const Instance& instance);
+  bool data_replied(Beat beat, const Instance& instance);
 
   // When the oldest unanswered heartbeat was sent, for its time-out.
   std::optional<MonoTime> waiting_since() const;

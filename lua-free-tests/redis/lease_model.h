@@ -264,7 +264,7 @@ class LeaseModel {
       Instance who = instance(data->server, data->run);
       if (without_ == Without::instance) {
         answered(Lease::data);
-      } else if (!worker(w).lease.data_answered(
+      } else if (!worker(w).lease.data_replied(
                      without_ == Without::sending_time ? 0 : beat, who)) {
         give_up(w);
       } else if (without_ == Without::sending_time) {

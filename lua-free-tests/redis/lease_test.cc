@@ -39,7 +39,7 @@ Lease holding() {
   lease.subscribed(kRedis, mono_time(100));
   Lease::Beat beat = lease.beat(mono_time(110));
   lease.answered(beat, Lease::subscription);
-  assert_true(lease.data_answered(beat, kRedis));
+  assert_true(lease.data_replied(beat, kRedis));
   return lease;
 }
 
@@ -95,7 +95,7 @@ void a_heartbeat_counts_for_no_longer_than_its_limit(void**) {
   lease.subscribed(kRedis, mono_time(100));
   Lease::Beat beat = lease.beat(mono_time(110), mono_time(150));
   lease.answered(beat, Lease::subscription);
-  lease.data_answered(beat, kRedis);
+  lease.data_replied(beat, kRedis);
   assert_true(lease.holds(mono_time(149)));
   assert_false(lease.holds(mono_time(150)));
 }
@@ -117,7 +117,7 @@ void a_heartbeat_from_before_a_reconnect_proves_nothing(void**) {
   lease.lost();
   assert_false(lease.holds(mono_time(121)));
   lease.answered(beat, Lease::subscription);
-  assert_false(lease.data_answered(beat, kRedis));
+  assert_false(lease.data_replied(beat, kRedis));
   lease.subscribed(kRedis, mono_time(130));
   lease.answered(beat, Lease::subscription);
   lease.answered(beat, Lease::data);
@@ -180,7 +180,7 @@ void another_instance_ends_the_lease(void**) {
                                 Instance{"10.0.0.1:6379", "run1", true, 1}}) {
     assert_true(other.tag() != kRedis.tag());
     Lease lease = holding();
-    assert_false(lease.data_answered(lease.beat(mono_time(120)), other));
+    assert_false(lease.data_replied(lease.beat(mono_time(120)), other));
     assert_false(lease.holds(mono_time(120)));
   }
 }

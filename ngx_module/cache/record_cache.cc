@@ -47,7 +47,7 @@ trouble_of(const RedisExchange& exchange, RedisStatus status) {
 }
 
 RecordRead
-read_answer(const RedisExchange& exchange, RedisStatus status) {
+read_reply(const RedisExchange& exchange, RedisStatus status) {
     RecordRead read;
     read.trouble = trouble_of(exchange, status);
     if (read.trouble) {
@@ -344,7 +344,7 @@ RecordCache::give_up(Fill& fill) noexcept {
 void
 RecordCache::take(Fill& fill, RedisStatus status) {
     const RedisNode* node = fill.tracking->node();
-    const bool whole = fill.stamp && fill.exchange.answered_by == node &&
+    const bool whole = fill.stamp && fill.exchange.replied_by == node &&
                        fill.generation == node->generation();
     const bool current =
         whole && Lease::may_store(*fill.stamp, zone_.numbers(), fill.user.low);
@@ -354,8 +354,7 @@ RecordCache::take(Fill& fill, RedisStatus status) {
         return;
     }
 
-    auto read =
-        std::make_shared<RecordRead>(read_answer(fill.exchange, status));
+    auto read = std::make_shared<RecordRead>(read_reply(fill.exchange, status));
     read->may_be_cached = whole;
     if (current && !read->trouble && !read->packed.empty()) {
         zone_.store(fill.user, *fill.stamp, read->packed);

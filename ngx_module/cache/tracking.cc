@@ -37,7 +37,7 @@ Tracking::Tracking(const MainConf* conf, RedisTopology& redis, RedisNode* node,
     timer_.data = this;
     timer_.log = ngx_cycle->log;
     timer_.cancelable = 1;
-    data_.done = data_answered;
+    data_.done = data_replied;
     data_.data = this;
     node_->set_listener(this);
 }
@@ -234,7 +234,7 @@ Tracking::beat() {
 }
 
 void
-Tracking::data_answered(RedisExchange* exchange, RedisStatus status) noexcept {
+Tracking::data_replied(RedisExchange* exchange, RedisStatus status) noexcept {
     auto* self = static_cast<Tracking*>(exchange->data);
     if (status != RedisStatus::ok) {
         self->data_beat_ = 0;
@@ -268,7 +268,7 @@ Tracking::take_data(const std::vector<Reply>& replies) {
     }
     reads_generation_ = data_generation_;
     note_migration(replies);
-    if (lease_.data_answered(beat, *instance)) {
+    if (lease_.data_replied(beat, *instance)) {
         note_trust();
     } else {
         drop("reads are answered by another instance");

@@ -103,8 +103,8 @@ class Tracking final : RedisConnection::Owner, RedisNode::Listener {
     void moved(RedisNode* node, std::string_view why) override;
 
     static void on_timer(ngx_event_t* event) noexcept;
-    static void data_answered(RedisExchange* exchange,
-                              RedisStatus status) noexcept;
+    static void data_replied(RedisExchange* exchange,
+                             RedisStatus status) noexcept;
 
     void tick();
     void connect();

@@ -63,7 +63,7 @@ struct RedisExchange {
     void* pending = nullptr;  // the client's own, as is
     RedisDeadline deadline;
     // Who answered; a node of the client's (redis_client/node.h).
-    const void* answered_by = nullptr;
+    const void* replied_by = nullptr;
 };
 
 // On the worker's shared, pipelined connection: for reads only, since what a

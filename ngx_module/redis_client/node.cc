@@ -241,7 +241,7 @@ RedisNode::call_back() {
         while (Pending pending = rules_.next_finished()) {
             if (!taken_by_host(pending)) {
                 if (pending->exchange != nullptr) {
-                    pending->exchange->answered_by = this;
+                    pending->exchange->replied_by = this;
                 }
                 deliver(std::move(pending));
             }
