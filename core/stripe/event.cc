@@ -22,6 +22,29 @@ bool is_type_name(std::string_view text) {
   return !text.empty() && text.size() <= 255 && all_visible(text);
 }
 
+// What a thin event does not have: an account, an object, and what it was. What
+// is wrong with it; empty: nothing.
+std::string read_snapshot(const json::Node* root, Event& event) {
+  if (!json::boolean(root, "livemode")) return "no livemode";
+  if (!stripe::time(root, "created")) return "no creation time";
+  const json::Node* account = json::member(root, "account");
+  if (account && !json::is_null(account)) {
+    // Taking a connected account's event for our own would let its prices
+    // stand for ours.
+    auto connected = json::is_string(account)
+                         ? AccountId::parse(account->text())
+                         : std::nullopt;
+    if (!connected) return "account is no account id";
+    event.head.account = *std::move(connected);
+  }
+  const json::Node* data = json::member(root, "data");
+  event.object = json::member(data, "object");
+  if (!json::is_object(event.object)) return "no object in data";
+  const json::Node* previous = json::member(data, "previous_attributes");
+  if (json::is_object(previous)) event.previous = previous;
+  return {};
+}
+
 }  // namespace
 
 std::string_view name(EventError error) {
@@ -68,32 +91,8 @@ ParsedEvent parse_event(const VerifiedPayload& payload, std::size_t max_bytes) {
     event.thin = true;
   } else if (kind != "event") {
     return not_an_event(event.head.id + ": \"object\" is not \"event\"");
-  } else {
-    if (!json::boolean(root, "livemode")) {
-      return not_an_event(event.head.id + ": no livemode");
-    }
-    if (!stripe::time(root, "created")) {
-      return not_an_event(event.head.id + ": no creation time");
-    }
-    const json::Node* account = json::member(root, "account");
-    if (account && !json::is_null(account)) {
-      // Taking a connected account's event for our own would let its prices
-      // stand for ours.
-      auto connected = json::is_string(account)
-                           ? AccountId::parse(account->text())
-                           : std::nullopt;
-      if (!connected) {
-        return not_an_event(event.head.id + ": account is no account id");
-      }
-      event.head.account = *std::move(connected);
-    }
-    const json::Node* data = json::member(root, "data");
-    event.object = json::member(data, "object");
-    if (!json::is_object(event.object)) {
-      return not_an_event(event.head.id + ": no object in data");
-    }
-    const json::Node* previous = json::member(data, "previous_attributes");
-    if (json::is_object(previous)) event.previous = previous;
+  } else if (std::string fault = read_snapshot(root, event); !fault.empty()) {
+    return not_an_event(event.head.id + ": " + fault);
   }
   event.document = *std::move(document);
 

@@ -40,6 +40,25 @@ bool is_paid(std::string_view payment_status) {
   return payment_status == "paid" || payment_status == "no_payment_required";
 }
 
+SessionFact session_fact(const Reading& reading) {
+  const json::Node* session = reading.object();
+  SessionFact fact;
+  fact.event = reading.head().id;
+  fact.created = reading.head().created;
+  fact.subscription_mode = json::string(session, "mode") == "subscription";
+  fact.paid = is_paid(json::string(session, "payment_status"));
+  std::string_view subscription = stripe::id(session, "subscription");
+  if (!subscription.empty()) {
+    fact.subscription = reading.qualified(subscription);
+  }
+  std::string_view payment_intent = stripe::id(session, "payment_intent");
+  if (!payment_intent.empty()) {
+    fact.payment_intent = reading.qualified(payment_intent);
+  }
+  fact.identifiers = purchased(reading);
+  return fact;
+}
+
 }  // namespace
 
 void checkout_session_facts(const Reading& reading, Facts& facts) {
@@ -72,19 +91,7 @@ void checkout_session_facts(const Reading& reading, Facts& facts) {
   std::string_view payment_status = json::string(session, "payment_status");
   bool buys = mode == "payment" || mode == "subscription";
   if (buys && !payment_status.empty()) {
-    SessionFact fact;
-    fact.event = reading.head().id;
-    fact.created = reading.head().created;
-    fact.subscription_mode = mode == "subscription";
-    fact.paid = is_paid(payment_status);
-    std::string_view subscription = stripe::id(session, "subscription");
-    if (!subscription.empty()) {
-      fact.subscription = reading.qualified(subscription);
-    }
-    if (!payment_intent.empty()) {
-      fact.payment_intent = reading.qualified(payment_intent);
-    }
-    fact.identifiers = purchased(reading);
+    SessionFact fact = session_fact(reading);
     // A subscription's session is not what grants: its subscription is.
     if (fact.paid && !fact.subscription_mode) {
       facts.identifiers = fact.identifiers;
