@@ -304,8 +304,13 @@ RecordCache::send(Fill& fill) {
     fill.tracking = tracking_of(node);
     fill.stamp = fill.tracking->begin_fill(fill.user);
     fill.generation = node->generation();
-    return node->send(make_pending(*conf_, &fill.exchange,
-                                   fill.exchange.commands)) == NGX_OK;
+    const bool is_sent =
+        node->send(make_pending(*conf_, &fill.exchange,
+                                fill.exchange.commands)) == NGX_OK;
+    if (!is_sent) {
+        redis_cancel(&fill.exchange);
+    }
+    return is_sent;
 }
 
 void

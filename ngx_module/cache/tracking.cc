@@ -230,6 +230,8 @@ Tracking::beat() {
     pending->pinned = true;
     if (node_->send(std::move(pending)) == NGX_OK) {
         data_beat_ = beat;
+    } else {
+        redis_cancel(&data_);
     }
 }
 

@@ -91,6 +91,7 @@ scatter(const MainConf& conf, RedisTopology& topology,
             node->send(make_pending(conf, &part, part.commands)) == NGX_OK) {
             scattered->missing++;
         } else {
+            redis_cancel(&part);
             scattered->whole->status = RedisStatus::unavailable;
         }
     }
@@ -115,6 +116,14 @@ hold_is_late(void* data) noexcept {
 }
 
 }  // namespace
+
+// Where nothing is gated there is no lease to take it from.
+Milliseconds
+warrant_time(const MainConf* conf) {
+    constexpr ngx_msec_t kNothingGated = 5000;
+    return Milliseconds{static_cast<std::int64_t>(
+        conf->greatest_lease != 0 ? conf->greatest_lease : kNothingGated)};
+}
 
 Redis::Redis(const MainConf* conf)
     : conf_(conf),

@@ -8,18 +8,10 @@
 namespace entitle::ngx {
 namespace {
 
-// Where nothing is gated there is no lease to take it from.
-constexpr ngx_msec_t kLease = 5000;
 constexpr ngx_msec_t kSoon = 100;
 constexpr std::uint8_t kMostMoves = 3;
 constexpr int kInVain = 5;
 constexpr std::size_t kMostMembers = 2 * SlotMap::kMaxNodes;
-
-Milliseconds
-lease_of(const MainConf* conf) {
-    return Milliseconds{static_cast<std::int64_t>(
-        conf->greatest_lease != 0 ? conf->greatest_lease : kLease)};
-}
 
 std::string
 text(const RedisHost& host) {
@@ -80,7 +72,7 @@ make_cluster(const MainConf* conf) {
 }
 
 RedisCluster::RedisCluster(const MainConf* conf)
-    : conf_(conf), lease_(lease_of(conf)) {
+    : conf_(conf), warrant_(warrant_time(conf)) {
     timer_.handler = on_timer;
     timer_.data = this;
     timer_.log = ngx_cycle->log;
@@ -183,7 +175,7 @@ RedisCluster::on_timer(ngx_event_t* event) noexcept {
 void
 RedisCluster::tick() {
     if (ngx_current_msec - used_at_ >
-        static_cast<ngx_msec_t>(2 * lease_.count())) {
+        static_cast<ngx_msec_t>(2 * warrant_.count())) {
         return;  // who asks next comes here
     }
     if (!polling_) {
@@ -316,8 +308,9 @@ RedisCluster::conclude() {
         all_answered &= !member->polled || member->view;
         member->view.reset();
     }
-    look_again_in(all_answered ? static_cast<ngx_msec_t>(lease_.count() / 3 + 1)
-                               : 2 * kSoon);
+    look_again_in(all_answered
+                      ? static_cast<ngx_msec_t>(warrant_.count() / 3 + 1)
+                      : 2 * kSoon);
 }
 
 void
@@ -339,7 +332,7 @@ RedisCluster::warrant(std::size_t asked) {
         auto member = members_.find(name);
         if (member != members_.end() && agrees(*member->second) &&
             2 * most > asked) {
-            member->second->node->set_warranted_until(polled_at_ + lease_);
+            member->second->node->set_warranted_until(polled_at_ + warrant_);
         }
     }
 }

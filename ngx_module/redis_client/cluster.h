@@ -92,7 +92,7 @@ class RedisCluster final : public RedisTopology, RedisNode::Host {
     void ask_soon();
 
     const MainConf* conf_;
-    const Milliseconds lease_;
+    const Milliseconds warrant_;
     std::map<std::string, std::unique_ptr<Member>> members_;  // by address
     std::optional<View> map_;
     std::array<RedisNode*, kSlots> owners_{};

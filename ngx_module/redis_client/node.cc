@@ -13,25 +13,15 @@ policy_of(const MainConf& conf) {
     return policy;
 }
 
-// Nobody is called back for what was not taken, whether `take` says so or
-// throws.
-template <class F>
-ngx_int_t
-code(RedisExchange* exchange, F take) {
-    struct Undo {
-        ~Undo() {
-            if (exchange != nullptr) {
-                redis_cancel(exchange);
-            }
+// Nobody is called back for what was not taken.
+struct NotTaken {
+    ~NotTaken() {
+        if (exchange != nullptr) {
+            redis_cancel(exchange);
         }
-        RedisExchange* exchange;
-    } undo{exchange};
-    if (!take()) {
-        return NGX_ERROR;
     }
-    undo.exchange = nullptr;
-    return NGX_OK;
-}
+    RedisExchange* exchange;
+};
 
 }  // namespace
 
@@ -145,8 +135,10 @@ RedisNode::RedisNode(const MainConf* conf, Kind kind, Endpoint endpoint,
 
 ngx_int_t
 RedisNode::send(Pending&& pending) {
-    return code(pending->exchange,
-                [&] { return rules_.send(std::move(pending)); });
+    NotTaken undo{pending->exchange};
+    const bool taken = rules_.send(std::move(pending));
+    undo.exchange = nullptr;  // under way, or still the caller's
+    return taken ? NGX_OK : NGX_ERROR;
 }
 
 ngx_int_t
@@ -156,15 +148,22 @@ RedisNode::acquire(PoolHold* hold) {
 
 ngx_int_t
 RedisNode::hold_send(PoolHold* hold, Pending pending) {
-    return code(pending->exchange,
-                [&] { return rules_.hold_send(hold, std::move(pending)); });
+    NotTaken undo{pending->exchange};
+    if (!rules_.hold_send(hold, std::move(pending))) {
+        return NGX_ERROR;
+    }
+    undo.exchange = nullptr;
+    return NGX_OK;
 }
 
 ngx_int_t
 RedisNode::ask(RedisExchange* exchange) {
-    return code(exchange, [&] {
-        return rules_.ask(make_pending(*conf_, exchange, exchange->commands));
-    });
+    NotTaken undo{exchange};
+    if (!rules_.ask(make_pending(*conf_, exchange, exchange->commands))) {
+        return NGX_ERROR;
+    }
+    undo.exchange = nullptr;
+    return NGX_OK;
 }
 
 void

@@ -8,16 +8,8 @@
 namespace entitle::ngx {
 namespace {
 
-// Where nothing is gated there is no lease to take it from.
-constexpr ngx_msec_t kLease = 5000;
 constexpr ngx_msec_t kSoon = 100;
 constexpr std::uint8_t kMostMoves = 3;
-
-Milliseconds
-lease_of(const MainConf* conf) {
-    return Milliseconds{static_cast<std::int64_t>(
-        conf->greatest_lease != 0 ? conf->greatest_lease : kLease)};
-}
 
 // Only of that very server.
 ngx_int_t
@@ -26,7 +18,11 @@ ask(const MainConf& conf, RedisNode& node, RedisExchange& question) {
     question.replies.clear();
     Pending pending = make_pending(conf, &question, question.commands);
     pending->pinned = true;
-    return node.send(std::move(pending));
+    const ngx_int_t rc = node.send(std::move(pending));
+    if (rc != NGX_OK) {
+        redis_cancel(&question);
+    }
+    return rc;
 }
 
 std::optional<Replication>
@@ -63,7 +59,7 @@ RedisReplicas::Replica::Replica(RedisReplicas* replicas, const MainConf* conf,
 }
 
 RedisReplicas::RedisReplicas(const MainConf* conf, RedisTopology& primaries)
-    : conf_(conf), lease_(lease_of(conf)), primaries_(primaries) {
+    : conf_(conf), warrant_(warrant_time(conf)), primaries_(primaries) {
     for (const Endpoint& endpoint : *conf->redis_read) {
         replicas_.push_back(std::make_unique<Replica>(this, conf, endpoint));
     }
@@ -127,10 +123,10 @@ RedisReplicas::on_timer(ngx_event_t* event) noexcept {
 void
 RedisReplicas::tick() {
     if (worker_quits() || ngx_current_msec - used_at_ >
-                              static_cast<ngx_msec_t>(2 * lease_.count())) {
+                              static_cast<ngx_msec_t>(2 * warrant_.count())) {
         return;  // who asks next comes here
     }
-    look_again_in(static_cast<ngx_msec_t>(lease_.count() / 3 + 1));
+    look_again_in(static_cast<ngx_msec_t>(warrant_.count() / 3 + 1));
     ask_primary();
 }
 
@@ -169,7 +165,7 @@ RedisReplicas::take_primary(RedisStatus status) {
     const RedisNode* primary = std::exchange(primary_, nullptr);
     if (const auto said = answer_to(question_, status)) {
         marks_.note(*said,
-                    std::min(asked_at_ + lease_, primary->warranted_until()));
+                    std::min(asked_at_ + warrant_, primary->warranted_until()));
     }
     ask_replicas();
 }

@@ -88,7 +88,7 @@ class RedisReplicas final : public RedisTopology, RedisNode::Host {
     void look_again_in(ngx_msec_t wait);
 
     const MainConf* conf_;
-    const Milliseconds lease_;
+    const Milliseconds warrant_;
     RedisTopology& primaries_;
     std::vector<std::unique_ptr<Replica>> replicas_;
     RedisNode* chosen_ = nullptr;

@@ -10,15 +10,7 @@ namespace {
 
 constexpr BackoffPolicy kRest{.first = Milliseconds{50},
                               .most = Milliseconds{500}};
-// Where nothing is gated there is no lease to take it from.
-constexpr ngx_msec_t kLease = 5000;
 constexpr std::string_view kSwitchMaster = "+switch-master";
-
-Milliseconds
-lease_of(const MainConf* conf) {
-    return Milliseconds{static_cast<std::int64_t>(
-        conf->greatest_lease != 0 ? conf->greatest_lease : kLease)};
-}
 
 // Also inside EXEC's answer.
 bool
@@ -38,7 +30,7 @@ make_sentinel(const MainConf* conf) {
 
 RedisSentinel::RedisSentinel(const MainConf* conf)
     : conf_(conf),
-      lease_(lease_of(conf)),
+      warrant_(warrant_time(conf)),
       primary_(conf, RedisNode::Kind::searched, redis_node(*conf, {}),
                std::string(view(conf->redis)), this),
       search_(conf->redis_address->hosts, kRest),
@@ -208,7 +200,7 @@ RedisSentinel::take_vote(const Sentinel& sentinel, RedisStatus status) {
 void
 RedisSentinel::confirmed() {
     vote_.reset();
-    primary_.set_warranted_until(vote_sent_ + lease_);
+    primary_.set_warranted_until(vote_sent_ + warrant_);
     if (std::exchange(searching_, false)) {
         const std::string where = primary_.endpoint().text();
         ngx_str_t text = str(where);
@@ -247,7 +239,7 @@ RedisSentinel::on_timer(ngx_event_t* event) noexcept {
 void
 RedisSentinel::tick() {
     if (ngx_current_msec - used_at_ >
-        static_cast<ngx_msec_t>(2 * lease_.count())) {
+        static_cast<ngx_msec_t>(2 * warrant_.count())) {
         return;  // who asks next comes here
     }
     if (searching_) {
@@ -264,7 +256,7 @@ RedisSentinel::tick() {
 void
 RedisSentinel::keep_up() {
     listen();
-    look_again_in(static_cast<ngx_msec_t>(lease_.count() / 3 + 1));
+    look_again_in(static_cast<ngx_msec_t>(warrant_.count() / 3 + 1));
 }
 
 void

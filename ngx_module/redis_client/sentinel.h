@@ -93,7 +93,7 @@ class RedisSentinel final : public RedisTopology,
     void look_again_in(ngx_msec_t wait);
 
     const MainConf* conf_;
-    const Milliseconds lease_;
+    const Milliseconds warrant_;
     std::vector<std::unique_ptr<Sentinel>> sentinels_;
     RedisNode primary_;
     SentinelSearch search_;

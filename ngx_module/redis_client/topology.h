@@ -42,6 +42,10 @@ class RedisTopology {
     virtual void shut() = 0;
 };
 
+// For how long a node is warranted: as long as a record is believed. Of
+// sentinel://, cluster:// and replicas alike.
+Milliseconds warrant_time(const MainConf* conf);
+
 // sentinel://
 std::unique_ptr<RedisTopology> make_sentinel(const MainConf* conf);
 // cluster://
