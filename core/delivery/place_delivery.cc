@@ -196,6 +196,50 @@ Conversation<Progress> park(Delivery& delivery, std::string id, Place& place) {
   co_return Progress::done;
 }
 
+// A settled place keeps only what it must know to settle again; the facts go
+// on.
+Conversation<Straight> through_settled(Delivery& delivery,
+                                       const PlaceFacts& facts,
+                                       const Place& before, Place& after,
+                                       PlaceReport& report) {
+  if (!user_of(*after.to)) merge(after.passed_on, facts.sources);
+  if (after.claims != before.claims || after.passed_on != before.passed_on) {
+    auto writing = write_place(delivery, facts.place, before, after);
+    Commit commit = co_await writing;
+    if (commit == Commit::refused) co_return Straight::failed;
+    if (commit == Commit::conflict) co_return Straight::moved;
+  }
+  auto going = straight_on(delivery, facts, after, report);
+  Straight result = co_await going;
+  if (result == Straight::done && report.known) {
+    // It may have broken off when it had just listed the place.
+    auto unlisting = list_as_parked(delivery, facts.place, false);
+    co_await unlisting;
+  }
+  co_return result;
+}
+
+// First into the place, then to its owner, or on the list of what has none.
+Conversation<Commit> keep_and_settle(Delivery& delivery,
+                                     const PlaceFacts& facts,
+                                     const Place& before, Place& after,
+                                     bool& known, PlaceReport& report) {
+  auto keeping = keep_in_place(delivery, facts, before, after, known);
+  Commit commit = co_await keeping;
+  if (commit != Commit::committed) co_return commit;
+  if (!after.owner() && !after.sources.empty()) {
+    auto parking = park(delivery, facts.place, after);
+    Progress progress = co_await parking;
+    if (progress == Progress::failed) co_return Commit::refused;
+  }
+  if (after.owner()) {
+    auto settling = settle(delivery, facts.place, after, before.exists, report);
+    Progress progress = co_await settling;
+    if (progress == Progress::failed) co_return Commit::refused;
+  }
+  co_return Commit::committed;
+}
+
 }  // namespace
 
 Conversation<Progress> list_as_parked(Delivery& delivery, std::string id,
@@ -288,42 +332,18 @@ Conversation<Progress> deliver_to_place(Delivery& delivery, PlaceFacts facts,
     bool known = false;
 
     if (straight && after.settled()) {
-      if (!user_of(*after.to)) merge(after.passed_on, facts.sources);
-      bool changed =
-          after.claims != before.claims || after.passed_on != before.passed_on;
-      if (changed) {
-        auto writing = write_place(delivery, facts.place, before, after);
-        Commit commit = co_await writing;
-        if (commit == Commit::refused) co_return Progress::failed;
-        if (commit == Commit::conflict) continue;
-      }
-      auto going = straight_on(delivery, facts, after, report);
+      auto going = through_settled(delivery, facts, before, after, report);
       Straight result = co_await going;
       if (result == Straight::failed) co_return Progress::failed;
       if (result == Straight::not_live) straight = false;
       if (result != Straight::done) continue;
       known = report.known;
-      if (known) {
-        // It may have broken off when it had just listed the place.
-        auto unlisting = list_as_parked(delivery, facts.place, false);
-        co_await unlisting;
-      }
     } else {
-      auto keeping = keep_in_place(delivery, facts, before, after, known);
+      auto keeping =
+          keep_and_settle(delivery, facts, before, after, known, report);
       Commit commit = co_await keeping;
       if (commit == Commit::refused) co_return Progress::failed;
       if (commit == Commit::conflict) continue;
-      if (!after.owner() && !after.sources.empty()) {
-        auto parking = park(delivery, facts.place, after);
-        Progress progress = co_await parking;
-        if (progress == Progress::failed) co_return Progress::failed;
-      }
-      if (after.owner()) {
-        auto settling =
-            settle(delivery, facts.place, after, before.exists, report);
-        Progress progress = co_await settling;
-        if (progress == Progress::failed) co_return Progress::failed;
-      }
     }
     report.known = delivery.sources.empty() ? claims_known : known;
     if (delivery.sources.empty()) report.kept = claims_kept;
