@@ -106,6 +106,31 @@ my @LIMIT       = qw(--maxmemory 100mb);
     $replica->stop;
 }
 
+# --- who may take over without having been counted -------------------------------
+
+for my $case ([1, 1], [2, 0]) {
+    my ($counted, $warnings) = @$case;
+    my $site = Test::Entitle->new(workers => 2);
+    my $redis = $site->redis(options => [@APPEND_ONLY, qw(--repl-diskless-sync-delay 0)]);
+    my @replicas = map { Test::Entitle::Redis->new(dir => $site->dir . "/replica$_",
+        options => ['--replicaof', '127.0.0.1 ' . $redis->port]) } 1 .. 2;
+    ok wait_until(sub { 2 == (() = $redis->command('INFO', 'replication') =~ /state=online/g) }, 20),
+        'two replicas';
+    $site->start("entitle_redis_wait $counted 500ms;\n"
+        . $CONFIGURATION =~ s/(?=%%WEBHOOK%%)/location = \/status { entitle_status; } /r);
+    ok is_asked($redis), "entitle_redis_wait $counted of 2: Redis is asked";
+    is count($site, qr/\[warn\].*it has 2 replicas and "entitle_redis_wait" counts $counted/), $warnings,
+        'replicas_that_may_take_over_uncounted_are_said: ' . $warnings;
+    my $status = $site->get('/status')->json->{redis};
+    is $status->{replicas}, 2, '  the status knows how many there are';
+    is $status->{replicas_waited_for}, $counted, '  and how many are counted';
+    is defined $status->{warning} ? 1 : 0, $warnings, '  and what that means';
+    like $site->get('/status?format=prometheus')->body,
+        qr/^entitle_redis_replicas 2\n.*\nentitle_redis_replicas_waited_for $counted$/m, '  for Prometheus, too';
+    $site->finish;
+    $_->stop for @replicas;
+}
+
 # --- who does not say --------------------------------------------------------
 
 {

@@ -1,5 +1,6 @@
 #include "core/redis/warnings.h"
 
+#include "core/base/decimal.h"
 #include "core/redis/info.h"
 
 namespace entitle {
@@ -35,6 +36,22 @@ std::string eviction_warning(std::string_view info) {
 
 bool says_primary(std::string_view info) {
   return info_field(info, "role") == "master";
+}
+
+std::int64_t connected_replicas(std::string_view info) {
+  return parse_decimal<std::int64_t>(info_field(info, "connected_slaves"))
+      .value_or(0);
+}
+
+std::string replica_wait_warning(std::int64_t replicas, std::int64_t counted) {
+  if (counted == 0 || counted >= replicas) {
+    return {};
+  }
+  return "it has " + std::to_string(replicas) +
+         " replicas and \"entitle_redis_wait\" counts " +
+         std::to_string(counted) +
+         ": one that was not counted may take over, and what was answered 2xx "
+         "is lost; count as many as may take over";
 }
 
 std::vector<std::string> storage_warnings(std::string_view info) {

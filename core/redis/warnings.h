@@ -3,6 +3,7 @@
 // keys expire: docs/redis.md. What each maxmemory-policy may drop: redis.conf.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,5 +18,12 @@ bool says_primary(std::string_view info);
 // nothing is said of it. A policy is no risk while maxmemory is 0: nothing is
 // ever dropped then.
 std::vector<std::string> storage_warnings(std::string_view info);
+
+// How many replicas are connected to this primary; 0 where it does not say.
+std::int64_t connected_replicas(std::string_view info);
+
+// entitle_redis_wait counts too few: one that was not counted may take over.
+// Empty: it counts enough, or (0) none.
+std::string replica_wait_warning(std::int64_t replicas, std::int64_t counted);
 
 }  // namespace entitle

@@ -13,7 +13,9 @@ extern "C" {
 
 namespace {
 
+using entitle::connected_replicas;
 using entitle::info_field;
+using entitle::replica_wait_warning;
 using entitle::says_primary;
 using entitle::storage_warnings;
 
@@ -109,6 +111,17 @@ void what_is_not_said_is_no_risk(void**) {
   assert_true(storage_warnings("connected_slaves:0\r\n").empty());
 }
 
+void a_replica_that_is_not_counted_may_take_over(void**) {
+  assert_int_equal(connected_replicas(info({.replicas = "2"})), 2);
+  assert_int_equal(connected_replicas(""), 0);
+  const std::string warning = replica_wait_warning(2, 1);
+  assert_true(warning.find("2 replicas") != std::string::npos);
+  assert_true(warning.find("counts 1") != std::string::npos);
+  assert_true(replica_wait_warning(2, 2).empty());
+  assert_true(replica_wait_warning(1, 2).empty());
+  assert_true(replica_wait_warning(2, 0).empty());
+}
+
 void only_a_primary_is_one(void**) {
   assert_true(says_primary(info({})));
   assert_false(says_primary(info({.role = "slave"})));
@@ -127,6 +140,7 @@ int main() {
       cmocka_unit_test(what_is_only_in_memory_is_lost_with_it),
       cmocka_unit_test(both_risks_are_said),
       cmocka_unit_test(what_is_not_said_is_no_risk),
+      cmocka_unit_test(a_replica_that_is_not_counted_may_take_over),
       cmocka_unit_test(only_a_primary_is_one),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -176,6 +176,11 @@ RedisWarnings::take(const std::vector<Reply>& replies) const {
     for (const std::string& warning : storage_warnings(info)) {
         say(NGX_LOG_WARN, warning);
     }
+    const std::string wait =
+        replica_wait_warning(connected_replicas(info), conf_->replica_wait);
+    if (!wait.empty()) {
+        say(NGX_LOG_WARN, wait);
+    }
     return true;
 }
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "core/json/writer.h"
+#include "core/redis/warnings.h"
 #include "ngx_module/cache/record_cache.h"
 #include "ngx_module/gate/gate.h"
 #include "ngx_module/http/headers.h"
@@ -55,6 +56,12 @@ quoted(std::string_view text) {
     return written;
 }
 
+// Whether what was answered 2xx outlives its primary.
+struct Replication {
+    std::int64_t replicas = 0;
+    std::int64_t counted = 0;  // entitle_redis_wait; 0: nobody asked for more
+};
+
 // --- what is known without asking --------------------------------------------
 
 struct Here {
@@ -87,11 +94,21 @@ told(std::string_view text) {
 }
 
 std::string
-as_json(const Here& here, bool reachable, const std::vector<Space>& spaces) {
+as_json(const Here& here, bool reachable, const Replication& replication,
+        const std::vector<Space>& spaces) {
     std::string text;
     json::Writer out(text);
     out.begin_object().number("worker", ngx_pid);
     out.key("redis").begin_object().boolean("reachable", reachable);
+    if (reachable && replication.counted != 0) {
+        out.number("replicas", replication.replicas)
+            .number("replicas_waited_for", replication.counted);
+        const std::string warning =
+            replica_wait_warning(replication.replicas, replication.counted);
+        if (!warning.empty()) {
+            out.text("warning", warning);
+        }
+    }
     out.end_object();
     if (here.gated) {
         out.key("zone")
@@ -127,7 +144,7 @@ append_metric(std::string& out, std::string_view metric,
 }
 
 std::string
-as_prometheus(const Here& here, bool reachable,
+as_prometheus(const Here& here, bool reachable, const Replication& replication,
               const std::vector<Space>& spaces) {
     std::string out = "# TYPE entitle_redis_up gauge\n";
     append_metric(out, "entitle_redis_up", "", reachable ? "1" : "0");
@@ -144,6 +161,14 @@ as_prometheus(const Here& here, bool reachable,
     }
     if (!reachable) {
         return out;
+    }
+    if (replication.counted != 0) {
+        out += "# TYPE entitle_redis_replicas gauge\n";
+        append_metric(out, "entitle_redis_replicas", "",
+                      std::to_string(replication.replicas));
+        out += "# TYPE entitle_redis_replicas_waited_for gauge\n";
+        append_metric(out, "entitle_redis_replicas_waited_for", "",
+                      std::to_string(replication.counted));
     }
     const auto labels = [](const Space& space) {
         return "{prefix=" + quoted(space.prefix) +
@@ -208,15 +233,23 @@ class Report {
     ngx_int_t
     begin() {
         spaces_ = all_spaces();
+        replication_.counted = main_conf(request_)->replica_wait;
+        asks_replicas_ = replication_.counted != 0;
         return ask() ? NGX_DONE : answer(false);
     }
 
   private:
-    // Two questions a space.
+    // Two questions a space, and one about the primary of the first.
     bool
     ask() {
         const Space& space = spaces_[asked_ / 2];
         const Keys keys(space.prefix, space.mode);
+        if (asks_replicas_) {
+            exchange_.key = keys.parked();
+            exchange_.commands = {{"INFO", "replication"}};
+            exchange_.replies.clear();
+            return redis_send(main_conf(request_), &exchange_) == NGX_OK;
+        }
         exchange_.key = asked_ % 2 == 0 ? keys.parked() : keys.webhook();
         exchange_.commands = {
             {asked_ % 2 == 0 ? "ZCARD" : "HGETALL", exchange_.key}};
@@ -226,15 +259,25 @@ class Report {
 
     void
     take(const Reply& reply) {
+        if (std::exchange(asks_replicas_, false)) {
+            if (reply.type == Reply::Type::string) {
+                replication_.replicas = connected_replicas(reply.text);
+            } else {
+                replication_.counted = 0;  // it may not be asked
+            }
+            return;
+        }
         Space& space = spaces_[asked_ / 2];
         if (asked_ % 2 == 0) {
             space.parked = reply.integer;
+            asked_++;
             return;
         }
         for (std::size_t i = 0; i + 1 < reply.elements.size(); i += 2) {
             space.webhook.emplace_back(reply.elements[i].text,
                                        reply.elements[i + 1].text);
         }
+        asked_++;
     }
 
     ngx_int_t
@@ -247,8 +290,8 @@ class Report {
         return send_json(
             request_, reachable ? NGX_HTTP_OK : NGX_HTTP_SERVICE_UNAVAILABLE,
             prometheus ? "text/plain; version=0.0.4" : "application/json",
-            prometheus ? as_prometheus(here, reachable, spaces_)
-                       : as_json(here, reachable, spaces_));
+            prometheus ? as_prometheus(here, reachable, replication_, spaces_)
+                       : as_json(here, reachable, replication_, spaces_));
     }
 
     // What the request is finalized with; NGX_AGAIN: there is more to ask.
@@ -258,7 +301,7 @@ class Report {
             return answer(false);
         }
         take(exchange_.replies.front());
-        if (++asked_ == 2 * spaces_.size()) {
+        if (asked_ == 2 * spaces_.size()) {
             return answer(true);
         }
         return ask() ? NGX_AGAIN : answer(false);
@@ -286,6 +329,8 @@ class Report {
     ngx_http_request_t* request_;
     std::vector<Space> spaces_;
     std::size_t asked_ = 0;
+    bool asks_replicas_ = false;
+    Replication replication_;
     RedisExchange exchange_;
 };
 
