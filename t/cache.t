@@ -157,6 +157,21 @@ EOF
     $site->finish;
 }
 
+{
+    my $site = new_site(lease => '5s', more => 'entitle_stale 0;');
+    ok warm($site), 'warm';
+    $site->redis->kill9;
+    my %seen;
+    wait_until(sub { $seen{ seen($site) } = 1; return keys %seen > 1 }, 2);
+    is join('; ', grep { !/^1 HIT allow$|error$/ } sort keys %seen), '',
+        'entitle_stale_0_serves_nothing_stale_not_even_within_the_lease';
+    is $site->get('/paid?user=ada')->status, 503, '  but says that it cannot tell';
+    $site->redis->start;
+    ok wait_until(sub { seen($site) =~ /allow$/ }), '  until it can';
+    $site->expect_log(qr/redis|recv\(\) failed|connect\(\) failed/i);
+    $site->finish;
+}
+
 # --- access ends while Redis is gone -------------------------------------------
 
 {

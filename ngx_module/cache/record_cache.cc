@@ -225,6 +225,9 @@ RecordCache::use(RecordLookup& lookup, const RecordQuestion& question,
     if (lookup.trouble != Reason::redis_unreachable) {
         return NGX_DECLINED;
     }
+    if (question.stale == Seconds{0}) {
+        return NGX_DECLINED;
+    }
     const std::optional<Zone::Found> found = zone_.find(user);
     if (found && believed_lately(question, *found, user) &&
         give(lookup, found->packed)) {
