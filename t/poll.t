@@ -45,6 +45,7 @@ server {
     %%WEBHOOK%%
     %%REAUTH%%
     entitle_login_url /login;
+    lingering_timeout 200ms;
     location = /pro   { entitle_require pro; entitle_poll 10s; expires 1h; }
     location = /any   { entitle_poll 10s; }
     location = /short { entitle_require pro; entitle_poll 300ms; }
@@ -100,6 +101,30 @@ sub listens {
 ok listens(), 'Redis says what changes';
 
 # --- one answer -----------------------------------------------------------------
+
+# A client library that announces a body with its GET, and sends it late or never.
+for my $with (['Content-Length' => 5], ['Transfer-Encoding' => 'chunked']) {
+    my $user = newcomer();
+    my $held = poll('/pro', session_of($user), @$with);
+    ok waits($held, 0.8), "a_poll_that_announces_a_body_waits: @$with";
+    pays($user);
+    is $held->receive->status, 200, '  and is answered';
+
+    my $late = newcomer();
+    $held = poll('/pro', session_of($late), @$with);
+    ok waits($held, 0.4), '  and one';
+    $held->write($with->[0] eq 'Content-Length' ? 'hello' : "5\r\nhello\r\n0\r\n\r\n");
+    ok waits($held, 0.4), '  whose body comes late';
+    pays($late);
+    is $held->receive->status, 200, '  too';
+    is $held->send(uri => '/short', headers => [session_of($late)])->receive->status, 200,
+        '  and the next request on that connection';
+
+    my $nobody = newcomer();
+    is poll('/short', session_of($nobody), @$with)->receive->status, 204, '  as is one in vain';
+    my $events = stream('/pulse', session_of($nobody), @$with);
+    like read_until($events, qr/^0\r\n\r\n/m), qr/200 OK.*:\n\n.*^0\r\n\r\n/ms, '  and one of events';
+}
 
 {
     my $user = newcomer();

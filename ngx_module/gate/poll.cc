@@ -51,6 +51,10 @@ not_yet(ngx_http_request_t* r, const Gate* gate, ngx_int_t rc) {
 
 ngx_int_t
 no_content(ngx_http_request_t* r) {
+    const ngx_int_t rc = ngx_http_discard_request_body(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
     r->headers_out.status = NGX_HTTP_NO_CONTENT;
     r->header_only = 1;
     return ngx_http_send_header(r);
@@ -149,6 +153,9 @@ open_stream(ngx_http_request_t* r, Gate* gate) {
 
 ngx_int_t
 close_stream(ngx_http_request_t* r, Gate* gate) {
+    if (ngx_http_discard_request_body(r) != NGX_OK) {
+        return NGX_ERROR;
+    }
     if (!is_let_in(gate)) {
         return stream(r, gate, {}, true);
     }
@@ -221,10 +228,8 @@ poll(ngx_http_request_t* r) {
     if (r != r->main) {
         return NGX_HTTP_FORBIDDEN;  // what includes it cannot wait
     }
-    const ngx_int_t rc = ngx_http_discard_request_body(r);
-    if (rc != NGX_OK) {
-        return rc;
-    }
+    // A body that was announced is discarded by whoever answers: nginx gives it
+    // no longer than lingering_timeout to come, and we wait.
     Gate* gate = gate_make(r);
     if (gate == nullptr) {
         return NGX_ERROR;
