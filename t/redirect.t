@@ -53,6 +53,8 @@ server {
     location = /307      { entitle_redirect 307 https://there.example/; }
     location = /308      { entitle_redirect 308 https://there.example/; }
     location = /to       { entitle_redirect $to; }
+    location /elsewhere/ { entitle_redirect https://there.example$uri; }
+    location /log-in/    { entitle on; entitle_login_url https://there.example$uri; }
 }
 EOF
 
@@ -71,7 +73,16 @@ is $site->request(method => 'HEAD', uri => '/plain')->status, 303, 'and HEAD';
 is $site->get('/to?to=there')->header('Location'), 'https://there.example/', 'variables_are_allowed';
 is $site->get('/to')->status, 500, 'but_nobody_is_sent_nowhere';
 is $site->get('/to?to=cr')->status, 500, 'nor_by_control_bytes';
-$site->expect_log(qr/entitle_redirect is empty or has control bytes/);
+$site->expect_log(qr/entitle_(?:redirect|login_url) is empty or has control bytes/);
+
+# What nginx makes of %0a in $uri is a stranger's to choose.
+for my $where (['/elsewhere/%0a', 500], ['/log-in/%0a', 401]) {
+    my ($uri, $status) = @$where;
+    is $site->get($uri, Accept => 'text/html')->status, $status, "$uri leads nowhere" for 1 .. 20;
+}
+my @lines = $site->log =~ /^.*(?:entitle_redirect|entitle_login_url) is empty or has control bytes.*$/mg;
+cmp_ok scalar(@lines), '>=', 40, 'each of them is in the log';
+is scalar(grep { /\[error\]/ } @lines), 2, 'but_strangers_do_not_fill_it_with_errors';
 
 # --- with a name -------------------------------------------------------------
 

@@ -14,6 +14,7 @@
 #include "core/base/ascii.h"
 #include "core/http/accept.h"
 #include "ngx_module/gate/gate.h"
+#include "ngx_module/seldom.h"
 
 namespace entitle::ngx {
 
@@ -176,9 +177,10 @@ redirect_to_login(ngx_http_request_t* r) {
         return NGX_ERROR;
     }
     if (!is_location(view(location))) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "entitle: entitle_login_url is empty or has control "
-                      "bytes for this request");
+        static Seldom seldom;
+        seldom.error(r->connection->log,
+                     "entitle: entitle_login_url is empty or has control "
+                     "bytes for this request");
         return NGX_DECLINED;
     }
     return set_location(r, location) == NGX_OK ? NGX_HTTP_MOVED_TEMPORARILY

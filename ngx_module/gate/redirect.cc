@@ -2,6 +2,7 @@
 // (`return` would before it). Made for Payment Links that carry who buys.
 
 #include "ngx_module/gate/gate.h"
+#include "ngx_module/seldom.h"
 
 namespace entitle::ngx {
 
@@ -20,9 +21,10 @@ ngx_int_t
 redirect(ngx_http_request_t* r) {
     const Redirect& target = *location_conf(r)->redirect;
     if (target.names_buyer && !buyer_is_named(r)) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "entitle: $entitle_client_reference_id is empty: nobody "
-                      "is sent to buy without a name");
+        static Seldom seldom;
+        seldom.error(r->connection->log,
+                     "entitle: $entitle_client_reference_id is empty: nobody "
+                     "is sent to buy without a name");
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
     ngx_str_t url;
@@ -30,9 +32,10 @@ redirect(ngx_http_request_t* r) {
         return NGX_ERROR;
     }
     if (!is_location(view(url))) {
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "entitle: entitle_redirect is empty or has control "
-                      "bytes for this request");
+        static Seldom seldom;
+        seldom.error(r->connection->log,
+                     "entitle: entitle_redirect is empty or has control "
+                     "bytes for this request");
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
     return set_location(r, url) == NGX_OK ? target.status : NGX_ERROR;
