@@ -47,6 +47,18 @@ server {
         proxy_pass http://127.0.0.1:%%PORT2%%;
     }
     location = /bare { entitle_require pro; proxy_pass http://127.0.0.1:%%PORT2%%; }
+    location = /away {
+        entitle_require pro;
+        entitle_login_url https://there.example/login;
+        error_page 401 402 https://there.example/;
+        proxy_pass http://127.0.0.1:%%PORT2%%;
+    }
+    location = /own {
+        entitle_require pro;
+        error_page 402 @own;
+        proxy_pass http://127.0.0.1:%%PORT2%%;
+    }
+    location @own { return 402 'please pay by name'; }
     location = /members { entitle on; proxy_pass http://127.0.0.1:%%PORT2%%; }
     location = /anyone { entitle optional; entitle_require pro; proxy_pass http://127.0.0.1:%%PORT2%%; }
     location = /paywall.html { internal; }
@@ -150,14 +162,16 @@ my @methods = qw(GET HEAD POST PUT OPTIONS);
 sub expected {
     my ($identity, $opens, $method, $person) = @_;
     my $navigation = $person && $method =~ /^(?:GET|HEAD)$/;
+    my $form = $person && $method eq 'POST';
     return { status => 503, retry => 1, body => 'come back later' }
-        if $identity eq 'trouble' && $navigation;
+        if $identity eq 'trouble' && ($navigation || $form);
     return { status => 503, retry => 1, problem => 'error', reason => 'reauth_failed' }
         if $identity eq 'trouble';
     return { status => 302, location => 1 } if $identity eq 'guest' && $navigation;
+    return { status => 401, challenge => 1, page => 1 } if $identity eq 'guest' && $form;
     return { status => 401, challenge => 1, problem => 'login' } if $identity eq 'guest';
     return { status => 200, body => 'content' } if $opens;
-    return { status => 402, body => 'please pay' } if $navigation;
+    return { status => 402, body => 'please pay' } if $navigation || $form;
     return { status => 402, problem => 'pay', missing => ['pro'] };
 }
 
@@ -189,6 +203,8 @@ sub differences {
             && $problem->{decision} eq $want->{problem}
             && (!$want->{reason} || $problem->{reason} eq $want->{reason})
             && (!$want->{missing} || "@{ $problem->{missing} }" eq "@{ $want->{missing} }"));
+    } elsif ($want->{page}) {
+        $check->('page', $type, $type eq 'text/html' && $answer->body =~ /href="\/login"/);
     } elsif (defined $want->{body}) {
         $check->('body', $answer->body, $answer->body eq $want->{body});
     }
@@ -244,6 +260,31 @@ is ask('GET', '/bare', $carries{fresh}->('nothing'), @person)->status, 402,
     'no_error_page_is_still_402';
 is ask('GET', '/bare', $carries{app_broken}->('active'), @person)->status, 503,
     'and 503';
+
+# --- a person's form -----------------------------------------------------------
+
+for my $type (undef, 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x') {
+    my $refused = ask('POST', '/bare', $carries{fresh}->('nothing'), @person,
+        $type ? ('Content-Type' => $type) : ());
+    is $refused->status, 402, 'a_form_gets_a_page_not_json: ' . ($type // 'no type');
+    is $refused->header('Content-Type'), 'text/html', '  of ours where there is none';
+    like $refused->body, qr/<h1>Payment Required/, '  that says what is missing';
+    is $refused->header('Cache-Control'), 'private, no-store', '  and is not kept';
+}
+like ask('POST', '/away', $carries{fresh}->('nothing'), @person)->body, qr/<h1>Payment Required/,
+    'a_form_is_never_redirected';
+is ask('POST', '/away', undef, @person)->status, 401, '  nor to the login';
+is ask('GET', '/away', $carries{fresh}->('nothing'), @person)->status, 302, '  as a page is';
+like ask('POST', '/own', $carries{fresh}->('nothing'), @person)->body, qr/please pay by name/,
+    'the site may have a page for every decision';
+is ask('POST', '/pro', $carries{fresh}->('nothing'), @person, 'Content-Type' => 'application/json')
+    ->header('Content-Type'), 'application/problem+json', 'what_no_form_sends_is_a_program_s';
+{
+    my $refused = ask('POST', '/bare', undef, @person, Expect => '100-continue');
+    is $refused->status, 401, 'a form that is not awaited';
+    is ask('GET', '/members', $carries{fresh}->('active'), @api)->status, 200,
+        '  leaves the connection usable';
+}
 
 for my $user (sort keys %bought) {
     is ask('GET', '/members', $carries{fresh}->($user), @api)->status, 200,

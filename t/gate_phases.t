@@ -287,8 +287,10 @@ for my $case (
         my $program = ask($user, $uri);
         is $program->status, defined $user ? 402 : 401, '  a program gets its status';
         is $program->header('Content-Type'), 'application/problem+json', '  and a problem';
-        is ask($user, $uri, method => 'POST', body => 'x', @html)->status,
-            defined $user ? 402 : 401, '  and so does a form';
+        my $form = ask($user, $uri, method => 'POST', body => 'x', @html);
+        is $form->status, $status == 404 ? 404 : defined $user ? 402 : 401, '  and so does a form';
+        isnt $form->header('Content-Type'), 'application/problem+json', '  with a page';
+        is $form->body, $body, '  that of the site' if defined $body && $status == $form->status;
     }
 }
 is ask(undef, '/uri/page', @html)->header('WWW-Authenticate') // '', 'Cookie realm="entitle"',

@@ -30,6 +30,27 @@ Words words_of(Decision decision) {
   return {200, "OK", "Access is granted."};
 }
 
+// Inside quotes, too.
+std::string html(std::string_view text) {
+  std::string escaped;
+  for (const char c : text) {
+    switch (c) {
+      case '&':
+        escaped += "&amp;";
+        break;
+      case '<':
+        escaped += "&lt;";
+        break;
+      case '"':
+        escaped += "&quot;";
+        break;
+      default:
+        escaped += c;
+    }
+  }
+  return escaped;
+}
+
 }  // namespace
 
 int status_of(Decision decision) { return words_of(decision).status; }
@@ -56,6 +77,19 @@ std::string problem_json(const Ruling& ruling) {
   }
   problem.end_object();
   return text;
+}
+
+std::string problem_page(const Ruling& ruling, std::string_view login_url) {
+  const Words words = words_of(ruling.decision);
+  const std::string title = words.title;
+  std::string page =
+      "<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>" +
+      title + "</title>\n<h1>" + title + "</h1>\n<p>" + words.detail +
+      "</p>\n<p>What you sent was not taken.</p>\n";
+  if (ruling.decision == Decision::login && !login_url.empty()) {
+    page += "<p><a href=\"" + html(login_url) + "\">Log in</a></p>\n";
+  }
+  return page;
 }
 
 }  // namespace entitle

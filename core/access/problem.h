@@ -1,7 +1,9 @@
-// Refusals that programs can read: problem details as JSON (RFC 9457).
+// Refusals that programs can read, problem details as JSON (RFC 9457), and a
+// page for people where the site has none.
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/access/decision.h"
@@ -20,5 +22,9 @@ int status_of(Decision decision);
 // $entitle_reason; `missing`, of a 402 only, has every name of the lines of
 // entitle_require that do not hold. Never internals.
 std::string problem_json(const Ruling& ruling);
+
+// The same as HTML, for who sent a form that was not taken: with a link to
+// `login_url` where that helps; empty: there is none.
+std::string problem_page(const Ruling& ruling, std::string_view login_url);
 
 }  // namespace entitle

@@ -40,6 +40,26 @@ bool accepts(std::string_view accept, std::string_view type) {
   return false;
 }
 
+// Whether a browser does, with what is answered.
+bool shows_a_page(const RequestSigns& signs) {
+  if (equal_ignoring_case(trim_ows(signs.x_requested_with), "XMLHttpRequest")) {
+    return false;
+  }
+  if (!signs.sec_fetch_mode.empty() &&
+      !equal_ignoring_case(trim_ows(signs.sec_fetch_mode), "navigate")) {
+    return false;
+  }
+  return std::any_of(signs.accept.begin(), signs.accept.end(), accepts_html);
+}
+
+bool is_form(std::string_view content_type) {
+  const std::string_view type = cut(content_type, ';');
+  return type.empty() ||
+         equal_ignoring_case(type, "application/x-www-form-urlencoded") ||
+         equal_ignoring_case(type, "multipart/form-data") ||
+         equal_ignoring_case(type, "text/plain");
+}
+
 }  // namespace
 
 bool accepts_html(std::string_view accept) {
@@ -51,15 +71,11 @@ bool accepts_event_stream(std::string_view accept) {
 }
 
 bool is_navigation(const RequestSigns& signs) {
-  if (!signs.get_or_head) return false;
-  if (equal_ignoring_case(trim_ows(signs.x_requested_with), "XMLHttpRequest")) {
-    return false;
-  }
-  if (!signs.sec_fetch_mode.empty() &&
-      !equal_ignoring_case(trim_ows(signs.sec_fetch_mode), "navigate")) {
-    return false;
-  }
-  return std::any_of(signs.accept.begin(), signs.accept.end(), accepts_html);
+  return signs.get_or_head && shows_a_page(signs);
+}
+
+bool is_form_post(const RequestSigns& signs) {
+  return signs.post && shows_a_page(signs) && is_form(signs.content_type);
 }
 
 }  // namespace entitle

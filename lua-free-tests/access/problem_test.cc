@@ -82,6 +82,20 @@ void each_decision_has_its_status(void**) {
   assert_int_equal(status_of(Decision::allow), 200);
 }
 
+void a_person_reads_a_page(void**) {
+  const std::string page = problem_page(not_logged_in(Reason::no_session),
+                                        "/login?a=1&b=\"><script>");
+  assert_true(page.find("<h1>Unauthorized</h1>") != std::string::npos);
+  assert_true(page.find("href=\"/login?a=1&amp;b=&quot;>&lt;script>\"") !=
+              std::string::npos);
+  Ruling ruling;
+  ruling.decision = Decision::pay;
+  assert_true(problem_page(ruling, "/login").find("href") == std::string::npos);
+  assert_true(
+      problem_page(not_logged_in(Reason::no_session), "").find("href") ==
+      std::string::npos);
+}
+
 }  // namespace
 
 int main() {
@@ -91,6 +105,7 @@ int main() {
       cmocka_unit_test(doubt_reads_503),
       cmocka_unit_test(a_name_that_is_no_text_breaks_nothing),
       cmocka_unit_test(each_decision_has_its_status),
+      cmocka_unit_test(a_person_reads_a_page),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -14,6 +14,7 @@ namespace {
 
 using entitle::accepts_event_stream;
 using entitle::accepts_html;
+using entitle::is_form_post;
 using entitle::is_navigation;
 using entitle::RequestSigns;
 
@@ -89,6 +90,49 @@ void a_form_post_is_no_navigation(void**) {
   assert_false(is_navigation(post));
 }
 
+RequestSigns form() {
+  RequestSigns signs = browser();
+  signs.get_or_head = false;
+  signs.post = true;
+  signs.content_type = "application/x-www-form-urlencoded";
+  return signs;
+}
+
+void a_form_is_a_person_s(void**) {
+  assert_true(is_form_post(form()));
+  for (const char* type :
+       {"", "Multipart/Form-Data; boundary=x", "text/plain",
+        "application/x-www-form-urlencoded ; charset=utf-8"}) {
+    RequestSigns sent = form();
+    sent.content_type = type;
+    sent.sec_fetch_mode = "navigate";
+    assert_true(is_form_post(sent));
+  }
+}
+
+void what_no_form_sends_is_a_program_s(void**) {
+  for (const char* type :
+       {"application/json", "multipart/mixed", "form", "text/html"}) {
+    RequestSigns sent = form();
+    sent.content_type = type;
+    assert_false(is_form_post(sent));
+  }
+  RequestSigns signs = form();
+  signs.post = false;
+  assert_false(is_form_post(signs));
+  signs.get_or_head = true;
+  assert_false(is_form_post(signs));
+  signs = form();
+  signs.accept = {"*/*"};
+  assert_false(is_form_post(signs));
+  signs = form();
+  signs.x_requested_with = "XMLHttpRequest";
+  assert_false(is_form_post(signs));
+  signs = form();
+  signs.sec_fetch_mode = "cors";
+  assert_false(is_form_post(signs));
+}
+
 void xhr_and_fetch_are_programs_whatever_they_accept(void**) {
   RequestSigns xhr = browser();
   xhr.x_requested_with = "xmlhttprequest";
@@ -127,6 +171,8 @@ int main() {
       cmocka_unit_test(a_malformed_accept_never_confuses),
       cmocka_unit_test(going_to_a_page_is_a_navigation),
       cmocka_unit_test(a_form_post_is_no_navigation),
+      cmocka_unit_test(a_form_is_a_person_s),
+      cmocka_unit_test(what_no_form_sends_is_a_program_s),
       cmocka_unit_test(xhr_and_fetch_are_programs_whatever_they_accept),
       cmocka_unit_test(an_app_s_web_view_is_no_xhr),
       cmocka_unit_test(html_on_any_accept_line_counts),

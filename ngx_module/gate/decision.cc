@@ -5,6 +5,9 @@
 //                       else 401
 //   not entitled        402 through error_page        402 and problem JSON
 //   cannot be told      503 through error_page        503 and problem JSON
+//
+// A person's form has the status of the right column, with a page: that of
+// error_page or, where there is none or it means another status, a small one.
 
 #include <algorithm>
 #include <unordered_map>
@@ -20,10 +23,13 @@ namespace entitle::ngx {
 
 namespace {
 
-bool
-from_a_navigation(ngx_http_request_t* r) {
+enum class Asker { navigation, form, program };
+
+Asker
+asker_of(ngx_http_request_t* r) {
     RequestSigns signs;
     signs.get_or_head = (r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) != 0;
+    signs.post = r->method == NGX_HTTP_POST;
     each_request_header(r, [&](const ngx_table_elt_t& header) {
         const std::string_view name = view(header.key);
         if (equal_ignoring_case(name, "Accept")) {
@@ -32,9 +38,16 @@ from_a_navigation(ngx_http_request_t* r) {
             signs.x_requested_with = view(header.value);
         } else if (equal_ignoring_case(name, "Sec-Fetch-Mode")) {
             signs.sec_fetch_mode = view(header.value);
+        } else if (equal_ignoring_case(name, "Content-Type")) {
+            signs.content_type = view(header.value);
         }
     });
-    return is_navigation(signs);
+    if (polled(r)) {
+        return Asker::program;
+    }
+    return is_navigation(signs)  ? Asker::navigation
+           : is_form_post(signs) ? Asker::form
+                                 : Asker::program;
 }
 
 // --- entitle_require --------------------------------------------------------
@@ -167,12 +180,11 @@ log_refusal(ngx_http_request_t* r, const Gate* gate) {
 
 // NGX_DECLINED: no login page is configured, or its URL came out unusable.
 ngx_int_t
-redirect_to_login(ngx_http_request_t* r) {
+login_url(ngx_http_request_t* r, ngx_str_t& location) {
     ngx_http_complex_value_t* url = location_conf(r)->login_url;
     if (url == nullptr) {
         return NGX_DECLINED;
     }
-    ngx_str_t location;
     if (ngx_http_complex_value(r, url, &location) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -183,8 +195,78 @@ redirect_to_login(ngx_http_request_t* r) {
                      "bytes for this request");
         return NGX_DECLINED;
     }
+    return NGX_OK;
+}
+
+ngx_int_t
+redirect_to_login(ngx_http_request_t* r) {
+    ngx_str_t location;
+    const ngx_int_t rc = login_url(r, location);
+    if (rc != NGX_OK) {
+        return rc;
+    }
     return set_location(r, location) == NGX_OK ? NGX_HTTP_MOVED_TEMPORARILY
                                                : NGX_ERROR;
+}
+
+// Whether error_page has one here that keeps the status and is not a redirect.
+// NGX_DECLINED: no.
+ngx_int_t
+error_page_here(ngx_http_request_t* r, ngx_int_t status) {
+    const auto* core = static_cast<const ngx_http_core_loc_conf_t*>(
+        ngx_http_get_module_loc_conf(r, ngx_http_core_module));
+    if (r->error_page || core->error_pages == nullptr) {
+        return NGX_DECLINED;
+    }
+    auto* page = static_cast<ngx_http_err_page_t*>(core->error_pages->elts);
+    for (ngx_uint_t i = 0; i < core->error_pages->nelts; i++) {
+        if (page[i].status != status) {
+            continue;
+        }
+        ngx_str_t uri;
+        if (ngx_http_complex_value(r, &page[i].value, &uri) != NGX_OK) {
+            return NGX_ERROR;
+        }
+        const bool keeps_status =
+            page[i].overwrite < 0 || page[i].overwrite == status;
+        const bool is_here =
+            view(uri).starts_with('/') || view(uri).starts_with('@');
+        return keeps_status && is_here ? NGX_OK : NGX_DECLINED;
+    }
+    return NGX_DECLINED;
+}
+
+// Sent from here, so that no error_page turns it into something else. We are
+// the last access handler: under `satisfy any` nobody else would have let it
+// pass either.
+ngx_int_t
+send_refusal(ngx_http_request_t* r, ngx_int_t status, std::string_view type,
+             const std::string& body) {
+    r->expect_tested = 1;  // its body is not wanted
+    ngx_http_finalize_request(
+        r, send_json(r, static_cast<ngx_uint_t>(status), type, body));
+    return NGX_DONE;
+}
+
+ngx_int_t
+refuse_form(ngx_http_request_t* r, const Ruling& ruling) {
+    const ngx_int_t status = status_of(ruling.decision);
+    const ngx_int_t page = error_page_here(r, status);
+    if (page != NGX_DECLINED) {
+        return page == NGX_OK ? status : page;
+    }
+    ngx_str_t login = ngx_null_string;
+    if (ruling.decision == Decision::login) {
+        const ngx_int_t rc = login_url(r, login);
+        if (rc == NGX_ERROR) {
+            return rc;
+        }
+        if (rc == NGX_DECLINED) {
+            ngx_str_null(&login);
+        }
+    }
+    return send_refusal(r, status, "text/html",
+                        problem_page(ruling, view(login)));
 }
 
 ngx_int_t
@@ -193,24 +275,19 @@ refuse(ngx_http_request_t* r, Gate* gate) {
     gate->refused = true;
     const Ruling& ruling = gate->ruling;
     const ngx_int_t status = status_of(ruling.decision);
-    const bool navigation = !polled(r) && from_a_navigation(r);
+    const Asker asker = asker_of(r);
 
-    if (ruling.decision == Decision::login && navigation) {
+    if (ruling.decision == Decision::login && asker == Asker::navigation) {
         const ngx_int_t rc = redirect_to_login(r);
         return rc == NGX_DECLINED ? status : rc;
     }
-    if (navigation || location_conf(r)->problem_json == 0) {
+    if (asker == Asker::navigation || location_conf(r)->problem_json == 0) {
         return status;
     }
-    // Sent from here, so that no error_page turns it into something else. We
-    // are the last access handler: under `satisfy any` nobody else would have
-    // let it pass either.
-    r->expect_tested = 1;  // its body is not wanted
-    const ngx_int_t rc =
-        send_json(r, static_cast<ngx_uint_t>(status),
-                  "application/problem+json", problem_json(ruling));
-    ngx_http_finalize_request(r, rc);
-    return NGX_DONE;
+    return asker == Asker::form
+               ? refuse_form(r, ruling)
+               : send_refusal(r, status, "application/problem+json",
+                              problem_json(ruling));
 }
 
 }  // namespace
