@@ -2,6 +2,7 @@
 
 #include "core/base/version.h"
 #include "ngx_module/cache/record_cache.h"
+#include "ngx_module/conf/believed.h"
 #include "ngx_module/conf/conf.h"
 #include "ngx_module/edge.h"
 #include "ngx_module/gate/identity.h"
@@ -92,7 +93,7 @@ ngx_command_t commands[] = {
 
     ENTITLE_SERVER("entitle_user_from", NGX_CONF_1MORE,
                    edge::setter<set_user_from>, user_from, nullptr),
-    ENTITLE_SERVER("entitle_grant", NGX_CONF_2MORE, edge::setter<add_grant>,
+    ENTITLE_SERVER("entitle_grant", NGX_CONF_1MORE, edge::setter<add_grant>,
                    grants, nullptr),
     ENTITLE_SERVER("entitle_mode", NGX_CONF_TAKE1, edge::setter<set_choice>,
                    mode, modes),
@@ -309,7 +310,7 @@ init_handlers(ngx_conf_t* cf) noexcept {
     if (conf->greatest_lease != 0 && zone_add(cf, conf) != NGX_OK) {
         return NGX_ERROR;
     }
-    if (check_remote_user_trusts(cf, conf) != NGX_OK) {
+    if (check_beliefs(cf, conf) != NGX_OK) {
         return NGX_ERROR;
     }
     if (add_handler(cf, NGX_HTTP_POST_READ_PHASE, strip_handler) != NGX_OK) {

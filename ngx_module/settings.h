@@ -31,9 +31,8 @@ namespace entitle::ngx {
 
 // --- configuration: read-only at request time -----------------------------
 
-struct IdentitySource;  // these three: ngx_module/gate/identity.h
+struct IdentitySource;  // these two: ngx_module/gate/identity.h
 struct JwtSettings;
-struct RemoteUserTrust;
 
 // Where a directive stands, for messages about what two directives say.
 struct Where {
@@ -50,6 +49,24 @@ struct RedisSsl {  // ngx_module/redis_client/ssl.h
     ngx_str_t certificate_key;
     Where where;     // of the last of these
     ngx_ssl_t* ssl;  // null: no TLS
+};
+
+// Who vouches for what a variable holds.
+enum class Voucher {
+    client,       // nobody: the client writes it as it likes
+    certificate,  // who verified the client's certificate, if somebody did
+    password,     // who verified $remote_user, if somebody did
+    site,         // the site itself, as far as can be told
+};
+
+// Where a location believes one that somebody may have verified. Whether
+// somebody did can be told only when every module has merged its configuration.
+struct Belief {
+    Voucher voucher;
+    ngx_str_t directive;
+    Where where;
+    void** server;  // configurations
+    void** location;
 };
 
 struct MainConf {
@@ -80,8 +97,8 @@ struct MainConf {
     ngx_msec_t greatest_lease;  // of all gates
     ngx_msec_t smallest_lease;
     ngx_uint_t wait_limit;
-    ngx_uint_t wait_limit_per;  // of one user, and of one address
-    std::vector<RemoteUserTrust>* remote_user_trusts;
+    ngx_uint_t wait_limit_per;     // of one user, and of one address
+    std::vector<Belief>* beliefs;  // null: none
 };
 
 struct ServerConf {
@@ -129,7 +146,10 @@ struct ReauthUser {
     enum class Kind { header, json, variable } kind;
     ngx_str_t name;  // header name or JSON pointer
     ngx_int_t variable_index;
-    bool optional;  // 2xx without it is a guest
+    Voucher voucher;  // for the variable
+    bool optional;    // 2xx without it is a guest
+    bool off;         // until it was merged: then there is none
+    Where where;
 };
 
 struct ClaimEmail {  // entitle_claim_email
@@ -170,6 +190,7 @@ struct LocationConf {
     // gate: inherited like anything else, but not looked at in the roles that
     // stand behind none
     ngx_uint_t gate;  // NGX_CONF_UNSET_UINT or GateMode
+    bool gate_said;   // here, not above
     Where gate_where;
     std::vector<RequireLine>* require;
     std::vector<Carrier>* session_bind;
@@ -186,6 +207,7 @@ struct LocationConf {
     JwtSettings* jwt;          // null: no entitle_jwt_... here or above
     ngx_uint_t preflight;      // 1: CORS preflights pass
     ngx_http_complex_value_t* login_url;
+    Where login_url_where;
     Wait wait;
     ngx_flag_t problem_json;
     ngx_flag_t cache_control;

@@ -31,7 +31,7 @@ server {
     location = /map   { entitle_require $mapped; try_files /page =404; }
     location = /header { entitle_require $http_x_name; try_files /page =404; }
     merge_slashes off;
-    location ~ ^/courses/([^/]*)/ { entitle_require course-$1; try_files /page =404; }
+    location ~ ^/courses/(?<course>[^/]*)/ { entitle_require course-$course; try_files /page =404; }
     location = /optional {
         entitle optional;
         entitle_require a;

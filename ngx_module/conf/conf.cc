@@ -1,5 +1,6 @@
 #include "ngx_module/conf/conf.h"
 
+#include "ngx_module/conf/believed.h"
 #include "ngx_module/gate/identity.h"
 
 namespace entitle::ngx {
@@ -74,7 +75,7 @@ merge_policy(ngx_conf_t* cf, ServerConf* prev, ServerConf* conf) {
 
 void
 merge_sessions(ngx_conf_t* cf, ServerConf* prev, ServerConf* conf) {
-    inherit(conf->raw_session_keys, prev->raw_session_keys);
+    inherit_list(conf->raw_session_keys, prev->raw_session_keys);
     if (conf->raw_session_keys != nullptr) {
         conf->session_keys =
             pool_new<SessionKeys>(cf->pool, *conf->raw_session_keys);
@@ -117,8 +118,8 @@ merge_server(ngx_conf_t* cf, ServerConf* prev, ServerConf* conf) {
 
 char*
 merge_webhook(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
-    inherit(conf->webhook_secrets, prev->webhook_secrets);
-    inherit(conf->webhook_accounts, prev->webhook_accounts);
+    inherit_list(conf->webhook_secrets, prev->webhook_secrets);
+    inherit_list(conf->webhook_accounts, prev->webhook_accounts);
     ngx_conf_merge_value(conf->webhook_tolerance, prev->webhook_tolerance,
                          kWebhookTolerance);
 
@@ -180,10 +181,40 @@ check_gate(ngx_conf_t* cf, const LocationConf* conf) {
     return check_identity(cf, conf);
 }
 
+bool
+requires_something(const LocationConf* conf) {
+    return conf->require != nullptr && !is_cancelled(conf->require);
+}
+
+void
+inherit_reauth(const LocationConf* prev, LocationConf* conf) {
+    if (conf->reauth.data == nullptr) {
+        conf->reauth = prev->reauth;
+        conf->reauth_where = prev->reauth_where;
+    }
+    inherit(conf->reauth_user, prev->reauth_user);
+    if (conf->reauth_user != nullptr && conf->reauth_user->off) {
+        conf->reauth_user = nullptr;
+    }
+}
+
+void
+inherit_login_url(const LocationConf* prev, LocationConf* conf) {
+    if (conf->login_url == nullptr) {
+        conf->login_url = prev->login_url;
+        conf->login_url_where = prev->login_url_where;
+    }
+    const ngx_http_complex_value_t* url = conf->login_url;
+    if (url != nullptr && url->lengths == nullptr && url->value.len == 0) {
+        conf->login_url = nullptr;  // off
+    }
+}
+
 char*
 merge_gate(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
-    const bool gate_here = conf->gate != NGX_CONF_UNSET_UINT ||
-                           conf->require != nullptr || conf->poll != 0;
+    conf->gate_said = conf->gate != NGX_CONF_UNSET_UINT;
+    const bool gate_here =
+        conf->gate_said || requires_something(conf) || conf->poll != 0;
     if (gate_here) {
         if (char* refused = check_ungated(cf, conf); refused != NGX_CONF_OK) {
             return refused;
@@ -202,7 +233,7 @@ merge_gate(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
     // Naming requirements implies `entitle on`, but not over a nearer word;
     // in http{} too, which is merged into nothing and comes as `prev` alone.
     for (LocationConf* level : {prev, conf}) {
-        if (level->require != nullptr && level->gate == NGX_CONF_UNSET_UINT) {
+        if (requires_something(level) && level->gate == NGX_CONF_UNSET_UINT) {
             level->gate = number(GateMode::on);
         }
     }
@@ -210,20 +241,15 @@ merge_gate(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
         conf->gate_where = prev->gate_where;
     }
     ngx_conf_merge_uint_value(conf->gate, prev->gate, number(GateMode::off));
-    inherit(conf->require, prev->require);
-    inherit(conf->session_bind, prev->session_bind);
-    inherit(conf->reauth_user, prev->reauth_user);
+    inherit_list(conf->require, prev->require);
+    inherit_list(conf->session_bind, prev->session_bind);
+    inherit_reauth(prev, conf);
     inherit(conf->claim_email, prev->claim_email);
-    inherit(conf->login_url, prev->login_url);
+    inherit_login_url(prev, conf);
     merge_identity(cf, prev, conf);
     merge_cache(prev, conf);
     merge_wait(cf, prev, conf);
     ngx_conf_merge_uint_value(conf->preflight, prev->preflight, 0);
-    if (conf->reauth.data == nullptr) {
-        conf->reauth = prev->reauth;
-        conf->reauth_where = prev->reauth_where;
-    }
-
     ngx_conf_merge_value(conf->session_lifetime, prev->session_lifetime,
                          kSessionLifetime);
     ngx_conf_merge_value(conf->session_recheck, prev->session_recheck,
@@ -276,7 +302,12 @@ at_the_edge(ngx_conf_t* cf, F f) noexcept {
 
 char*
 check_reauth(ngx_conf_t* cf, const LocationConf* conf) {
-    if (conf->reauth.len == 0 || conf->reauth_user != nullptr) {
+    if (conf->reauth.len == 0) {
+        return NGX_CONF_OK;
+    }
+    if (conf->reauth_user != nullptr) {
+        note_belief(cf, conf->reauth_user->voucher, "entitle_reauth_user",
+                    conf->reauth_user->where);
         return NGX_CONF_OK;
     }
     return missing(cf, conf->reauth_where,

@@ -83,6 +83,13 @@ where(ngx_conf_t* cf) {
 // Logs "invalid value "<value>" in "<directive>": <why>" with file and line.
 char* invalid_value(ngx_conf_t* cf, std::string_view value,
                     std::string_view why);
+// The one word `off`: it cancels what is inherited.
+inline bool
+says_off(ngx_conf_t* cf) {
+    const std::span<ngx_str_t> args = arguments(cf);
+    return args.size() == 2 && view(args[1]) == "off";
+}
+
 
 // About something that is missing: it stands nowhere, so the directive that
 // needs it is named. NGX_CONF_ERROR.
@@ -110,6 +117,8 @@ bool is_one_variable(std::string_view text);
 
 // Where a browser may be sent, variables included.
 bool is_url(std::string_view text);
+// Of one of those: without $ and braces.
+std::string_view variable_name(std::string_view variable);
 inline constexpr std::string_view kUrlAllowed =
     "it must begin with /, https://, http:// or a variable";
 
@@ -130,3 +139,40 @@ own(ngx_conf_t* cf, T*& list) {
 }
 
 }  // namespace entitle::ngx
+// A list that was cancelled is one of this level with nothing in it, until what
+// is above would have been inherited: then it is none.
+template <class T>
+bool
+is_cancelled(const T* list) {
+    return list != nullptr && list->empty();
+}
+
+template <class T>
+char*
+cancel(ngx_conf_t* cf, T*& list) {
+    if (list != nullptr) {
+        return const_cast<char*>("says \"off\" beside another of its kind");
+    }
+    own(cf, list);
+    return NGX_CONF_OK;
+}
+
+// Before something is added; `off` stands alone.
+template <class T>
+char*
+check_not_cancelled(const T* list) {
+    return is_cancelled(list) ? const_cast<char*>("stands beside its \"off\"")
+                              : NGX_CONF_OK;
+}
+
+template <class T>
+void
+inherit_list(T*& list, T* above) {
+    if (list == nullptr) {
+        list = above;
+    }
+    if (is_cancelled(list)) {
+        list = nullptr;
+    }
+}
+

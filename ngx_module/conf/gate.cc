@@ -5,6 +5,7 @@
 #include "core/crypto/secret_file.h"
 #include "core/json/pointer.h"
 #include "core/source/identifier.h"
+#include "ngx_module/conf/believed.h"
 #include "ngx_module/conf/conf.h"
 
 namespace entitle::ngx {
@@ -14,7 +15,7 @@ namespace {
 // into nothing.
 char*
 check_require(const LocationConf* conf) {
-    return conf->require != nullptr &&
+    return conf->require != nullptr && !is_cancelled(conf->require) &&
                    conf->gate == static_cast<ngx_uint_t>(GateMode::off)
                ? const_cast<char*>(
                      "contradicts the other: \"entitle off\" "
@@ -45,18 +46,19 @@ parse_in_answer(std::string_view text, bool& is_json, ngx_str_t& name,
 bool
 parse_reauth_user(ngx_conf_t* cf, std::string_view text, ReauthUser& user,
                   std::string& error) {
-    error = "it must be header=Name, json=/pointer or $variable";
+    error = "it must be header=Name, json=/pointer, $variable or off";
     if (text.starts_with("header=") || text.starts_with("json=")) {
         bool is_json;
         const bool valid = parse_in_answer(text, is_json, user.name, error);
         user.kind = is_json ? ReauthUser::Kind::json : ReauthUser::Kind::header;
         return valid;
     }
-    if (!is_one_variable(text) || text[1] == '{') {
+    if (!is_one_variable(text)) {
         return false;
     }
     user.kind = ReauthUser::Kind::variable;
-    user.name = str(text.substr(1));
+    user.voucher = voucher_of(text);
+    user.name = str(variable_name(text));
     user.variable_index = ngx_http_get_variable_index(cf, &user.name);
     return user.variable_index != NGX_ERROR;
 }
@@ -74,6 +76,13 @@ set_gate(ngx_conf_t* cf, ngx_command_t* command, void* data) {
 char*
 add_require(ngx_conf_t* cf, ngx_command_t*, void* data) {
     auto* conf = static_cast<LocationConf*>(data);
+    if (says_off(cf)) {
+        return cancel(cf, conf->require);
+    }
+    if (char* refused = check_not_cancelled(conf->require);
+        refused != NGX_CONF_OK) {
+        return refused;
+    }
     if (conf->gate_where.line == 0) {
         conf->gate_where = where(cf);
     }
@@ -87,6 +96,13 @@ add_require(ngx_conf_t* cf, ngx_command_t*, void* data) {
         }
         RequireName name{&compiled(cf, text), {}};
         for (std::string_view variable : variables_in(text)) {
+            if (variable.size() == 2 && is_digit(variable[1])) {
+                return invalid_value(
+                    cf, text,
+                    "a regular expression that is tried later, of a map for "
+                    "one, makes another of it: name the capture, "
+                    "(?<name>...), and require $name");
+            }
             name.variables.push_back(&compiled(cf, variable));
         }
         line.push_back(std::move(name));
@@ -100,6 +116,9 @@ add_session_key_file(ngx_conf_t* cf, ngx_command_t*, void* data) {
     auto* conf = static_cast<ServerConf*>(data);
     if (conf->raw_session_keys != nullptr) {
         return duplicate();
+    }
+    if (says_off(cf)) {
+        return cancel(cf, conf->raw_session_keys);
     }
     const ngx_str_t& file = arguments(cf)[1];
     std::optional<std::string> content = read_conf_file(cf, file);
@@ -122,6 +141,10 @@ set_session_cookie(ngx_conf_t* cf, ngx_command_t*, void* data) {
     if (conf->cookie != nullptr) {
         return duplicate();
     }
+    if (says_off(cf)) {
+        own(cf, conf->cookie);  // as where nothing was said
+        return NGX_CONF_OK;
+    }
     std::vector<std::string_view> words;
     for (const ngx_str_t& argument : arguments(cf).subspan(1)) {
         words.push_back(view(argument));
@@ -138,6 +161,13 @@ set_session_cookie(ngx_conf_t* cf, ngx_command_t*, void* data) {
 char*
 add_session_bind(ngx_conf_t* cf, ngx_command_t*, void* data) {
     auto* conf = static_cast<LocationConf*>(data);
+    if (says_off(cf)) {
+        return cancel(cf, conf->session_bind);
+    }
+    if (char* refused = check_not_cancelled(conf->session_bind);
+        refused != NGX_CONF_OK) {
+        return refused;
+    }
     for (const ngx_str_t& argument : arguments(cf).subspan(1)) {
         std::optional<Carrier> carrier = parse_carrier(cf, view(argument));
         if (!carrier) {
@@ -153,10 +183,17 @@ char*
 set_reauth(ngx_conf_t* cf, ngx_command_t* command, void* data) {
     auto* conf = static_cast<LocationConf*>(data);
     std::string_view uri = view(arguments(cf)[1]);
+    if (says_off(cf)) {
+        if (conf->reauth.data != nullptr) {
+            return duplicate();
+        }
+        ngx_str_set(&conf->reauth, "");
+        return NGX_CONF_OK;
+    }
     if (!uri.starts_with('/') || uri.find('$') != std::string_view::npos) {
         return invalid_value(cf, uri,
                              "it must be a URI of this server that begins with "
-                             "\"/\", without variables");
+                             "\"/\", without variables, or off");
     }
     conf->reauth_where = where(cf);
     return ngx_conf_set_str_slot(cf, command, data);
@@ -170,9 +207,27 @@ set_reauth_user(ngx_conf_t* cf, ngx_command_t*, void* data) {
     }
     std::span<ngx_str_t> args = arguments(cf);
     ReauthUser& user = own(cf, conf->reauth_user);
+    user.where = where(cf);
+    user.voucher = Voucher::site;
+    if (says_off(cf)) {
+        user.off = true;
+        return NGX_CONF_OK;
+    }
     std::string error;
     if (!parse_reauth_user(cf, view(args[1]), user, error)) {
         return invalid_value(cf, view(args[1]), error);
+    }
+    if (user.voucher == Voucher::password) {
+        return invalid_value(cf, view(args[1]),
+                             "who was let in by a password is known without "
+                             "asking the app: \"entitle_trusted_user "
+                             "$remote_user\"");
+    }
+    if (user.kind == ReauthUser::Kind::variable) {
+        if (char* refused = check_believed(cf, view(args[1]));
+            refused != NGX_CONF_OK) {
+            return refused;
+        }
     }
     if (args.size() == 3) {
         if (view(args[2]) != "optional") {
@@ -207,6 +262,11 @@ set_login_url(ngx_conf_t* cf, ngx_command_t*, void* data) {
         return duplicate();
     }
     std::string_view url = view(arguments(cf)[1]);
+    conf->login_url_where = where(cf);
+    if (says_off(cf)) {
+        conf->login_url = &compiled(cf, {});
+        return NGX_CONF_OK;
+    }
     if (!is_url(url)) {
         return invalid_value(cf, url, kUrlAllowed);
     }

@@ -3,8 +3,7 @@
 
 #include "ngx_module/gate/identity.h"
 
-#include <algorithm>
-
+#include "ngx_module/conf/believed.h"
 #include "ngx_module/conf/conf.h"
 #include "ngx_module/http/headers.h"
 
@@ -42,36 +41,6 @@ error() {
 
 // --- the trusted variable ---------------------------------------------------
 
-// `$name` or `${name}`.
-std::string_view
-variable_name(std::string_view text) {
-    text.remove_prefix(1);
-    if (text.starts_with('{')) {
-        text = text.substr(1, text.size() - 2);
-    }
-    return text;
-}
-
-// What the client writes as it likes.
-bool
-said_by_client(std::string_view variable) {
-    constexpr std::string_view prefixes[] = {"http_", "arg_", "cookie_"};
-    constexpr std::string_view names[] = {
-        "args",         "content_length",
-        "content_type", "document_uri",
-        "host",         "is_args",
-        "query_string", "proxy_add_x_forwarded_for",
-        "request",      "request_body",
-        "request_uri",  "uri",
-    };
-    return std::any_of(std::begin(prefixes), std::end(prefixes),
-                       [&](std::string_view prefix) {
-                           return variable.starts_with(prefix);
-                       }) ||
-           std::find(std::begin(names), std::end(names), variable) !=
-               std::end(names);
-}
-
 char*
 check_trusted_user(ngx_conf_t* cf, const LocationConf* conf) {
     auto* core = static_cast<ngx_http_core_loc_conf_t*>(
@@ -82,39 +51,9 @@ check_trusted_user(ngx_conf_t* cf, const LocationConf* conf) {
                        "whoever satisfies the other rules would be believed to "
                        "be anybody, named");
     }
-    if (conf->identity->remote_user) {
-        auto* main = static_cast<MainConf*>(
-            ngx_http_conf_get_module_main_conf(cf, ngx_http_entitle_module));
-        own(cf, main->remote_user_trusts)
-            .push_back({conf->identity,
-                        static_cast<ngx_http_conf_ctx_t*>(cf->ctx)->loc_conf});
-    }
+    note_belief(cf, conf->identity->voucher, "entitle_trusted_user",
+                conf->identity->where);
     return NGX_CONF_OK;
-}
-
-// The beginning of what ngx_http_auth_basic_module.c keeps for a location, the
-// same since 1.21.0. (It has no header.)
-struct AuthBasicConf {
-    ngx_http_complex_value_t* realm;
-    ngx_http_complex_value_t* user_file;
-};
-
-// $remote_user is whatever the client says wherever nobody checks it. A realm
-// with variables may turn out to be "off".
-bool
-verified_by_auth_basic(ngx_conf_t* cf, void** location) {
-    for (ngx_uint_t i = 0; cf->cycle->modules[i] != nullptr; i++) {
-        const ngx_module_t* module = cf->cycle->modules[i];
-        if (std::string_view(module->name) != "ngx_http_auth_basic_module") {
-            continue;
-        }
-        const auto* conf =
-            static_cast<const AuthBasicConf*>(location[module->ctx_index]);
-        return conf->realm != nullptr && conf->user_file != nullptr &&
-               conf->realm->lengths == nullptr &&
-               view(conf->realm->value) != "off";
-    }
-    return false;
 }
 
 }  // namespace
@@ -155,14 +94,9 @@ set_trusted_user(ngx_conf_t* cf, ngx_command_t*, void* data) {
     if (!is_one_variable(text)) {
         return invalid_value(cf, text, "it must be one $variable or off");
     }
-    if (said_by_client(variable_name(text))) {
-        return invalid_value(cf, text,
-                             "a variable that the client fills as it likes "
-                             "cannot be trusted");
-    }
     source->carrier.value = &compiled(cf, text);
-    source->remote_user = variable_name(text) == "remote_user";
-    return NGX_CONF_OK;
+    source->voucher = voucher_of(text);
+    return check_believed(cf, text);
 }
 
 char*
@@ -240,24 +174,6 @@ check_identity(ngx_conf_t* cf, const LocationConf* conf) {
             break;
     }
     return NGX_CONF_OK;
-}
-
-ngx_int_t
-check_remote_user_trusts(ngx_conf_t* cf, const MainConf* conf) {
-    if (conf->remote_user_trusts == nullptr) {
-        return NGX_OK;
-    }
-    for (const RemoteUserTrust& trust : *conf->remote_user_trusts) {
-        if (!verified_by_auth_basic(cf, trust.location)) {
-            missing(cf, trust.source->where,
-                    "\"entitle_trusted_user $remote_user\" needs a literal "
-                    "\"auth_basic\" and \"auth_basic_user_file\" at every "
-                    "location it is used for: elsewhere the client says what "
-                    "it likes, trusted");
-            return NGX_ERROR;
-        }
-    }
-    return NGX_OK;
 }
 
 }  // namespace entitle::ngx

@@ -43,6 +43,15 @@ is_one_variable(std::string_view text) {
            text.size() > 1;
 }
 
+std::string_view
+variable_name(std::string_view variable) {
+    variable.remove_prefix(1);
+    if (variable.starts_with('{')) {
+        variable = variable.substr(1, variable.size() - 2);
+    }
+    return variable;
+}
+
 ngx_http_complex_value_t&
 compiled(ngx_conf_t* cf, std::string_view text) {
     ngx_http_complex_value_t* value = compile_value(cf, str(text));

@@ -56,6 +56,13 @@ set_webhook(ngx_conf_t* cf, ngx_command_t*, void* data) {
 char*
 add_webhook_secret_file(ngx_conf_t* cf, ngx_command_t*, void* data) {
     auto* conf = static_cast<LocationConf*>(data);
+    if (says_off(cf)) {
+        return cancel(cf, conf->webhook_secrets);
+    }
+    if (char* refused = check_not_cancelled(conf->webhook_secrets);
+        refused != NGX_CONF_OK) {
+        return refused;
+    }
     const ngx_str_t& file = arguments(cf)[1];
     std::optional<std::string> content = read_conf_file(cf, file);
     if (!content) {
@@ -77,6 +84,13 @@ add_webhook_secret_file(ngx_conf_t* cf, ngx_command_t*, void* data) {
 char*
 add_webhook_account(ngx_conf_t* cf, ngx_command_t*, void* data) {
     auto* conf = static_cast<LocationConf*>(data);
+    if (says_off(cf)) {
+        return cancel(cf, conf->webhook_accounts);
+    }
+    if (char* refused = check_not_cancelled(conf->webhook_accounts);
+        refused != NGX_CONF_OK) {
+        return refused;
+    }
     for (const ngx_str_t& argument : arguments(cf).subspan(1)) {
         std::optional<AccountId> account = AccountId::parse(view(argument));
         if (!account) {
@@ -96,6 +110,10 @@ set_user_from(ngx_conf_t* cf, ngx_command_t*, void* data) {
     }
     conf->user_from_where = where(cf);
     std::vector<UserFrom>& list = own(cf, conf->user_from);
+    if (says_off(cf)) {
+        list = default_user_from();  // as where nothing was said
+        return NGX_CONF_OK;
+    }
     for (const ngx_str_t& argument : arguments(cf).subspan(1)) {
         std::optional<UserFrom> from = parse_user_from(view(argument));
         if (!from) {
@@ -110,6 +128,18 @@ char*
 add_grant(ngx_conf_t* cf, ngx_command_t*, void* data) {
     auto* conf = static_cast<ServerConf*>(data);
     std::span<ngx_str_t> args = arguments(cf);
+    if (args.size() == 2) {
+        if (!says_off(cf)) {
+            return const_cast<char*>(
+                "has an invalid number of arguments: it needs identifiers "
+                "after the name, or off alone");
+        }
+        if (conf->grants != nullptr) {
+            return const_cast<char*>("says \"off\" beside another of its kind");
+        }
+        own(cf, conf->grants);
+        return NGX_CONF_OK;
+    }
     std::string_view entitlement = view(args[1]);
     if (!is_entitlement_name(entitlement)) {
         return invalid_value(cf, entitlement,

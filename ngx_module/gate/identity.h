@@ -27,8 +27,8 @@ struct IdentitySource {
     Kind kind = Kind::edge_session;
     Where where{};
     ngx_str_t directive{};
-    Carrier carrier{};         // of the token, the session's id, the name
-    bool remote_user = false;  // the carrier is $remote_user
+    Carrier carrier{};  // of the token, the session's id, the name
+    Voucher voucher = Voucher::site;  // for a trusted name
     std::optional<AppSessionSource> app_session;
 };
 
@@ -38,20 +38,14 @@ struct IdentitySource {
 struct JwtSettings {
     JwtKeys* keys = nullptr;  // entitle_jwt_key_file
     ngx_str_t key_request{};  // a URI of this server; len 0: none
-    std::vector<std::string> issuers;
-    std::vector<std::string> audiences;
+    bool no_keys = false;     // off: none of those above either
+    std::optional<std::vector<std::string>> issuers;  // empty: off
+    std::optional<std::vector<std::string>> audiences;
     std::optional<Seconds> leeway;
     std::optional<std::string> user_claim;
     std::optional<std::string> version_claim;
 
     std::optional<JwtRules> rules;  // of all that, once merged
-};
-
-// Whether $remote_user was verified can be told only when every module has
-// merged its configuration.
-struct RemoteUserTrust {
-    const IdentitySource* source;
-    void** location;  // the location's configurations
 };
 
 // --- conf/identity.cc ------------------------------------------------------
@@ -62,8 +56,6 @@ void merge_jwt(ngx_conf_t* cf, const LocationConf* prev, LocationConf* conf);
 char* check_jwt(ngx_conf_t* cf, const LocationConf* conf);  // conf/jwt.cc
 // Of a location that asks who is there. Logs what is missing or contradictory.
 char* check_identity(ngx_conf_t* cf, const LocationConf* conf);
-// Once all is merged.
-ngx_int_t check_remote_user_trusts(ngx_conf_t* cf, const MainConf* conf);
 
 inline IdentitySource::Kind
 identity_kind(const LocationConf* conf) {
