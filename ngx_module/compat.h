@@ -63,4 +63,15 @@ knows_a_server(const Resolver* resolver) {
     }
 }
 
+// Whether an address speaks SSL; QUIC, since 1.25.0, does in any case.
+template <class Listen>
+bool
+speaks_ssl(const Listen& listen) {
+    if constexpr (requires { listen.quic; }) {
+        return listen.ssl || listen.quic;
+    } else {
+        return listen.ssl;
+    }
+}
+
 }  // namespace entitle::ngx::compat

@@ -4,6 +4,7 @@
 #include "ngx_module/cache/record_cache.h"
 #include "ngx_module/conf/believed.h"
 #include "ngx_module/conf/conf.h"
+#include "ngx_module/conf/warnings.h"
 #include "ngx_module/edge.h"
 #include "ngx_module/gate/identity.h"
 #include "ngx_module/redis_client/client.h"
@@ -313,6 +314,7 @@ init_handlers(ngx_conf_t* cf) noexcept {
     if (check_beliefs(cf, conf) != NGX_OK) {
         return NGX_ERROR;
     }
+    warn_of_servers(cf);
     if (add_handler(cf, NGX_HTTP_POST_READ_PHASE, strip_handler) != NGX_OK) {
         return NGX_ERROR;
     }

@@ -28,7 +28,9 @@ sub location { return "server { listen 127.0.0.1:%%PORT%%; location = /x { $_[0]
 sub webhook  { return location("entitle_webhook test; $_[0]") }
 sub secret   { return webhook("entitle_webhook_secret_file %%DIR%%/$_[0];") }
 sub key      { return "entitle_session_key_file %%DIR%%/$_[0];" }
-sub gate     { return key('two_keys') . location($_[0]) }
+# Without SSL, so browsers would drop a Secure cookie.
+sub plain    { return 'entitle_session_cookie e secure=off;' }
+sub gate     { return plain() . key('two_keys') . location($_[0]) }
 
 # name, what stands in http { }, what the message must say (list of patterns)
 my @refused = (
@@ -130,14 +132,14 @@ my @accepted = (
     ['a socket that is not there', 'entitle_redis unix:/nowhere/redis.sock;' . secret('padded')],
     ['every kind of identifier', 'entitle_grant pro price_1 prod_1 plink_1 lookup_key=pro'
             . ' feature=pro metadata=pro acct_1/price_1; entitle_grant team price_1;'],
-    ['off, and a requirement below it', key('two_keys') . 'entitle off;'
+    ['off, and a requirement below it', plain() . key('two_keys') . 'entitle off;'
             . location('entitle_require pro;')],
     ['waiting', gate('entitle_require pro; entitle_wait 10s if=$arg_session_id;')],
-    ['waiting in a server of gates and others', key('two_keys')
+    ['waiting in a server of gates and others', plain() . key('two_keys')
             . 'entitle_wait_limit 1; server { listen 127.0.0.1:%%PORT%%; entitle_wait 10s if=${arg_x};'
             . ' location /a { entitle_require pro; } location /b { entitle_wait off; } }'],
     ['polling', gate('entitle_poll 30s;')],
-    ['polling under a requirement, inside an if', key('two_keys')
+    ['polling under a requirement, inside an if', plain() . key('two_keys')
             . 'entitle_require pro;' . location('entitle_poll 30s; if ($arg_x) { add_header X 1; }')],
     ['requirements with variables', gate('entitle_require course-$arg_id pro;'
             . ' entitle_require member;')],

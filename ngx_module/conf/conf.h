@@ -48,6 +48,9 @@ char* take_role(ngx_conf_t* cf, LocationConf* conf, Role role);
 char* merge_role(ngx_conf_t* cf, const LocationConf* prev, LocationConf* conf);
 // Of a location that says itself that it is gated: its role may forbid that.
 char* check_ungated(ngx_conf_t* cf, const LocationConf* conf);
+// Whether the rewrite module answers there, whatever is asked; `confs` are
+// those of a location, of every module.
+bool always_returns(ngx_conf_t* cf, void** confs);
 // Where `return` answers before the gate.
 void warn_return(ngx_conf_t* cf, const LocationConf* conf);
 
@@ -80,9 +83,6 @@ where(ngx_conf_t* cf) {
     return {cf->conf_file->file.name, cf->conf_file->line};
 }
 
-// Logs "invalid value "<value>" in "<directive>": <why>" with file and line.
-char* invalid_value(ngx_conf_t* cf, std::string_view value,
-                    std::string_view why);
 // The one word `off`: it cancels what is inherited.
 inline bool
 says_off(ngx_conf_t* cf) {
@@ -90,6 +90,9 @@ says_off(ngx_conf_t* cf) {
     return args.size() == 2 && view(args[1]) == "off";
 }
 
+// Logs "invalid value "<value>" in "<directive>": <why>" with file and line.
+char* invalid_value(ngx_conf_t* cf, std::string_view value,
+                    std::string_view why);
 
 // About something that is missing: it stands nowhere, so the directive that
 // needs it is named. NGX_CONF_ERROR.
@@ -114,11 +117,11 @@ ngx_http_complex_value_t& compiled(ngx_conf_t* cf, std::string_view text);
 // The variables of a text as nginx reads them: $name, ${name}, $1.
 std::vector<std::string_view> variables_in(std::string_view text);
 bool is_one_variable(std::string_view text);
+// Of one of those: without $ and braces.
+std::string_view variable_name(std::string_view variable);
 
 // Where a browser may be sent, variables included.
 bool is_url(std::string_view text);
-// Of one of those: without $ and braces.
-std::string_view variable_name(std::string_view variable);
 inline constexpr std::string_view kUrlAllowed =
     "it must begin with /, https://, http:// or a variable";
 
@@ -138,7 +141,6 @@ own(ngx_conf_t* cf, T*& list) {
     return *list;
 }
 
-}  // namespace entitle::ngx
 // A list that was cancelled is one of this level with nothing in it, until what
 // is above would have been inherited: then it is none.
 template <class T>
@@ -176,3 +178,4 @@ inherit_list(T*& list, T* above) {
     }
 }
 
+}  // namespace entitle::ngx

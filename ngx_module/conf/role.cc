@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "ngx_module/conf/conf.h"
+#include "ngx_module/conf/locations.h"
 #include "ngx_module/status/status.h"
 
 namespace entitle::ngx {
@@ -135,40 +136,9 @@ struct RewriteConf {
     ngx_array_t* codes;  // of bytes: structs that begin with a function
 };
 
-// Whatever is asked: not one inside `if`.
-bool
-always_returns(ngx_conf_t* cf) {
-    const auto* ctx = static_cast<const ngx_http_conf_ctx_t*>(cf->ctx);
-    for (ngx_uint_t i = 0; cf->cycle->modules[i] != nullptr; i++) {
-        const ngx_module_t* module = cf->cycle->modules[i];
-        if (std::string_view(module->name) != "ngx_http_rewrite_module") {
-            continue;
-        }
-        const auto* conf =
-            static_cast<const RewriteConf*>(ctx->loc_conf[module->ctx_index]);
-        if (conf->codes == nullptr) {
-            return false;
-        }
-        const auto* at = static_cast<const char*>(conf->codes->elts);
-        const char* end = at + conf->codes->nelts;
-        while (at + sizeof(ngx_http_script_code_pt) <= end) {
-            ngx_http_script_code_pt code;
-            ngx_memcpy(&code, at, sizeof(code));
-            if (code == ngx_http_script_return_code) {
-                return true;
-            }
-            ngx_http_script_if_code_t condition;
-            if (code == ngx_http_script_if_code &&
-                at + sizeof(condition) <= end) {
-                ngx_memcpy(&condition, at, sizeof(condition));
-                at +=
-                    std::max<std::intptr_t>(condition.next, sizeof(condition));
-            } else {
-                at += sizeof(ngx_http_script_code_pt);
-            }
-        }
-    }
-    return false;
+void**
+confs_here(ngx_conf_t* cf) {
+    return static_cast<const ngx_http_conf_ctx_t*>(cf->ctx)->loc_conf;
 }
 
 std::string
@@ -188,6 +158,36 @@ refuse(ngx_conf_t* cf, const LocationConf* conf, const std::string& what) {
 }
 
 }  // namespace
+
+bool
+always_returns(ngx_conf_t* cf, void** confs) {
+    const ngx_module_t* rewrite = module_named(cf, "ngx_http_rewrite_module");
+    const auto* conf =
+        rewrite == nullptr
+            ? nullptr
+            : static_cast<const RewriteConf*>(confs[rewrite->ctx_index]);
+    if (conf == nullptr || conf->codes == nullptr) {
+        return false;
+    }
+    const auto* at = static_cast<const char*>(conf->codes->elts);
+    const char* end = at + conf->codes->nelts;
+    while (at + sizeof(ngx_http_script_code_pt) <= end) {
+        ngx_http_script_code_pt code;
+        ngx_memcpy(&code, at, sizeof(code));
+        if (code == ngx_http_script_return_code) {
+            return true;
+        }
+        // What stands inside `if` is passed over.
+        ngx_http_script_if_code_t condition;
+        if (code == ngx_http_script_if_code && at + sizeof(condition) <= end) {
+            ngx_memcpy(&condition, at, sizeof(condition));
+            at += std::max<std::intptr_t>(condition.next, sizeof(condition));
+        } else {
+            at += sizeof(ngx_http_script_code_pt);
+        }
+    }
+    return false;
+}
 
 char*
 take_role(ngx_conf_t* cf, LocationConf* conf, Role role) {
@@ -230,7 +230,7 @@ merge_role(ngx_conf_t* cf, const LocationConf* prev, LocationConf* conf) {
         core->handler != handler_of(conf->role)) {
         return refuse(cf, conf, found_beside(conf->role_where, answers));
     }
-    if (alone && !core->noname && always_returns(cf)) {
+    if (alone && !core->noname && always_returns(cf, confs_here(cf))) {
         return refuse(cf, conf,
                       found_beside(conf->role_where, [](std::string_view name) {
                           return name == "return";
@@ -272,7 +272,7 @@ void
 warn_return(ngx_conf_t* cf, const LocationConf* conf) {
     // An optional one keeps nobody out.
     if (conf->gate != static_cast<ngx_uint_t>(GateMode::on) ||
-        core_conf(cf)->noname || !always_returns(cf)) {
+        core_conf(cf)->noname || !always_returns(cf, confs_here(cf))) {
         return;
     }
     const std::string beside =

@@ -91,7 +91,7 @@ sub http_of {
         push @{ $in_location ? \@location : $in_http ? \@http : \@server }, $directive;
     }
     push @server, { words => ['location', '/'], block => \@location } if @location;
-    unshift @server, { words => ['listen', '80'] };
+    unshift @server, { words => ['listen', '443', 'ssl'] };
     return [@http, { words => ['server'], block => \@server }];
 }
 

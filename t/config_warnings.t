@@ -1,0 +1,133 @@
+# What nginx -t accepts with a warning, because nobody can want it; and that the
+# right configuration beside it is accepted without one.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Entitle;
+
+my $check = Test::Entitle->new;
+my $dir = $check->dir;
+system("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=a"
+    . " -keyout $dir/a.key -out $dir/a.pem 2>/dev/null") == 0 or die 'openssl';
+
+my $key = "entitle_session_key_file %%KEY%%;\n";
+my $plain = "entitle_session_cookie entitle secure=off;\n";
+sub server { return "server {\nlisten 127.0.0.1:%%PORT%%;\n$_[0]\n}\n" }
+sub site   { return $key . $plain . server($_[0]) }
+
+my $login = qr/"entitle_login_url [^"]*" leads behind the gate of/;
+my $page  = qr/"error_page 40[12] [^"]*" leads behind the gate of/;
+my $proto = qr/"proxy_set_header" in .* replaces those above it, X-Forwarded-Proto among them/;
+my $regex = qr/is tried before the gate of/;
+my $cookie = qr/is Secure and its server listens without SSL/;
+
+my $asks = 'entitle_reauth /_who; entitle_reauth_user header=X; entitle_session_bind cookie=s;';
+my $app  = 'proxy_pass http://127.0.0.1:1; proxy_pass_request_body off;';
+my $sent = 'proxy_set_header Host $host; proxy_set_header X-Forwarded-Proto $scheme;';
+sub question {
+    my ($outer, $here) = @_;
+    return site("$outer location / { entitle on; $asks } location = /_who { internal; $app $here }");
+}
+sub regex { return site("location /members/ { entitle on; } location $_[0]") }
+sub ssl {
+    my ($listen, $more, $cookie) = @_;
+    return "ssl_certificate %%DIR%%/a.pem; ssl_certificate_key %%DIR%%/a.key;\n$key"
+        . ($cookie // '') . "server { listen 127.0.0.1:%%PORT%% $listen; "
+        . ($more // '') . ' location / { entitle on; } }';
+}
+
+# name, which warning, http with it, http without it
+my @cases = (
+    ['a_login_page_behind_the_gate', $login,
+        [site('entitle on; entitle_login_url /login; location / { }'),
+         site('entitle on; entitle_login_url /login?back=$entitle_return_url; location / { }'),
+         site('location / { entitle on; entitle_login_url /log/in; } location /log { entitle_require x; }'),
+         site('location / { entitle on; entitle_login_url /login; } location ~ ^/LOGIN { }')],
+        [site('entitle on; entitle_login_url /login; location / { } location = /login { entitle off; }'),
+         site('entitle on; entitle_login_url /login; location / { } location /login { entitle optional; }'),
+         site('entitle on; entitle_login_url /login; location / { } location ~ ^/log { entitle off; }'),
+         site('location / { entitle on; entitle_login_url /login; } location ~* ^/LOGIN { }'),
+         site('entitle on; entitle_login_url https://app.example/login; location / { }'),
+         site('entitle on; entitle_login_url $arg_x; location / { }'),
+         site('entitle on; entitle_login_url /login; location / { entitle_login_url off; }')]],
+
+    (map { my $code = $_;
+        ["a_${code}_page_behind_the_gate", $page,
+        [site("error_page $code /pay.html; location / { entitle on; }"),
+         site("error_page 404 $code /pay.html?x=1; entitle on; location = /pay.html { }")],
+        [site("error_page $code /pay.html; location / { entitle on; } location = /pay.html { internal; }"),
+         site("error_page $code \@pay; location / { entitle on; } location \@pay { return $code; }"),
+         site("error_page $code https://app.example/pay; location / { entitle on; }"),
+         site('error_page 404 /none.html; location / { entitle on; }'),
+         site("error_page $code /pay.html; location / { entitle optional; }")]] } 401, 402),
+
+    ['a_question_that_loses_X_Forwarded_Proto', $proto,
+        [question($sent, 'proxy_set_header Host app.example;'),
+         $sent . question('', 'proxy_set_header Host app.example;')],
+        [question($sent, ''), question('', 'proxy_set_header Host app.example;'),
+         question($sent, "proxy_set_header x-forwarded-proto https;"),
+         site("$sent location / { entitle on; $app proxy_set_header Host x; }")]],
+
+    ['a_question_without_a_binding', qr/"entitle_reauth" without "entitle_session_bind"/,
+        [site('location / { entitle on; entitle_reauth /_who; entitle_reauth_user header=X; }')],
+        [question('', '')]],
+
+    ['a_cookie_that_browsers_drop', $cookie,
+        [$key . server('location / { entitle on; }'), $key . server('location / { entitle optional; }'),
+         'entitle_session_cookie __Host-mine;' . $key . server('location / { entitle on; }'),
+         ssl('', '', 'entitle_session_cookie __Secure-mine;')],
+        [site('location / { entitle on; }'), ssl('ssl'), ssl('', 'listen 127.0.0.1:%%PORT2%% ssl;'),
+         ssl('proxy_protocol'), ssl('', 'set_real_ip_from 127.0.0.1;'),
+         $key . server('location / { }'),
+         $key . server('location / { entitle on; entitle_trusted_user $remote_addr; }')]],
+
+    ['a_regex_that_serves_what_is_gated', $regex,
+        [regex('~ \.php$ { }'), regex('~* \.(?:jpg|mp4)$ { expires 30d; }'),
+         regex('~ ^/(.*)\.php$ { }'), regex('~ ^/(members|films)/ { }'), regex('~ ^/x$|\.php$ { }'), regex('~ ^/members/.*\.php$ { }'), regex('~ ^/mem?b { }'),
+         site('location / { entitle_require pro; } location ~ \.php$ { }'),
+         site('location /members/ { location /members/paid/ { entitle on; } } location ~ \.mp4$ { }')],
+        [site('location ^~ /members/ { entitle on; } location ~ \.php$ { }'),
+         regex('~ \.php$ { entitle on; }'), regex('~ \.png$ { entitle off; }'),
+         regex('~ /\.ht { deny all; }'), regex('~ \.php$ { return 404; }'),
+         regex('~ \.php$ { internal; }'), regex('~ ^/api/ { }'), regex('~ ^/log(in|out)$ { }'), regex('~ ^/members/free/ { }'),
+         site('location = /members { entitle on; } location ~ \.php$ { }'),
+         site('location /members/ { entitle optional; } location ~ \.php$ { }'),
+         site('entitle on; location /members/ { } location ~ \.php$ { }')]],
+);
+for (@cases) {
+    my ($name, $warning, $wrong, $right) = @$_;
+    for my $http (@$wrong) {
+        my ($accepted, $said) = $check->config_test($http);
+        ok $accepted, "$name is accepted" or diag $http, $said;
+        like $said, qr/\[warn\].*$warning.*, in \S+nginx\.conf:\d+/, '  with a warning' or diag $http;
+        is scalar(() = $said =~ /$warning/g), 1, '  once';
+    }
+    for my $http (@$right) {
+        my ($accepted, $said) = $check->config_test($http);
+        ok $accepted, "the right thing is accepted instead of $name" or diag $http, $said;
+        unlike $said, qr/\[(?:warn|error|crit)\]/, '  without a word' or diag $http;
+    }
+}
+
+# --- what is warned about is so ---------------------------------------------------
+
+my $site = Test::Entitle->new;
+$site->redis;
+$site->write_file('html/pay.html', 'pay here');
+$site->write_file('html/members/x.mp4', 'the film');
+$site->start("entitle_redis redis://127.0.0.1:%%REDIS%%;\n" . site(<<'EOF'));
+error_page 401 /pay.html;
+location / { entitle on; entitle_problem_json off; }
+location ^~ /members/ { entitle on; entitle_problem_json off; error_page 401 /free.html; }
+location = /free.html { try_files /pay.html =404; }
+location /films/ { entitle on; alias %%DIR%%/html/members/; }
+location ~ ^/(?:films|members)/(.*\.mp4)$ { alias %%DIR%%/html/members/$1; }
+EOF
+my %person = (Accept => 'text/html');
+unlike $site->get('/', %person)->body, qr/pay here/, 'a page behind the gate is not shown';
+like $site->get('/members/', %person)->body, qr/pay here/, '  but one before it is';
+is $site->get('/films/x.mp4')->status, 200, 'a regular expression goes before a gate';
+is $site->get('/members/x.mp4')->status, 401, '  not before one with ^~';
+
+done_testing;
