@@ -294,8 +294,9 @@ class Report {
                        : as_json(here, reachable, replication_, spaces_));
     }
 
-    // What the request is finalized with; NGX_AGAIN: there is more to ask.
-    ngx_int_t
+    // What the request is finalized with (NGX_AGAIN, too: not all of it could
+    // be written at once); null: there is more to ask.
+    std::optional<ngx_int_t>
     next(RedisStatus status) {
         if (status != RedisStatus::ok || exchange_.replies.size() != 1) {
             return answer(false);
@@ -304,7 +305,10 @@ class Report {
         if (asked_ == 2 * spaces_.size()) {
             return answer(true);
         }
-        return ask() ? NGX_AGAIN : answer(false);
+        if (ask()) {
+            return std::nullopt;
+        }
+        return answer(false);
     }
 
     static void
@@ -313,15 +317,15 @@ class Report {
         ngx_http_request_t* r = self->request_;
         ngx_connection_t* c = r->connection;
         ngx_http_set_log_request(c->log, r);
-        ngx_int_t rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
+        std::optional<ngx_int_t> rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
         try {
             rc = self->next(status);
         } catch (const std::exception& error) {
             ngx_log_error(NGX_LOG_CRIT, c->log, 0,
                           "entitle: the status failed: %s", error.what());
         }
-        if (rc != NGX_AGAIN) {
-            ngx_http_finalize_request(r, rc);  // self may be gone
+        if (rc) {
+            ngx_http_finalize_request(r, *rc);  // self may be gone
             ngx_http_run_posted_requests(c);
         }
     }
