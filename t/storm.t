@@ -4,7 +4,7 @@
 # that stand beside whatever else nginx does to a request. No worker ends, nobody
 # is shown what is another's or what is not paid for, and afterwards all is well.
 #
-# ENTITLE_STORM: for how many seconds (20). ./dev test --storm has the sanitizers.
+# ENTITLE_STORM: for how many seconds (8). ./dev test --storm has the sanitizers.
 use strict;
 use warnings;
 use FindBin;
@@ -16,7 +16,7 @@ use Test::Entitle::GateSession;
 use Test::Entitle::Jwt;
 use Time::HiRes qw(sleep time);
 
-my $SECONDS = $ENV{ENTITLE_STORM} // 20;
+my $SECONDS = $ENV{ENTITLE_STORM} // 8;
 my @PAID    = qw(ada bob cyd);
 my @UNPAID  = qw(eve fay);
 my $VERSION = 1_767_000_000_000;
