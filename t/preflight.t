@@ -38,6 +38,11 @@ server {
         proxy_pass http://127.0.0.1:%%PORT2%%;
         location /allow/not/ { entitle_preflight gate; proxy_pass http://127.0.0.1:%%PORT2%%; }
         location /allow/static/ { error_page 405 = /file; try_files /file =404; }
+        location /allow/cors/ {
+            add_header Access-Control-Allow-Origin https://shop.example always;
+            proxy_hide_header Access-Control-Allow-Origin;
+            proxy_pass http://127.0.0.1:%%PORT2%%;
+        }
         location /allow/denied/ { deny all; proxy_pass http://127.0.0.1:%%PORT2%%; }
     }
 }
@@ -62,6 +67,13 @@ for my $uri (qw(/allow/page/ /allow/hands-over/ /allow/static/)) {
     is $connection->request(uri => '/allow/page/', method => 'OPTIONS', headers => [@preflight])->status,
         200, 'a preflight that is answered with a page';
     is $connection->request(uri => '/allow/page/')->status, 401, '  leaves the connection as it was';
+}
+for my $case ([OPTIONS => 204, @preflight[2, 3]], [GET => 401], [POST => 401]) {
+    my ($method, $status, @headers) = @$case;
+    my $answer = ask('/allow/cors/', $method, Origin => 'https://shop.example', @headers);
+    is $answer->status, $status, "$method from another origin";
+    is join(', ', $answer->header_all('Access-Control-Allow-Origin')), 'https://shop.example',
+        '  a_script_may_see_the_refusal, where add_header says always';
 }
 is ask('/allow/', 'OPTIONS')->status, 401, 'any_other_options_does_not';
 is ask('/allow/', 'OPTIONS', @preflight[0, 1])->status, 401, 'nor one without a method';
