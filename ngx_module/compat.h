@@ -30,16 +30,6 @@ each_cookie_line(Request* r, F f) {
     }
 }
 
-// A header just pushed onto a list stands alone: since 1.23.0 `next` must say
-// so.
-template <class Header>
-void
-unlink_header(Header* header) {
-    if constexpr (requires { header->next; }) {
-        header->next = nullptr;
-    }
-}
-
 // Since 1.25.4 a request that was terminated while something blocked its end
 // says so; resuming it would use what is gone.
 template <class Request>

@@ -53,12 +53,7 @@ strip_headers(ngx_http_request_t* sr) {
         if (!passed_on(header)) {
             return;
         }
-        void* copy = ngx_list_push(&in.headers);
-        if (copy == nullptr) {
-            full = true;
-            return;
-        }
-        *static_cast<ngx_table_elt_t*>(copy) = header;
+        full |= push_header(in.headers, header) == nullptr;
     });
 
     in.content_length = nullptr;
@@ -97,11 +92,10 @@ forget_client(ngx_http_request_t* sr) {
         return NGX_ERROR;
     }
     if (theirs.host != nullptr) {
-        ours.host = static_cast<ngx_table_elt_t*>(ngx_list_push(&ours.headers));
+        ours.host = push_header(ours.headers, *theirs.host);
         if (ours.host == nullptr) {
             return NGX_ERROR;
         }
-        *ours.host = *theirs.host;
     }
     // Some providers turn away who names no User-Agent.
     if (push_header(ours.headers, "User-Agent", "nginx-entitle") == nullptr ||

@@ -19,21 +19,29 @@ request_headers(ngx_http_request_t* r) noexcept {
     return &list;
 }
 
+ngx_table_elt_t*
+push_header(ngx_list_t& list, const ngx_table_elt_t& header) noexcept {
+    auto* pushed = static_cast<ngx_table_elt_t*>(ngx_list_push(&list));
+    if (pushed != nullptr) {
+        *pushed = header;
+    }
+    return pushed;
+}
+
 // proxy_pass and its like look a request's header up by hash and lower case.
 ngx_table_elt_t*
 push_header(ngx_list_t& list, std::string_view name,
             std::string_view value) noexcept {
     auto* lower = static_cast<u_char*>(ngx_pnalloc(list.pool, name.size()));
-    auto* header = static_cast<ngx_table_elt_t*>(ngx_list_push(&list));
-    if (lower == nullptr || header == nullptr) {
+    if (lower == nullptr) {
         return nullptr;
     }
-    *header = {};
-    header->key = str(name);
-    header->value = str(value);
-    header->lowcase_key = lower;
-    header->hash = ngx_hash_strlow(lower, header->key.data, name.size());
-    return header;
+    ngx_table_elt_t header{};
+    header.key = str(name);
+    header.value = str(value);
+    header.lowcase_key = lower;
+    header.hash = ngx_hash_strlow(lower, header.key.data, name.size());
+    return push_header(list, header);
 }
 
 ngx_int_t

@@ -51,6 +51,8 @@ ngx_list_t* request_headers(ngx_http_request_t* r) noexcept;
 
 // A header at the end of a list that was made. Copies neither name nor value.
 // Null: no memory.
+ngx_table_elt_t* push_header(ngx_list_t& list,
+                             const ngx_table_elt_t& header) noexcept;
 ngx_table_elt_t* push_header(ngx_list_t& list, std::string_view name,
                              std::string_view value) noexcept;
 
