@@ -5,6 +5,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::Entitle;
+use Test::Entitle::GateSession qw(session);
 use Time::HiRes qw(sleep time);
 
 my $http = <<'EOF';
@@ -61,6 +62,35 @@ sub unavailable {
         $answer->status == 200 && $answer;
     }, 20);
     ok $answer, 'redis_comes_and_is_found';
+    $site->expect_log(qr/entitle|redis|connect\(\) failed/i);
+    $site->finish;
+}
+
+# Let in unverified, then led on to where it is looked at anew who it is.
+{
+    my $site = Test::Entitle->new;
+    $site->write_file('html/page.html', 'page');
+    $site->start(<<'EOF');
+entitle_redis redis://127.0.0.1:%%REDIS%%;
+entitle_mode test;
+entitle_redis_down allow;
+%%SESSIONS%%
+map $remote_addr $me { default "somebody with a name that is not short"; }
+server {
+    listen 127.0.0.1:%%PORT%%;
+    location = /first { entitle on; entitle_trusted_user $me; try_files /nothing /second; }
+    location = /second {
+        entitle on;
+        entitle_session_bind $entitle_user;
+        add_header X-Is "[$entitle_user]" always;
+        try_files /page.html =404;
+    }
+}
+EOF
+    my $session = session(user => 'ada', bind => ['']);
+    my $answer = $site->get('/first', Cookie => "entitle=$session");
+    is $answer->header('X-Is'), '[ada]', 'while_it_is_looked_anew_nobody_is_known';
+    is $answer->status, 200, 'and it is let in as that one';
     $site->expect_log(qr/entitle|redis|connect\(\) failed/i);
     $site->finish;
 }

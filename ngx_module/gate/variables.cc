@@ -24,8 +24,10 @@ decided(ngx_http_request_t* r) {
 const User*
 user_of(ngx_http_request_t* r) {
     if (const Gate* gate = decided(r)) {
-        return gate->stage == Gate::Stage::known ||
-                       gate->ruling.decision == Decision::allow_unverified
+        // While another location looks anew who it is, nobody is known.
+        return gate->identity.user &&
+                       (gate->stage == Gate::Stage::known ||
+                        gate->ruling.decision == Decision::allow_unverified)
                    ? &*gate->identity.user
                    : nullptr;
     }
