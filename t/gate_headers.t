@@ -64,6 +64,8 @@ server {
     }
     location = /any/allowed { satisfy any; allow all; proxy_pass http://127.0.0.1:$at{http}; }
     location = /any/gated   { satisfy any; deny all; proxy_pass http://127.0.0.1:$at{http}; }
+    location = /any/public { satisfy any; allow all; expires 1h;
+        add_header Cache-Control "public, s-maxage=600"; try_files /page =404; }
     location = /again { rewrite ^ /http/again; }
     location = /tried { try_files /nothing /http/tried; }
     location = /named { error_page 404 = \@app; return 404; }
@@ -240,6 +242,8 @@ my %caching = (
     '/http?cc=private="Set-Cookie",max-age=9' => 'max-age=9, private',
     '/http?cc=proxy-revalidate,must-revalidate' => 'must-revalidate, no-cache, private',
 );
+is caching(ask(undef, '/any/public')), 'max-age=3600, private',
+    'what_other_rules_let_by_is_private_too';
 for my $uri (sort keys %caching) {
     my $answer = ask('ada', $uri);
     is $answer->status, 200, $uri;

@@ -119,6 +119,12 @@ add_refusal_headers(ngx_http_request_t* r, const Gate* gate) {
     return NGX_OK;
 }
 
+// Of every gated location, whoever let the request by.
+ngx_int_t
+keep_from_others(ngx_http_request_t* r) {
+    return location_conf(r)->cache_control == 0 ? NGX_OK : keep_private(r);
+}
+
 ngx_int_t
 filter_answer(ngx_http_request_t* r, const Gate* gate) {
     const ngx_int_t cookies = add_cookies(r, gate);
@@ -139,7 +145,7 @@ filter_answer(ngx_http_request_t* r, const Gate* gate) {
     if (cookies == NGX_OK || polled(r)) {
         return set_cache_control(r, "private, no-store");
     }
-    return location_conf(r)->cache_control == 0 ? NGX_OK : keep_private(r);
+    return keep_from_others(r);
 }
 
 // A backend that does not look at the method would show the page that is paid
@@ -174,17 +180,21 @@ header_filter(ngx_http_request_t* r) noexcept {
             }
             end_session(r, gate);
         }
-        if (gate == nullptr) {
-            return next_header_filter(r);
-        }
         if (r != r->main) {
-            if (r == gate->subrequest) {
+            if (gate != nullptr && r == gate->subrequest) {
                 filter_question(r);
             }
-        } else if (gate->preflight) {
+            return next_header_filter(r);
+        }
+        ngx_int_t rc = NGX_OK;
+        if (gate != nullptr && gate->preflight) {
             drop_body(r);
-        } else if ((gate->decided || gate->logged_out) &&
-                   filter_answer(r, gate) != NGX_OK) {
+        } else if (gate != nullptr && (gate->decided || gate->logged_out)) {
+            rc = filter_answer(r, gate);
+        } else if (gated(r)) {
+            rc = keep_from_others(r);  // other rules let it by, or refused it
+        }
+        if (rc != NGX_OK) {
             return NGX_ERROR;
         }
     } catch (const std::exception& error) {
