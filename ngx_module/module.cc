@@ -180,6 +180,8 @@ ngx_command_t commands[] = {
     ENTITLE_LOCATION("entitle_session_recheck", NGX_CONF_TAKE1,
                      edge::setter<set_positive_seconds>, session_recheck,
                      nullptr),
+    ENTITLE_SERVER("entitle_session_scope", NGX_CONF_TAKE1,
+                   edge::setter<set_session_scope>, session_scope, nullptr),
     ENTITLE_LOCATION("entitle_session_bind", NGX_CONF_1MORE,
                      edge::setter<add_session_bind>, session_bind, nullptr),
     ENTITLE_LOCATION("entitle_reauth", NGX_CONF_TAKE1, edge::setter<set_reauth>,

@@ -117,7 +117,8 @@ struct ServerConf {
     SessionKeys* session_keys;   // null: no entitle_session_key_file
     ClientReference* reference;  // likewise
     CookieOptions* cookie;
-    std::string* audience;  // of the session token: prefix and mode
+    std::string* audience;    // prefix and mode: whose records are kept apart
+    ngx_str_t session_scope;  // len 0: the server itself
     Where user_from_where;
 };
 
@@ -194,6 +195,7 @@ struct LocationConf {
     Where gate_where;
     std::vector<RequireLine>* require;
     std::vector<Carrier>* session_bind;
+    std::string* session_audience;  // what a session made here is worth
     time_t session_lifetime;
     time_t session_recheck;
     ngx_msec_t lease;

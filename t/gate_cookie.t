@@ -7,6 +7,8 @@ use lib "$FindBin::Bin/lib";
 use Test::Entitle;
 use Test::Entitle::GateSession;
 
+$Test::Entitle::GateSession::ASKED = [];  # nobody is asked
+my @app = ('/whoami', 'header=x-user');
 my $site = Test::Entitle->new;
 my $redis = $site->redis;
 $site->write_file('html/pro', 'lesson');
@@ -15,6 +17,7 @@ entitle_redis redis://127.0.0.1:%%REDIS%%;
 entitle_mode test;
 entitle_grant pro prod_Pro;
 entitle_session_key_file %%KEYS%%;
+entitle_session_scope tests;
 large_client_header_buffers 8 80k;
 keepalive_requests 100000;
 
@@ -130,8 +133,11 @@ my %refused = (
         my $message = "$header.$payload";
         "$message." . encode_base64url(Digest::SHA::hmac_sha256($message, $key1));
     },
-    'another audience'       => session(@mine, aud => 'entitle:live'),
-    'an audience that begins alike' => session(@mine, aud => 'entitle:test:x'),
+    'another mode'           => session(@mine, aud => audience([]) =~ s/test/live/r),
+    'prefix and mode alone'  => session(@mine, aud => 'entitle:test'),
+    'another server'         => session(@mine, aud => audience([], 'server:')),
+    'another question'       => session(@mine, asked => \@app),
+    'an audience that begins alike' => session(@mine, aud => audience([]) . 'x'),
     'no audience'            => session(@mine, aud => ''),
     'expired'                => session(@mine, iat => $now - 100, exp => $now - 1),
     'expires now'            => session(@mine, iat => $now - 100, exp => $now),
@@ -176,7 +182,8 @@ is token($good), 200, 'and the good one opens still';
 
 # The app decides about those who come with a bad one, and is believed.
 is ask('/asks', 'app=ada; entitle=rubbish')->status, 200, 'a_bad_cookie_is_as_none';
-is ask('/asks', 'app=eve; entitle=' . session(@mine, bind => ['eve'], key => $key2))->status,
+is ask('/asks', 'app=eve; entitle=' . session(@mine, bind => ['eve'], key => $key2,
+    asked => \@app))->status,
     402, 'forged_for_somebody_else_it_says_nothing';
 
 is ask('/why', "app=s1; entitle=$refused{$_->[0]}")->body, $_->[1], "said: $_->[1]"
@@ -245,7 +252,7 @@ my ($token, $attributes) = given('', '/asks') =~ /^entitle=([^;]+)(.*)/;
 is $attributes, '; Max-Age=43200; Path=/; HttpOnly; SameSite=Lax', 'for plain HTTP at home';
 my $claims = JSON::PP::decode_json(decode_base64url((split /\./, $token)[1]));
 ok $claims->{iat} >= $begin && $claims->{iat} <= time, 'its time is now';
-is $token, session(user => 'ada', version => $VERSION, bind => ['ada'], iat => $claims->{iat}),
+is $token, session(user => 'ada', version => $VERSION, bind => ['ada'], asked => \@app, iat => $claims->{iat}),
     'it_is_what_its_specification_says_byte_by_byte';
 
 ($token, $attributes) = given(2, '/default') =~ /^__Host-entitle=([^;]+)(.*)/;
@@ -275,7 +282,7 @@ is token(session(@mine, key => $key2, bnd => binding(['s1'], $key1))), 200,
     'bound under either';
 ($token) = given('', '/asks') =~ /^entitle=([^;]+)/;
 $claims = JSON::PP::decode_json(decode_base64url((split /\./, $token)[1]));
-is $token, session(user => 'ada', version => $VERSION, bind => ['ada'], key => $key2,
+is $token, session(user => 'ada', version => $VERSION, bind => ['ada'], asked => \@app, key => $key2,
     iat => $claims->{iat}), 'the_first_key_signs';
 
 $site->reload(with_keys($key2));

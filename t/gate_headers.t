@@ -114,6 +114,7 @@ server {
 EOT
 
 my $VERSION = 1_767_000_000_000;
+$Test::Entitle::GateSession::ASKED = [];  # nobody is asked
 my $end = time + 86400;
 put_record($redis, 'ada', version => $VERSION, subscription('active', period_end => $end));
 put_record($redis, 'bob', version => $VERSION, subscription('active', identifiers => ['prod_X']));

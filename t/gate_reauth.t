@@ -141,6 +141,7 @@ server {
 EOT
 
 my $VERSION = 1_767_000_000_000;
+$Test::Entitle::GateSession::ASKED = ['/auth', 'header=x-user'];
 put_record($redis, $_, version => $VERSION, subscription('active'))
     for qw(ada bob token 42);
 

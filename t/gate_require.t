@@ -63,6 +63,7 @@ server {
 }
 EOT
 
+$Test::Entitle::GateSession::ASKED = [];  # nobody is asked
 my $VERSION = 1_767_000_000_000;
 sub holds {
     my ($user, @names) = @_;

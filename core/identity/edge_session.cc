@@ -160,6 +160,16 @@ SessionKeys::SessionKeys(std::span<const std::string> raw_keys)
   if (raw_keys.empty()) throw std::invalid_argument("no session key");
 }
 
+std::string session_audience(std::string_view space,
+                             std::span<const std::string_view> parts) {
+  static const HmacSha256 digest("entitle session audience v1");
+  const Mac mac = digest({framed(parts)});
+  std::string audience(space);
+  audience += '#';
+  base64url_append(audience, view(mac).substr(0, kBindingBytes));
+  return audience;
+}
+
 std::string bind(const SessionKeys& keys,
                  std::span<const std::string_view> values) {
   Mac mac = keys.bind()({framed(values)});

@@ -43,6 +43,12 @@ class SessionKeys {
   std::vector<HmacSha256> bind_;
 };
 
+// What a session is worth: `space` (prefix and mode) and 22 characters that
+// stand for all of `parts`: where it was made and who was asked how. So what
+// the visitors' question says opens nothing behind the staff's.
+std::string session_audience(std::string_view space,
+                             std::span<const std::string_view> parts);
+
 struct Session {
   User user;
   std::int64_t version;

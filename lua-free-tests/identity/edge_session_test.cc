@@ -15,6 +15,7 @@ extern "C" {
 #include "core/base/types.h"
 
 using entitle::Session;
+using entitle::session_audience;
 using entitle::SessionError;
 using entitle::SessionKeys;
 using entitle::SessionVerdict;
@@ -266,6 +267,24 @@ void at_least_one_key_is_needed(void**) {
   assert_true(thrown);
 }
 
+// Computed by Python's hmac, from the same words.
+void an_audience_stands_for_where_a_session_was_made(void**) {
+  using Parts = std::vector<std::string_view>;
+  const Parts parts = {"server:shop.example", "/whoami", "header=x-user"};
+  assert_string_equal(session_audience("entitle:test", parts).c_str(),
+                      "entitle:test#JJC4Tr4POeLpClR75BIF5g");
+  for (const Parts& other :
+       {Parts{"server:shop", ".example/whoami", "header=x-user"},
+        Parts{"server:shop.example", "/staff", "header=x-user"},
+        Parts{"server:shop.example", "/whoami", "json=/id"},
+        Parts{"server:shop.example", "/whoami"}}) {
+    assert_true(session_audience("entitle:test", other) !=
+                session_audience("entitle:test", parts));
+  }
+  assert_true(session_audience("entitle:live", parts) !=
+              session_audience("entitle:test", parts));
+}
+
 void a_binding_holds_for_the_same_values_only(void**) {
   const std::vector<std::string_view> values = {"sid=1", "ab"};
   assert_string_equal(bind(keys(), values).c_str(), kBinding.c_str());
@@ -325,6 +344,7 @@ int main() {
       cmocka_unit_test(a_session_from_the_future_waits_beyond_clock_skew),
       cmocka_unit_test(keys_rotate),
       cmocka_unit_test(at_least_one_key_is_needed),
+      cmocka_unit_test(an_audience_stands_for_where_a_session_was_made),
       cmocka_unit_test(a_binding_holds_for_the_same_values_only),
       cmocka_unit_test(a_damaged_binding_matches_nothing),
       cmocka_unit_test(bindings_survive_key_rotation),

@@ -87,6 +87,9 @@ merge_sessions(ngx_conf_t* cf, ServerConf* prev, ServerConf* conf) {
     }
     inherit(conf->cookie, prev->cookie);
     own(cf, conf->cookie);
+    if (conf->session_scope.data == nullptr) {
+        conf->session_scope = prev->session_scope;
+    }
     own(cf, conf->audience) = std::string(view(conf->prefix));
     conf->audience->append(name(static_cast<Mode>(conf->mode)));
 }
@@ -250,6 +253,7 @@ merge_gate(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
     merge_cache(prev, conf);
     merge_wait(cf, prev, conf);
     ngx_conf_merge_uint_value(conf->preflight, prev->preflight, 0);
+    merge_session(cf, prev, conf);
     ngx_conf_merge_value(conf->session_lifetime, prev->session_lifetime,
                          kSessionLifetime);
     ngx_conf_merge_value(conf->session_recheck, prev->session_recheck,

@@ -31,6 +31,11 @@ Setter set_gate, add_require, add_session_key_file, set_session_cookie,
     add_session_bind, set_reauth, set_reauth_user, set_login_url,
     set_claim_email;
 
+// ngx_module/conf/session.cc
+Setter set_session_scope;
+void merge_session(ngx_conf_t* cf, const LocationConf* prev,
+                   LocationConf* conf);
+
 // ngx_module/conf/identity.cc
 Setter set_jwt, add_jwt_key_file, set_jwt_key_request, add_jwt_issuer,
     add_jwt_audience, set_jwt_leeway, set_jwt_user_claim, set_jwt_version_claim,

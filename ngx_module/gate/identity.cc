@@ -89,7 +89,8 @@ edge_session(ngx_http_request_t* r) {
     Identity identity;
     for (std::string_view token : request_cookies(r, conf->cookie->name)) {
         SessionVerdict verdict =
-            verify_session(*conf->session_keys, *conf->audience, token, now());
+            verify_session(*conf->session_keys,
+                           *location_conf(r)->session_audience, token, now());
         if (!verdict.session) {
             if (!identity.user) {
                 identity.why = reason_of(verdict.error);
@@ -163,7 +164,7 @@ identity_settings(ngx_http_request_t* r) {
     const ServerConf* server = server_conf(r);
     const LocationConf* location = location_conf(r);
     return {.keys = server->session_keys,
-            .audience = server->audience,
+            .audience = location->session_audience,
             .cookie = server->cookie,
             .redis_keys = server->keys,
             .bind = location->session_bind,
@@ -242,8 +243,8 @@ issue_session(ngx_http_request_t* r, Gate* gate) {
     if (!values->empty()) {
         session.binding = bind(*server->session_keys, *values);
     }
-    const std::string token =
-        sign_session(*server->session_keys, *server->audience, session);
+    const std::string token = sign_session(
+        *server->session_keys, *location->session_audience, session);
     if (token.empty()) {
         ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
                       "entitle: no session for a user whose id is not UTF-8");

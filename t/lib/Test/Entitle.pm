@@ -137,7 +137,7 @@ sub _expand {
     $words{WEBHOOK} = sub { 'location = /webhook { entitle_webhook test; '
             . 'entitle_webhook_secret_file ' . $words{SECRET}->() . '; }' };
     $words{SESSIONS} = sub { 'entitle_session_key_file ' . $words{KEY}->() . '; '
-            . 'entitle_session_cookie entitle secure=off;' };
+            . 'entitle_session_cookie entitle secure=off; entitle_session_scope tests;' };
     $text =~ s/%%PORT(\d*)%%/$self->port($1)/ge;
     $text =~ s/%%([A-Z_]+)%%/($words{$1} or croak "%%$1%%?")->()/ge;
     return $text;

@@ -15,7 +15,7 @@ use Exporter qw(import);
 use JSON::PP ();
 use MIME::Base64 qw(encode_base64url decode_base64url);
 
-our @EXPORT = qw(session session_payload binding sign put_record subscription
+our @EXPORT = qw(session audience session_payload binding sign put_record subscription
     purchase encode_base64url decode_base64url);
 
 # What %%KEY%% holds, as bytes.
@@ -43,13 +43,24 @@ sub sign {
         hmac_sha256($message, _derived($key // $KEY, 'entitle session v1')));
 }
 
-# A token. user, version, bind => [values]; iat (now), exp (in 12 h), aud
-# (entitle:test), key (raw bytes), header (JSON), bnd (instead of bind).
+# What a session is worth where `entitle_session_scope tests` holds (as by
+# %%SESSIONS%%) and the app is asked so: [URI, how the user is read].
+our $ASKED = ['/whoami', 'header=x-user'];
+sub audience {
+    my ($asked, $scope) = @_;
+    my $framed = join '', map { pack('Q>', length) . $_ }
+        $scope // 'scope:tests', map { $_ // '' } @$asked[0, 1];
+    return 'entitle:test#' . encode_base64url(substr
+        hmac_sha256($framed, 'entitle session audience v1'), 0, 16);
+}
+
+# A token. user, version, bind => [values]; iat (now), exp (in 12 h), asked
+# ($ASKED), aud (instead), key (raw bytes), header (JSON), bnd (instead of bind).
 sub session_payload {
     my (%o) = @_;
     my $iat = $o{iat} // time;
     return sprintf '{"aud":"%s","sub":"%s","sv":%s,"iat":%s,"exp":%s,"bnd":"%s"}',
-        $o{aud} // 'entitle:test', $o{user} // 'ada', $o{version} // 0, $iat,
+        $o{aud} // audience($o{asked} // $ASKED), $o{user} // 'ada', $o{version} // 0, $iat,
         $o{exp} // $iat + 12 * 3600, $o{bnd} // binding($o{bind} // [], $o{key});
 }
 

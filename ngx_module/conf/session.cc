@@ -1,0 +1,119 @@
+// What a session is worth: entitle_session_scope.
+
+#include <algorithm>
+
+#include "core/base/ascii.h"
+#include "core/identity/edge_session.h"
+#include "ngx_module/conf/conf.h"
+
+namespace entitle::ngx {
+namespace {
+
+// Of a server without a name: the address it listens on, the first by text.
+std::string
+listens_on(ngx_conf_t* cf, const ngx_http_core_srv_conf_t* server) {
+    const auto* core = static_cast<ngx_http_core_main_conf_t*>(
+        ngx_http_conf_get_module_main_conf(cf, ngx_http_core_module));
+    std::string first;
+    if (core->ports == nullptr) {
+        return first;
+    }
+    for (const ngx_http_conf_port_t& port :
+         std::span(static_cast<ngx_http_conf_port_t*>(core->ports->elts),
+                   core->ports->nelts)) {
+        for (const ngx_http_conf_addr_t& address :
+             std::span(static_cast<ngx_http_conf_addr_t*>(port.addrs.elts),
+                       port.addrs.nelts)) {
+            const std::span servers(
+                static_cast<ngx_http_core_srv_conf_t**>(address.servers.elts),
+                address.servers.nelts);
+            if (std::find(servers.begin(), servers.end(), server) ==
+                servers.end()) {
+                continue;
+            }
+            const std::string text(view(address.opt.addr_text));
+            if (first.empty() || text < first) {
+                first = text;
+            }
+        }
+    }
+    return first;
+}
+
+// Which servers take it.
+std::string
+scope_of(ngx_conf_t* cf) {
+    const auto* conf = static_cast<ServerConf*>(
+        ngx_http_conf_get_module_srv_conf(cf, ngx_http_entitle_module));
+    if (conf->session_scope.len != 0) {
+        return "scope:" + std::string(view(conf->session_scope));
+    }
+    const auto* server = static_cast<ngx_http_core_srv_conf_t*>(
+        ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module));
+    return server->server_name.len != 0
+               ? "server:" + std::string(view(server->server_name))
+               : "listen:" + listens_on(cf, server);
+}
+
+std::string
+read_by(const ReauthUser* user) {
+    if (user == nullptr) {
+        return {};
+    }
+    const std::string name(view(user->name));
+    switch (user->kind) {
+        case ReauthUser::Kind::header:
+            return "header=" + lower_case(name);
+        case ReauthUser::Kind::json:
+            return "json=" + name;
+        case ReauthUser::Kind::variable:
+            break;
+    }
+    return "$" + name;
+}
+
+}  // namespace
+
+// Locations that ask the same share one string: its address stands for it.
+void
+merge_session(ngx_conf_t* cf, const LocationConf* prev, LocationConf* conf) {
+    if (prev->session_audience != nullptr &&
+        conf->reauth.data == prev->reauth.data &&
+        conf->reauth_user == prev->reauth_user) {
+        conf->session_audience = prev->session_audience;
+        return;
+    }
+    const auto* server = static_cast<ServerConf*>(
+        ngx_http_conf_get_module_srv_conf(cf, ngx_http_entitle_module));
+    const bool asks = conf->reauth.len != 0;
+    const std::string scope = scope_of(cf);
+    const std::string by = asks ? read_by(conf->reauth_user) : std::string();
+    const std::string_view parts[] = {scope, view(conf->reauth), by};
+    own(cf, conf->session_audience) =
+        session_audience(*server->audience, parts);
+}
+
+// --- setters -----------------------------------------------------------------
+
+char*
+set_session_scope(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    auto* conf = static_cast<ServerConf*>(data);
+    if (conf->session_scope.data != nullptr) {
+        return duplicate();
+    }
+    if (says_off(cf)) {
+        ngx_str_set(&conf->session_scope, "");
+        return NGX_CONF_OK;
+    }
+    conf->session_scope = arguments(cf)[1];
+    const std::string_view name = view(conf->session_scope);
+    if (name.empty() || has_control_bytes(name) ||
+        name.find('$') != name.npos) {
+        return invalid_value(cf, name,
+                             "it must be a name, the same in every server "
+                             "whose sessions are one, or off");
+    }
+    return NGX_CONF_OK;
+}
+
+}  // namespace entitle::ngx
