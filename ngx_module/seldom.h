@@ -5,6 +5,8 @@
 //   seldom.error(log, "entitle: ...", ...);
 #pragma once
 
+#include <map>
+
 #include "ngx_module/nginx.h"
 
 namespace entitle::ngx {
@@ -35,6 +37,18 @@ class Seldom {
   private:
     bool said_ = false;
     ngx_msec_t at_ = 0;
+};
+
+// The same of each part of the configuration that it is about.
+class SeldomAbout {
+  public:
+    bool
+    due(const void* part) {
+        return said_[part].due();
+    }
+
+  private:
+    std::map<const void*, Seldom> said_;
 };
 
 }  // namespace entitle::ngx

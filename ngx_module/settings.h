@@ -1,6 +1,7 @@
 // What the files of this module share: configuration and the request context.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 #include "core/crypto/hmac.h"
 #include "core/delivery/delivery.h"
 #include "core/http/cookie.h"
+#include "core/http/cookie_names.h"
 #include "core/identity/edge_session.h"
 #include "core/record/keys.h"
 #include "core/redis/address.h"
@@ -137,10 +139,26 @@ struct RequireName {
 // One line of entitle_require: alternatives.
 using RequireLine = std::vector<RequireName>;
 
-// `cookie=NAME` or a variable; entitle_session_bind.
+// `cookie=NAME` or a variable.
 struct Carrier {
     ngx_str_t cookie;                 // empty: `value` is used
     ngx_http_complex_value_t* value;  // null: `cookie` is used
+};
+
+// One of entitle_session_bind.
+struct BindSource {
+    std::optional<CookieNames> cookies;  // null: `value` is used
+    ngx_http_complex_value_t* value;
+};
+
+struct Credentials {  // entitle_credentials
+    std::vector<CookieNames> cookies;
+    std::vector<ngx_str_t> headers;
+
+    bool
+    empty() const {
+        return cookies.empty() && headers.empty();
+    }
 };
 
 struct ReauthUser {
@@ -194,8 +212,8 @@ struct LocationConf {
     bool gate_said;   // here, not above
     Where gate_where;
     std::vector<RequireLine>* require;
-    std::vector<Carrier>* session_bind;
-    std::string* session_audience;  // what a session made here is worth
+    std::vector<BindSource>* session_bind;  // null: none
+    std::string* session_audience;          // what a session made here is worth
     time_t session_lifetime;
     time_t session_recheck;
     ngx_msec_t lease;
@@ -204,6 +222,8 @@ struct LocationConf {
     ngx_str_t reauth;       // URI; len 0: none
     Where reauth_where;
     ReauthUser* reauth_user;
+    std::vector<ngx_http_complex_value_t*>* reauth_key;
+    Credentials* credentials;  // null: the default
     ClaimEmail* claim_email;
     IdentitySource* identity;  // null: the edge session
     JwtSettings* jwt;          // null: no entitle_jwt_... here or above

@@ -28,7 +28,7 @@ my %identity = (
     trusted => 'entitle_trusted_user $who;',
     edge    => '',
     asked   => 'entitle_reauth /auth; entitle_reauth_user header=X-User;'
-        . ' entitle_session_bind $who;',
+        . ' entitle_session_bind $who; entitle_reauth_key $arg_key;',
 );
 my $locations = join '', map { my $kind = $_; map { <<"EOT" } qw(on optional) } sort keys %identity;
     location /$kind-$_/ { alias %%DIR%%/html/; entitle $_; $identity{$kind} }
@@ -82,7 +82,7 @@ sub raw {
 }
 
 my $token = $jwt->token({ sub => 'ada', exp => time + 600, iat => time - 3 });
-my %known = (jwt => "?token=$token", app => '?sid=s1s1s1s1s1s1s1s1s1s1', trusted => '');
+my %known = (jwt => "?token=$token", app => '?sid=s1s1s1s1s1s1s1s1s1s1', trusted => '', asked => '?key=k');
 for my $kind (sort keys %identity) {
     for my $mode (qw(on optional)) {
         my $args = $known{$kind};

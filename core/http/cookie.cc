@@ -102,6 +102,19 @@ void cookie_values(std::string_view header, std::string_view name,
   }
 }
 
+void cookie_pairs(std::string_view header, std::vector<CookiePair>& pairs) {
+  while (!header.empty()) {
+    const std::size_t end = std::min(header.find(';'), header.size());
+    const std::string_view pair = header.substr(0, end);
+    header.remove_prefix(std::min(end + 1, header.size()));
+
+    const std::size_t equals = pair.find('=');
+    if (equals == std::string_view::npos) continue;
+    pairs.push_back(
+        {trim_ows(pair.substr(0, equals)), trim_ows(pair.substr(equals + 1))});
+  }
+}
+
 std::optional<CookieOptions> parse_cookie_options(
     const std::vector<std::string_view>& words, std::string& error) {
   if (words.empty() || !is_token(words.front())) {

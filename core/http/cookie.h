@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/base/types.h"
+#include "core/http/set_cookie.h"
 
 namespace entitle {
 
@@ -16,6 +17,8 @@ namespace entitle {
 // Views of `header`. Names compare exactly; any name works, dots included.
 void cookie_values(std::string_view header, std::string_view name,
                    std::vector<std::string_view>& values);
+// Likewise every cookie of the line, names included.
+void cookie_pairs(std::string_view header, std::vector<CookiePair>& pairs);
 
 // `entitle_session_cookie name [domain=] [path=] [samesite=] [secure=off]`
 struct CookieOptions {

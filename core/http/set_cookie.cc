@@ -14,14 +14,4 @@ std::optional<CookiePair> parse_set_cookie(std::string_view header) {
   return cookie;
 }
 
-std::optional<std::string> cookie_set_by(
-    const std::vector<std::string>& headers, std::string_view name) {
-  std::optional<std::string> value;
-  for (const std::string& header : headers) {
-    const std::optional<CookiePair> cookie = parse_set_cookie(header);
-    if (cookie && cookie->name == name) value = cookie->value;
-  }
-  return value;
-}
-
 }  // namespace entitle

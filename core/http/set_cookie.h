@@ -3,9 +3,7 @@
 #pragma once
 
 #include <optional>
-#include <string>
 #include <string_view>
-#include <vector>
 
 namespace entitle {
 
@@ -16,9 +14,5 @@ struct CookiePair {
 
 // Null: a browser ignores this header (no `=`, or no name).
 std::optional<CookiePair> parse_set_cookie(std::string_view header);
-
-// What cookie `name` will be after these headers; null: none of them sets it.
-std::optional<std::string> cookie_set_by(
-    const std::vector<std::string>& headers, std::string_view name);
 
 }  // namespace entitle

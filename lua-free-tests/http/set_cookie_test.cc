@@ -12,7 +12,6 @@ extern "C" {
 
 namespace {
 
-using entitle::cookie_set_by;
 using entitle::parse_set_cookie;
 
 void name_and_value_end_at_the_first_semicolon(void**) {
@@ -40,21 +39,6 @@ void what_browsers_ignore_is_ignored(void**) {
   assert_false(parse_set_cookie("=x").has_value());
 }
 
-void the_last_of_a_name_wins(void**) {
-  const auto value =
-      cookie_set_by({"sid=old; Path=/", "other=1", "sid=new"}, "sid");
-  assert_true(value == "new");
-}
-
-void names_compare_exactly(void**) {
-  assert_false(cookie_set_by({"SID=x", "sid2=y"}, "sid").has_value());
-  assert_true(cookie_set_by({"connect.sid=s%3Ax"}, "connect.sid") == "s%3Ax");
-}
-
-void a_removed_cookie_is_empty(void**) {
-  assert_true(cookie_set_by({"sid=; Max-Age=0"}, "sid") == "");
-}
-
 }  // namespace
 
 int main() {
@@ -63,9 +47,6 @@ int main() {
       cmocka_unit_test(spaces_around_are_not_part),
       cmocka_unit_test(quotes_belong_to_the_value),
       cmocka_unit_test(what_browsers_ignore_is_ignored),
-      cmocka_unit_test(the_last_of_a_name_wins),
-      cmocka_unit_test(names_compare_exactly),
-      cmocka_unit_test(a_removed_cookie_is_empty),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

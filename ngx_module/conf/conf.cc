@@ -246,6 +246,8 @@ merge_gate(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
     ngx_conf_merge_uint_value(conf->gate, prev->gate, number(GateMode::off));
     inherit_list(conf->require, prev->require);
     inherit_list(conf->session_bind, prev->session_bind);
+    inherit_list(conf->reauth_key, prev->reauth_key);
+    inherit_list(conf->credentials, prev->credentials);
     inherit_reauth(prev, conf);
     inherit(conf->claim_email, prev->claim_email);
     inherit_login_url(prev, conf);

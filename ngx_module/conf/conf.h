@@ -28,11 +28,10 @@ char* init_redis(ngx_conf_t* cf, MainConf* conf);
 
 // ngx_module/conf/gate.cc
 Setter set_gate, add_require, add_session_key_file, set_session_cookie,
-    add_session_bind, set_reauth, set_reauth_user, set_login_url,
-    set_claim_email;
+    set_reauth, set_reauth_user, set_login_url, set_claim_email;
 
 // ngx_module/conf/session.cc
-Setter set_session_scope;
+Setter add_session_bind, set_session_scope, add_credentials, add_reauth_key;
 void merge_session(ngx_conf_t* cf, const LocationConf* prev,
                    LocationConf* conf);
 

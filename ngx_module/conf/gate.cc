@@ -159,27 +159,6 @@ set_session_cookie(ngx_conf_t* cf, ngx_command_t*, void* data) {
 }
 
 char*
-add_session_bind(ngx_conf_t* cf, ngx_command_t*, void* data) {
-    auto* conf = static_cast<LocationConf*>(data);
-    if (says_off(cf)) {
-        return cancel(cf, conf->session_bind);
-    }
-    if (char* refused = check_not_cancelled(conf->session_bind);
-        refused != NGX_CONF_OK) {
-        return refused;
-    }
-    for (const ngx_str_t& argument : arguments(cf).subspan(1)) {
-        std::optional<Carrier> carrier = parse_carrier(cf, view(argument));
-        if (!carrier) {
-            return invalid_value(cf, view(argument),
-                                 "it must be cookie=NAME or one $variable");
-        }
-        own(cf, conf->session_bind).push_back(*carrier);
-    }
-    return NGX_CONF_OK;
-}
-
-char*
 set_reauth(ngx_conf_t* cf, ngx_command_t* command, void* data) {
     auto* conf = static_cast<LocationConf*>(data);
     std::string_view uri = view(arguments(cf)[1]);

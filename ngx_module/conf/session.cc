@@ -1,4 +1,5 @@
-// What a session is worth: entitle_session_scope.
+// Directives about what a session is worth, what it is bound to, and what the
+// app goes by when it is asked.
 
 #include <algorithm>
 
@@ -8,6 +9,16 @@
 
 namespace entitle::ngx {
 namespace {
+
+std::optional<CookieNames>
+cookie_names(std::string_view text) {
+    constexpr std::string_view prefix = "cookie=";
+    return text.starts_with(prefix)
+               ? CookieNames::parse(text.substr(prefix.size()))
+               : std::nullopt;
+}
+
+// --- what a session is worth -------------------------------------------------
 
 // Of a server without a name: the address it listens on, the first by text.
 std::string
@@ -112,6 +123,76 @@ set_session_scope(ngx_conf_t* cf, ngx_command_t*, void* data) {
         return invalid_value(cf, name,
                              "it must be a name, the same in every server "
                              "whose sessions are one, or off");
+    }
+    return NGX_CONF_OK;
+}
+
+char*
+add_session_bind(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    auto& list = static_cast<LocationConf*>(data)->session_bind;
+    if (says_off(cf)) {
+        return cancel(cf, list);
+    }
+    if (char* refused = check_not_cancelled(list); refused != NGX_CONF_OK) {
+        return refused;
+    }
+    for (const ngx_str_t& argument : arguments(cf).subspan(1)) {
+        const std::string_view text = view(argument);
+        if (std::optional<CookieNames> names = cookie_names(text)) {
+            own(cf, list).push_back({std::move(names), nullptr});
+        } else if (is_one_variable(text)) {
+            own(cf, list).push_back({std::nullopt, &compiled(cf, text)});
+        } else {
+            return invalid_value(cf, text,
+                                 "it must be cookie=NAME, alternatives "
+                                 "cookie=A|B, a beginning cookie=NAME*, one "
+                                 "$variable, or off");
+        }
+    }
+    return NGX_CONF_OK;
+}
+
+char*
+add_credentials(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    auto& known = static_cast<LocationConf*>(data)->credentials;
+    if (says_off(cf)) {
+        return cancel(cf, known);
+    }
+    if (char* refused = check_not_cancelled(known); refused != NGX_CONF_OK) {
+        return refused;
+    }
+    constexpr std::string_view header = "header=";
+    for (const ngx_str_t& argument : arguments(cf).subspan(1)) {
+        const std::string_view text = view(argument);
+        if (std::optional<CookieNames> names = cookie_names(text)) {
+            own(cf, known).cookies.push_back(*std::move(names));
+        } else if (text.starts_with(header) &&
+                   is_token(text.substr(header.size()))) {
+            own(cf, known).headers.push_back(str(text.substr(header.size())));
+        } else {
+            return invalid_value(cf, text,
+                                 "it must be cookie=NAME, cookie=NAME*, "
+                                 "header=Name, or off");
+        }
+    }
+    return NGX_CONF_OK;
+}
+
+char*
+add_reauth_key(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    auto& list = static_cast<LocationConf*>(data)->reauth_key;
+    if (says_off(cf)) {
+        return cancel(cf, list);
+    }
+    if (char* refused = check_not_cancelled(list); refused != NGX_CONF_OK) {
+        return refused;
+    }
+    for (const ngx_str_t& argument : arguments(cf).subspan(1)) {
+        if (!is_one_variable(view(argument))) {
+            return invalid_value(cf, view(argument),
+                                 "it must be one $variable, or off");
+        }
+        own(cf, list).push_back(&compiled(cf, view(argument)));
     }
     return NGX_CONF_OK;
 }

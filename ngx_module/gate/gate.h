@@ -58,8 +58,10 @@ struct IdentitySettings {
     const std::string* audience;
     const CookieOptions* cookie;
     const Keys* redis_keys;
-    const std::vector<Carrier>* bind;
+    const std::vector<BindSource>* bind;
     const ReauthUser* reauth_user;
+    const std::vector<ngx_http_complex_value_t*>* reauth_key;
+    const Credentials* credentials;
     const u_char* reauth;
     const IdentitySource* source;
     const JwtSettings* jwt;
@@ -88,7 +90,8 @@ struct Gate {
     std::optional<IdentitySettings> settings;
     bool identifying = false;  // a bind variable may ask for $entitle_user
     Identity identity;
-    RecordLookup record;  // of identity.user
+    std::optional<User> unbound;  // of a session that is bound otherwise
+    RecordLookup record;          // of identity.user
     Reason trouble = Reason::redis_unreachable;
     // The version the record had before the app was asked.
     struct Before {
@@ -176,11 +179,6 @@ IdentitySettings identity_settings(ngx_http_request_t* r);
 // Fills gate->identity from what the request carries, without I/O. Forgets
 // what was found under other settings first.
 void identify(ngx_http_request_t* r, Gate* gate);
-// The values entitle_session_bind names, with `set_cookies` already applied:
-// views of the request and its pool. Null: one of them is empty, so there is
-// nothing to bind to.
-std::optional<std::vector<std::string_view>> bind_values(
-    ngx_http_request_t* r, const std::vector<std::string>& set_cookies);
 // The session cookie for a user the app has just named.
 void issue_session(ngx_http_request_t* r, Gate* gate);
 

@@ -5,22 +5,14 @@
 
 #include <algorithm>
 
-#include "core/http/set_cookie.h"
+#include "ngx_module/gate/binding.h"
+#include "ngx_module/http/cookies.h"
 
 namespace entitle::ngx {
 
 namespace {
 
 using Kind = IdentitySource::Kind;
-
-std::vector<std::string_view>
-request_cookies(ngx_http_request_t* r, std::string_view name) {
-    std::vector<std::string_view> values;
-    compat::each_cookie_line(r, [&](const ngx_str_t& line) {
-        cookie_values(view(line), name, values);
-    });
-    return values;
-}
 
 // --- the edge session -------------------------------------------------------
 
@@ -30,60 +22,10 @@ reason_of(SessionError error) {
                                           : Reason::session_invalid;
 }
 
-std::string_view
-kept(ngx_http_request_t* r, std::string_view text) {
-    const ngx_str_t copy = pool_copy(r->pool, text);
-    if (copy.data == nullptr) {
-        throw std::bad_alloc();
-    }
-    return view(copy);
-}
-
-std::string_view
-bind_value(ngx_http_request_t* r, const Carrier& carrier,
-           const std::vector<std::string>& set_cookies) {
-    if (carrier.value != nullptr) {
-        ngx_str_t text;
-        if (ngx_http_complex_value(r, carrier.value, &text) != NGX_OK) {
-            throw std::bad_alloc();
-        }
-        return view(text);
-    }
-    if (!set_cookies.empty()) {
-        if (auto fresh = cookie_set_by(set_cookies, view(carrier.cookie))) {
-            return kept(r, *fresh);
-        }
-    }
-    // All of that name: which of them the app reads is its own affair.
-    const std::vector<std::string_view> all =
-        request_cookies(r, view(carrier.cookie));
-    if (all.size() == 1) {
-        return all.front();
-    }
-    std::string joined;
-    for (std::string_view one : all) {
-        if (!joined.empty()) {
-            joined += ';';
-        }
-        joined += one;
-    }
-    return kept(r, joined);
-}
-
-bool
-bound_here(ngx_http_request_t* r, const Session& session) {
-    if (location_conf(r)->session_bind == nullptr) {
-        return true;
-    }
-    const auto values = bind_values(r, {});
-    return values && bind_matches(*server_conf(r)->session_keys,
-                                  session.binding, *values);
-}
-
 // A browser may send several cookies of one name (other paths and domains):
 // the newest good one counts, and a bad one does no harm.
 Identity
-edge_session(ngx_http_request_t* r) {
+edge_session(ngx_http_request_t* r, Gate* gate) {
     const ServerConf* conf = server_conf(r);
     const Seconds recheck{location_conf(r)->session_recheck};
     Identity identity;
@@ -101,6 +43,7 @@ edge_session(ngx_http_request_t* r) {
         if (!bound_here(r, session)) {
             if (!identity.user) {
                 identity.why = Reason::session_unbound;
+                gate->unbound = std::move(session.user);
             }
             continue;
         }
@@ -139,7 +82,7 @@ identity_here(ngx_http_request_t* r, Gate* gate) {
             break;
     }
     return server_conf(r)->session_keys == nullptr ? Identity{}
-                                                   : edge_session(r);
+                                                   : edge_session(r, gate);
 }
 
 }  // namespace
@@ -169,6 +112,8 @@ identity_settings(ngx_http_request_t* r) {
             .redis_keys = server->keys,
             .bind = location->session_bind,
             .reauth_user = location->reauth_user,
+            .reauth_key = location->reauth_key,
+            .credentials = location->credentials,
             .reauth = location->reauth.data,
             .source = location->identity,
             .jwt = location->jwt,
@@ -197,25 +142,6 @@ identify(ngx_http_request_t* r, Gate* gate) {
     }
 }
 
-std::optional<std::vector<std::string_view>>
-bind_values(ngx_http_request_t* r,
-            const std::vector<std::string>& set_cookies) {
-    std::vector<std::string_view> values;
-    const std::vector<Carrier>* carriers = location_conf(r)->session_bind;
-    if (carriers == nullptr) {
-        return values;
-    }
-    values.reserve(carriers->size());
-    for (const Carrier& carrier : *carriers) {
-        const std::string_view value = bind_value(r, carrier, set_cookies);
-        if (value.empty()) {
-            return std::nullopt;
-        }
-        values.push_back(value);
-    }
-    return values;
-}
-
 void
 issue_session(ngx_http_request_t* r, Gate* gate) {
     const ServerConf* server = server_conf(r);
@@ -224,9 +150,10 @@ issue_session(ngx_http_request_t* r, Gate* gate) {
         identity_kind(location) != Kind::edge_session) {
         return;
     }
-    const auto values = bind_values(r, gate->answer->set_cookies);
-    if (!values) {
-        return;  // the app has just ended the session it would be bound to
+    std::optional<std::string> binding =
+        binding_now(r, gate->answer->set_cookies);
+    if (!binding) {
+        return;
     }
     const User& user = *gate->identity.user;
     const Seconds lifetime{location->session_lifetime};
@@ -240,9 +167,7 @@ issue_session(ngx_http_request_t* r, Gate* gate) {
         // its answer: the next request asks again.
         session.version = gate->before->version;
     }
-    if (!values->empty()) {
-        session.binding = bind(*server->session_keys, *values);
-    }
+    session.binding = *std::move(binding);
     const std::string token = sign_session(
         *server->session_keys, *location->session_audience, session);
     if (token.empty()) {

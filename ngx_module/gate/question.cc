@@ -1,42 +1,12 @@
 // The subrequest that asks the app, or for keys: GET, without a body and
 // without what belongs to the client's own request.
 
-#include <algorithm>
-
+#include "ngx_module/gate/alike.h"
 #include "ngx_module/gate/gate.h"
 
 namespace entitle::ngx {
 
 namespace {
-
-// Belongs to the client's request and its body, not to the question who this
-// is; passed on, each of these makes some app answer something else.
-bool
-passed_on(const ngx_table_elt_t& header) {
-    constexpr std::string_view kept_back[] = {
-        "Accept-Encoding",
-        "Connection",
-        "Content-Encoding",
-        "Content-Length",
-        "Content-Range",
-        "Content-Type",
-        "Expect",
-        "If-Match",
-        "If-Modified-Since",
-        "If-None-Match",
-        "If-Range",
-        "If-Unmodified-Since",
-        "Keep-Alive",
-        "Range",
-        "TE",
-        "Trailer",
-        "Transfer-Encoding",
-        "Upgrade",
-    };
-    return std::none_of(
-        std::begin(kept_back), std::end(kept_back),
-        [&](std::string_view name) { return is_named(header, name); });
-}
 
 // sr->headers_in is a copy of the parent's structure that shares its list, so
 // the list is made anew.
@@ -50,7 +20,7 @@ strip_headers(ngx_http_request_t* sr) {
     }
     bool full = false;
     each_header(all, [&](const ngx_table_elt_t& header) {
-        if (!passed_on(header)) {
+        if (!goes_along(header)) {
             return;
         }
         full |= push_header(in.headers, header) == nullptr;

@@ -1,18 +1,14 @@
 // Asking the app who this is, by a subrequest, once for all requests alike.
 //
-// Requests are alike when the app could not tell them apart: same server,
-// re-authentication URI, Host, Cookie and Authorization headers and bind
-// values, and same version seen in the record (an answer is not given to
-// somebody who already knows that things have changed since it was asked).
-// One of them leads: its subrequest asks. The others wait in its flight; when
-// the leader's client goes away the next one leads, from the beginning.
-
-#include <openssl/rand.h>
+// Which requests are alike says gate/alike.h. One of them leads: its subrequest
+// asks. The others wait in its flight; when the leader's client goes away the
+// next one leads, from the beginning.
 
 #include <algorithm>
-#include <array>
 #include <map>
 
+#include "ngx_module/gate/alike.h"
+#include "ngx_module/gate/binding.h"
 #include "ngx_module/gate/gate.h"
 
 namespace entitle::ngx {
@@ -24,70 +20,11 @@ struct Flight {
 
 namespace {
 
-// Of this worker; an entry lives as long as somebody is on it. Keyed by a MAC
-// under a key of this process, so nobody can aim at somebody else's flight.
+// Of this worker; an entry lives as long as somebody is on it.
 std::map<Mac, Flight>&
 flights() {
     static std::map<Mac, Flight> all;
     return all;
-}
-
-const HmacSha256&
-flight_mac() {
-    static const HmacSha256 mac = [] {
-        std::array<char, 32> key;
-        if (RAND_bytes(reinterpret_cast<unsigned char*>(key.data()),
-                       key.size()) != 1) {
-            throw std::runtime_error("no random bytes");
-        }
-        return HmacSha256({key.data(), key.size()});
-    }();
-    return mac;
-}
-
-// Length-prefixed, so that no part can pretend to be two.
-void
-add_part(std::string& message, std::string_view part) {
-    message += std::to_string(part.size());
-    message += ':';
-    message += part;
-}
-
-Mac
-flight_key(ngx_http_request_t* r, const Gate* gate,
-           const std::vector<std::string_view>& bound) {
-    const ServerConf* server = server_conf(r);
-    const LocationConf* location = location_conf(r);
-    std::string message;
-    const std::array<const void*, 3> here = {server, location->reauth_user,
-                                             location->claim_email};
-    add_part(message,
-             {reinterpret_cast<const char*>(here.data()), sizeof(here)});
-    add_part(message, view(location->reauth));
-    add_part(message, view(r->headers_in.server));
-    add_part(message,
-             std::to_string(gate->before ? gate->before->version : -1));
-    for (std::string_view value : bound) {
-        add_part(message, value);
-    }
-    each_request_header(r, [&](const ngx_table_elt_t& header) {
-        if (is_named(header, "Host") || is_named(header, "Cookie") ||
-            is_named(header, "Authorization")) {
-            add_part(message, view(header.key));
-            add_part(message, view(header.value));
-        }
-    });
-    return flight_mac()({message});
-}
-
-bool
-carries_credentials(ngx_http_request_t* r) {
-    bool found = false;
-    each_request_header(r, [&](const ngx_table_elt_t& header) {
-        found |=
-            is_named(header, "Cookie") || is_named(header, "Authorization");
-    });
-    return found;
 }
 
 void
@@ -111,12 +48,26 @@ ask_app(ngx_http_request_t* r, Gate* gate) {
     return ask(r, gate, {conf->reauth, wants_body, false});
 }
 
+// What the app said to the one who asked, for those who only waited: a guest's
+// cookies are the start of a session of one's own, and that is one's alone.
+std::shared_ptr<const ReauthAnswer>
+to_share(const std::shared_ptr<const ReauthAnswer>& answer) {
+    if (answer->kind != ReauthAnswer::Kind::guest ||
+        answer->set_cookies.empty()) {
+        return answer;
+    }
+    auto shared = std::make_shared<ReauthAnswer>(*answer);
+    shared->set_cookies.clear();
+    return shared;
+}
+
 // The leader has the answer: everybody has it.
 void
 land(Gate* leader) {
     Flight* flight = leader->flight;
+    const auto shared = to_share(leader->answer);
     for (Gate* gate : flight->waiting) {
-        gate->answer = leader->answer;
+        gate->answer = shared;
         gate->flight = nullptr;
         gate_wake(gate);
     }
@@ -158,11 +109,9 @@ reauthenticate(ngx_http_request_t* r, Gate* gate) {
         if (conf->reauth.len == 0 || !carries_credentials(r)) {
             return NGX_DECLINED;
         }
-        const auto bound = bind_values(r, {});
-        if (!bound) {
-            return NGX_DECLINED;
-        }
-        Flight& flight = flights()[flight_key(r, gate, *bound)];
+        const std::int64_t version = gate->before ? gate->before->version : -1;
+        Flight& flight =
+            flights()[question_key(r, bind_values(r, {}), version)];
         gate->flight = &flight;
         if (flight.leader != nullptr) {
             flight.waiting.push_back(gate);
@@ -182,6 +131,10 @@ reauthenticate(ngx_http_request_t* r, Gate* gate) {
         }
         gate->given = read_app_answer(r, gate);
         gate->subrequest = nullptr;
+        advise_absent(r, gate->given->user.has_value());
+        if (gate->unbound && gate->unbound == gate->given->user) {
+            advise_changing(r, *gate->unbound);
+        }
     }
     if (!claim_email(r, gate, *gate->given)) {
         return NGX_AGAIN;

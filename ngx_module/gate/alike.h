@@ -1,0 +1,31 @@
+// What of a client's request goes along with the question who this is, and
+// which of two such questions are alike. Both are read off one list (alike.cc):
+// whatever goes along keeps questions apart, unless it is known that no app
+// tells people by it.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "core/crypto/hmac.h"
+#include "ngx_module/settings.h"
+
+namespace entitle::ngx {
+
+// Whether this header of the client's goes along.
+bool goes_along(const ngx_table_elt_t& header);
+
+// Whether the request has anything an app could know somebody by, as
+// entitle_credentials and entitle_reauth_key say.
+bool carries_credentials(ngx_http_request_t* r);
+
+// The same for requests whose questions are alike, and only for them. `bound`
+// is what a session would be bound to; `version` is that of the record the
+// question is asked about, or -1: an answer is not given to somebody who knows
+// already that things have changed since it was asked.
+Mac question_key(ngx_http_request_t* r,
+                 const std::vector<std::string_view>& bound,
+                 std::int64_t version);
+
+}  // namespace entitle::ngx

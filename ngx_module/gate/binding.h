@@ -1,0 +1,38 @@
+// What a session is bound to (entitle_session_bind): the app's own session of
+// this moment, as far as it shows in cookies and variables.
+//
+// What is absent is bound to as absent: a session made without a cookie is
+// worth nothing beside it, and one made with it is worth nothing without.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/identity/edge_session.h"
+#include "ngx_module/settings.h"
+
+namespace entitle::ngx {
+
+// One value for each of entitle_session_bind, with the app's Set-Cookie headers
+// already applied; empty: absent. Views of the request and its pool.
+std::vector<std::string_view> bind_values(
+    ngx_http_request_t* r, const std::vector<std::string>& set_cookies);
+
+// Whether the session is bound to what this request carries.
+bool bound_here(ngx_http_request_t* r, const Session& session);
+
+// The binding of a session that is made now; null: the app has just ended what
+// it would be bound to.
+std::optional<std::string> binding_now(
+    ngx_http_request_t* r, const std::vector<std::string>& set_cookies);
+
+// Of a request the app was asked about: tells the operator of a cookie that is
+// never there. `named`: the app knew who it is.
+void advise_absent(ngx_http_request_t* r, bool named);
+// Of a request whose session was bound to something else, of the same user the
+// app has named since; once for all that were alike: tells of a binding that
+// changes at every answer.
+void advise_changing(ngx_http_request_t* r, const User& user);
+
+}  // namespace entitle::ngx
