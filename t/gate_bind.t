@@ -19,6 +19,8 @@ my $app = Test::Entitle::GateApp->new($site, sub {
         $cookie{remember} ? ('Set-Cookie' => "sid=$cookie{remember}; Path=/") : ());
     my $user = $cookie{sid} // $cookie{remember} // $cookie{'chunk.0'}
         // (($has{authorization} // '') =~ /^Bearer (\w+)/)[0];
+    return { status => 301, headers => [Location => 'https://shop.example/whoami/'] }
+        if $cookie{slash};
     return { status => 401, headers => \@set } if !$user || $user eq 'nobody';
     return { status => 204, headers => ['X-User' => $user, @set] };
 });
@@ -123,6 +125,11 @@ is said(qr/changes again and again/), 0, 'a binding that holds says nothing';
     is said(qr/\[warn\].*"entitle_session_bind" names changes again and again for "ada"/), 1,
         'a_binding_that_changes_at_every_answer_is_said_once';
 }
+for (1 .. 3) { is((ask('/page', 'slash=1'))[0], '401 1', 'a redirect is a guest') }
+is said(qr{\[warn\].*"/whoami" answered 301 to "https://shop\.example/whoami/"}), 1,
+    'a_question_answered_by_a_redirect_is_said_with_its_location';
+is said(qr/answered 301 to/), 1, 'once a minute';
+
 # --- nginx -t ---------------------------------------------------------------------------
 
 my $check = Test::Entitle->new;

@@ -19,6 +19,8 @@ my $app = Test::Entitle::GateApp->new($site, sub {
     my %has = map { lc $_->[0] => $_->[1] } @{ $r->{headers} };
     my $delay = 0.4;
     return { status => 204, headers => ['X-User' => 'staff'] } if $r->{uri} eq '/staff';
+    return { status => 204, headers => ['X-User' => $r->{cookies}{sid}, 'Cache-Control' => 'max-age=60'] }
+        if $r->{uri} eq '/cached' && $r->{cookies}{sid};
     my $user = $has{'x-api-key'} // $has{'x-tenant'} // $r->{cookies}{sid};
     return { status => 302, delay => $delay, headers => [Location => '/'] }
         if ($has{'x-forwarded-host'} // '') eq 'broken';
@@ -30,6 +32,7 @@ my $app = Test::Entitle::GateApp->new($site, sub {
 });
 my $port = $app->port;
 $site->write_file("html/$_", "the $_") for qw(page admin);
+mkdir $site->dir . '/cache';
 
 my $common = <<'EOT';
     entitle_reauth_user header=X-User;
@@ -42,6 +45,7 @@ entitle_mode test;
 entitle_grant pro prod_Pro;
 entitle_session_key_file %%KEY%%;
 entitle_session_cookie entitle secure=off;
+proxy_cache_path %%DIR%%/cache keys_zone=answers:1m;
 upstream app { server 127.0.0.1:$port; }
 
 server {
@@ -55,9 +59,17 @@ server {
     location = /narrow { entitle_credentials cookie=sid* header=Authorization; try_files /page =404; }
     location = /admin { entitle_reauth /staff; try_files /admin =404; }
     location = /admin-named { entitle_reauth_user header=X-Staff; try_files /admin =404; }
+    location = /cached { entitle_reauth /cached-whoami; try_files /page =404; }
     location = /whoami { internal; proxy_pass http://app; }
     location = /tenant-of { internal; proxy_set_header X-Tenant \$tenant; proxy_pass http://app; }
     location = /staff { internal; proxy_pass http://app; }
+    location = /cached-whoami {
+        internal;
+        proxy_cache answers;
+        proxy_cache_key whoami;
+        proxy_cache_valid any 1m;
+        proxy_pass http://app/cached;
+    }
 }
 server {
     listen 127.0.0.1:%%PORT2%%;
@@ -166,6 +178,19 @@ for (['only our own cookie', '/page', 401, 0, Cookie => 'entitle=rubbish'],
     $app->forget;
     is $site->get($uri, @headers)->status, $status, "$name: $status";
     is asked(), $questions, "  asked $questions times";
+}
+
+# --- a cached answer -------------------------------------------------------------
+
+is who($site->get('/cached', Cookie => 'sid=ada')), 'ada', 'the first is asked about';
+{
+    my $answer = $site->get('/cached', Cookie => 'sid=bob');
+    is who($answer), '503', 'an_answer_from_a_cache_names_nobody';
+    is $answer->header('Set-Cookie'), undef, 'and gives nothing';
+    like $site->log, qr/"\/cached-whoami" came from a cache.*"proxy_cache off"/,
+        'and_the_log_says_what_to_turn_off';
+    $site->expect_log(qr/re-authentication "\/cached-whoami" answered from a cache/,
+        qr/came from a cache/);
 }
 
 # --- what a session is worth ------------------------------------------------------

@@ -4,6 +4,7 @@
 #include "core/identity/app_session.h"
 #include "core/json/document.h"
 #include "ngx_module/gate/gate.h"
+#include "ngx_module/seldom.h"
 
 namespace entitle::ngx {
 
@@ -92,6 +93,25 @@ named_by_json(const Gate* gate, const ReauthUser& from) {
     return {kind, std::move(found.user), nullptr};
 }
 
+// What somebody else was answered, maybe long ago.
+bool
+came_from_cache(const ngx_http_request_t* sr) {
+#if (NGX_HTTP_CACHE)
+    if (sr->upstream != nullptr) {
+        switch (sr->upstream->cache_status) {
+            case NGX_HTTP_CACHE_STALE:
+            case NGX_HTTP_CACHE_UPDATING:
+            case NGX_HTTP_CACHE_REVALIDATED:
+            case NGX_HTTP_CACHE_HIT:
+                return true;
+            default:
+                break;
+        }
+    }
+#endif
+    return false;
+}
+
 Named
 named_by(ngx_http_request_t* r, const Gate* gate) {
     const ReauthUser& from = *location_conf(r)->reauth_user;
@@ -99,6 +119,9 @@ named_by(ngx_http_request_t* r, const Gate* gate) {
     const ngx_uint_t status = sr->headers_out.status;
     if (gate->subrequest_broken || status == 0) {
         return {Kind::failure, {}, "nothing"};
+    }
+    if (came_from_cache(sr)) {
+        return {Kind::failure, {}, "from a cache"};
     }
     if (status == NGX_HTTP_UNAUTHORIZED || status == NGX_HTTP_FORBIDDEN ||
         (status >= 300 && status < 400)) {
@@ -116,6 +139,43 @@ named_by(ngx_http_request_t* r, const Gate* gate) {
             break;
     }
     return named_by_json(gate, from);
+}
+
+void
+advise_cache(ngx_http_request_t* r, const ngx_http_request_t* sr) {
+    static SeldomAbout seldom;
+    if (!came_from_cache(sr) || !seldom.due(location_conf(r)->reauth.data)) {
+        return;
+    }
+    ngx_str_t module = sr->upstream->conf->module;
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                  "entitle: the answer of re-authentication \"%V\" came from "
+                  "a cache, which is nobody's word about who asks now: \"%V_"
+                  "cache off\" in its location",
+                  &location_conf(r)->reauth, &module);
+}
+
+// The app's way to a login page counts as "a guest"; so does a slash that was
+// forgotten, or https that the app insists on.
+void
+advise_redirect(ngx_http_request_t* r, ngx_http_request_t* sr) {
+    static SeldomAbout seldom;
+    const ngx_uint_t status = sr->headers_out.status;
+    if (status < 300 || status >= 400 ||
+        !seldom.due(location_conf(r)->reauth.data)) {
+        return;
+    }
+    std::string where = "nowhere";
+    each_answer_header(sr, [&](const ngx_table_elt_t& header) {
+        if (is_named(header, "Location")) {
+            where = view(header.value);
+        }
+    });
+    ngx_str_t to = str(where);
+    ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                  "entitle: re-authentication \"%V\" answered %ui to \"%V\", "
+                  "which is taken for \"not logged in\"",
+                  &location_conf(r)->reauth, status, &to);
 }
 
 // nginx keeps a connection to the app open only if there was no body it did
@@ -142,6 +202,8 @@ read_app_answer(ngx_http_request_t* r, const Gate* gate) {
     Named named = named_by(r, gate);
     ngx_http_request_t* sr = gate->subrequest;
     advise_204(r, sr);
+    advise_cache(r, sr);
+    advise_redirect(r, sr);
     if (named.kind == Kind::failure) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "entitle: re-authentication \"%V\" answered %s "
