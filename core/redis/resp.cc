@@ -116,7 +116,8 @@ ReplyReader::Result ReplyReader::next(Reply& reply) {
   if (!error_.empty()) return Result::protocol_error;
   void* root = nullptr;
   if (redisReaderGetReply(reader_, &root) != REDIS_OK) {
-    fail(reader_->err == REDIS_ERR_OOM ? "reply too big" : "not RESP2");
+    fail(reader_->err == REDIS_ERR_OOM ? "reply too big, or no memory for it"
+                                       : "not RESP2");
     return Result::protocol_error;
   }
   if (root == nullptr) return Result::need_more;
