@@ -5,9 +5,8 @@
 //   - keys are asked for anew when they are 12 minutes old; from 15 minutes on
 //     nobody goes on with them until that was tried
 //   - a token no key is known for asks for newer keys
-//   - one question at a time, and one in 5 seconds. Who asks may go away before
-//     the answer; then another asks, 4 times in those 5 seconds at most
-//   - nobody but who asks waits for longer than 5 seconds
+//   - one question at a time, and one in 5 seconds
+//   - nobody waits for longer than 5 seconds
 //   - keys stay good for use when asking fails: that is for the caller, who
 //     keeps them; here only their age is known
 //
@@ -29,26 +28,21 @@ class KeyRefresh {
   static constexpr Milliseconds kRenewAfter = std::chrono::minutes(12);
   static constexpr Milliseconds kLast = std::chrono::minutes(15);
   static constexpr Milliseconds kAskEvery = std::chrono::seconds(5);
-  static constexpr int kMostAsks = 4;
 
   // Of a request whose token was verified by these keys: newer or none.
   KeyNeed by_age(MonoTime now) const;
 
+  // `ask` is followed by asked(); the step after that says whether whoever
+  // asked waits, too.
   enum class Step { go_on, wait, ask };
   Step step(KeyNeed need, MonoTime now) const;
 
-  // `step` said ask, or `asker_left` that another may.
   void asked(MonoTime now);
   void answered(bool with_keys, MonoTime now);
-  // Nobody is asking any more. True: another may, now.
-  bool asker_left(MonoTime now);
 
  private:
-  bool may_ask(MonoTime now) const;
-
-  std::optional<MonoTime> got_at_;  // null: no keys
-  std::optional<MonoTime> first_asked_at_;
-  int asks_ = 0;  // since first_asked_at_
+  std::optional<MonoTime> got_at_;    // null: no keys
+  std::optional<MonoTime> asked_at_;  // null: never
   bool asking_ = false;
 };
 

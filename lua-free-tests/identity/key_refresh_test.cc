@@ -109,19 +109,6 @@ void nobody_waits_for_an_answer_that_does_not_come(void**) {
   clock.keys.answered(false, clock.now());
 }
 
-void who_leaves_is_replaced_but_not_without_end(void**) {
-  Clock clock;
-  for (int i = 0; i < KeyRefresh::kMostAsks; i++) {
-    clock.ask();
-    assert_int_equal(clock.keys.asker_left(clock.now()),
-                     i + 1 < KeyRefresh::kMostAsks);
-  }
-  clock.expect(KeyNeed::missing, Step::go_on);
-  clock.ms += 5000;
-  clock.ask();
-  assert_true(clock.keys.asker_left(clock.now()));
-}
-
 }  // namespace
 
 int main() {
@@ -132,7 +119,6 @@ int main() {
       cmocka_unit_test(old_keys_are_renewed_by_one_while_others_go_on),
       cmocka_unit_test(nobody_goes_on_with_keys_of_fifteen_minutes_untried),
       cmocka_unit_test(nobody_waits_for_an_answer_that_does_not_come),
-      cmocka_unit_test(who_leaves_is_replaced_but_not_without_end),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -3,14 +3,15 @@
 //
 // On the answer to the client: our Set-Cookie, the app's from
 // re-authentication, Cache-Control, and what a refusal's status asks for. On
-// the answer of a re-authentication, or of a fetch of keys: its body is kept
-// from the client, and collected if it is wanted.
+// the answer of a re-authentication: its body is kept from the client, and
+// collected if it is wanted.
 
 #include <algorithm>
 
 #include "core/http/cache_control.h"
 #include "core/http/set_cookie.h"
 #include "ngx_module/gate/identity.h"
+#include "ngx_module/http/own_request.h"
 
 namespace entitle::ngx {
 
@@ -257,6 +258,9 @@ ngx_int_t
 body_filter(ngx_http_request_t* r, ngx_chain_t* in) noexcept {
     if (r == r->main) {
         return next_body_filter(r, in);
+    }
+    if (is_own_request(r)) {
+        return own_request_body(r, in);
     }
     Gate* gate = gate_of(r);
     if (gate == nullptr || !is_question(gate, r)) {

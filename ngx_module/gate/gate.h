@@ -104,15 +104,15 @@ struct Gate {
     enum class Lookup { none, waiting, done } lookup = Lookup::none;
     RedisStatus lookup_status = RedisStatus::unavailable;
 
-    // Keys of JWTs: what the identity was found with, and the flight we are
-    // on, leading or waiting.
+    // Keys of JWTs: what the identity was found with, and the fetch that is
+    // waited for.
     KeyNeed key_need = KeyNeed::none;
     std::uint64_t keys_seen = 0;
     bool keys_asked = false;
     bool keys_fresh = false;  // and there are none newer
     FetchedKeys* key_flight = nullptr;
 
-    // The subrequest that asks the app, or for keys; ours while we lead.
+    // The subrequest that asks the app; ours while we lead.
     ngx_http_request_t* subrequest = nullptr;
     bool subrequest_broken = false;
     bool body_complete = false;
@@ -205,8 +205,6 @@ inline constexpr std::size_t kMaxAnswerBody = 65536;
 struct Question {
     ngx_str_t uri;
     bool wants_body;  // else the headers say it all
-    // Not about the client: nothing of its request goes along.
-    bool anonymous;
 };
 // The subrequest. NGX_AGAIN: under way, gate->subrequest. NGX_ERROR: no memory,
 // or too many subrequests.

@@ -94,7 +94,9 @@ fetched_keys(ngx_http_request_t* r) {
     auto& here = jwt_worker(r).fetched[server_conf(r)];
     auto found = here.find(view(uri));
     if (found == here.end()) {
-        found = here.try_emplace(std::string(view(uri))).first;
+        const auto* server = static_cast<ngx_http_core_srv_conf_t*>(
+            ngx_http_get_module_srv_conf(r, ngx_http_core_module));
+        found = here.try_emplace(std::string(view(uri)), *server, uri).first;
     }
     return &found->second;
 }

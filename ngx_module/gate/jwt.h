@@ -5,13 +5,14 @@
 #include <map>
 
 #include "ngx_module/gate/identity.h"
+#include "ngx_module/http/own_request.h"
 
 namespace entitle::ngx {
 
 // The keys behind one URI of one server. Lives as long as the worker.
 class FetchedKeys {
   public:
-    FetchedKeys();
+    FetchedKeys(const ngx_http_core_srv_conf_t& server, const ngx_str_t& uri);
     ~FetchedKeys();
     FetchedKeys(const FetchedKeys&) = delete;
     FetchedKeys& operator=(const FetchedKeys&) = delete;
@@ -28,23 +29,27 @@ class FetchedKeys {
     KeyNeed by_age() const;
 
     // As jwt_keys_fetch and jwt_keys_leave, which see.
-    ngx_int_t fetch(ngx_http_request_t* r, Gate* gate);
+    ngx_int_t fetch(Gate* gate);
     void leave(Gate* gate) noexcept;
 
   private:
     static void on_late(ngx_event_t* event) noexcept;
-    ngx_int_t lead(ngx_http_request_t* r, Gate* gate);
-    bool take(ngx_http_request_t* r, const Gate* gate);
+    static void on_fetched(void* data) noexcept;
+    void begin() noexcept;
+    bool take();
     void wake_all(bool with_keys) noexcept;
-    void end_flight(bool with_keys) noexcept;
+    void say_failed(const char* wrong) const;
+    void say_unused(const std::vector<std::string>& lines) const;
 
+    const ngx_http_core_srv_conf_t& server_;
+    const ngx_str_t& uri_;
     std::optional<JwtKeys> keys_;
     std::uint64_t generation_ = 0;
     std::string text_;  // keys_ are made of this
     KeyRefresh refresh_;
-    Gate* leader_ = nullptr;  // its subrequest asks
     std::vector<Gate*> waiting_;
     ngx_event_t late_{};  // nobody waits longer than this
+    OwnRequest request_;
 };
 
 inline constexpr std::size_t kJwtCacheBytes = 4 * 1024 * 1024;

@@ -1,11 +1,13 @@
-// The keys of the app's JWTs, fetched from a URI of this server by subrequest:
-// once for all requests that wait for them, when core/identity/key_refresh.h
-// says so. The answer's collection and bounds are those of re-authentication.
+// The keys of the app's JWTs, fetched from a URI of this server when
+// core/identity/key_refresh.h says so, for all requests that wait for them. The
+// worker fetches, not one of the clients: whoever goes away, the others get
+// their keys.
 //
 // Keys that were fetched stay in use while newer ones cannot be had.
 
 #include <algorithm>
 
+#include "ngx_module/edge.h"
 #include "ngx_module/gate/jwt.h"
 
 namespace entitle::ngx {
@@ -13,51 +15,35 @@ namespace entitle::ngx {
 namespace {
 
 constexpr std::size_t kMostLines = 8;  // said about one set of keys
+constexpr std::size_t kMostBytes = 65536;
+// Whoever waits has gone on by then.
+constexpr Milliseconds kPatience{30'000};
+constexpr std::string_view kAccept =
+    "application/json, application/jwk-set+json";
 
-// Why this answer has no keys; null: it may.
+// Why this response has no keys; null: it may.
 const char*
-wrong_with(const Gate* gate) {
-    const ngx_http_request_t* sr = gate->subrequest;
-    if (gate->subrequest_broken || sr->headers_out.status == 0) {
-        return "no answer";
-    }
-    if (sr->headers_out.status != NGX_HTTP_OK) {
-        return "an error";
-    }
-    if (sr->headers_out.content_encoding != nullptr &&
-        sr->headers_out.content_encoding->value.len != 0) {
-        return "an answer in an encoding nobody asked for";
-    }
-    if (gate->body.size() > kMaxAnswerBody ||
-        sr->headers_out.content_length_n > static_cast<off_t>(kMaxAnswerBody)) {
+wrong_with(const OwnRequest::Response& response) {
+    if (response.too_long) {
         return "more than 64k";
     }
-    return gate->body_complete ? nullptr : "an answer that broke off";
-}
-
-void
-log_failure(ngx_http_request_t* r, const Gate* gate, const char* wrong,
-            bool have_others) {
-    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                  "entitle: no keys from \"%V\": %s (status %ui)%s",
-                  &location_conf(r)->jwt->key_request, wrong,
-                  gate->subrequest->headers_out.status,
-                  have_others ? ", those of before stay in use" : "");
-}
-
-void
-log_lines(ngx_http_request_t* r, const std::vector<std::string>& lines) {
-    const std::size_t count = std::min(lines.size(), kMostLines);
-    for (std::size_t i = 0; i < count; i++) {
-        ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
-                      "entitle: of the keys from \"%V\" one is not used: %s",
-                      &location_conf(r)->jwt->key_request, lines[i].c_str());
+    if (response.status == 0) {
+        return "no answer";
     }
+    if (response.status != NGX_HTTP_OK) {
+        return "an error";
+    }
+    if (response.encoded) {
+        return "an answer in an encoding nobody asked for";
+    }
+    return response.complete ? nullptr : "an answer that broke off";
 }
 
 }  // namespace
 
-FetchedKeys::FetchedKeys() {
+FetchedKeys::FetchedKeys(const ngx_http_core_srv_conf_t& server,
+                         const ngx_str_t& uri)
+    : server_(server), uri_(uri), request_(kMostBytes, on_fetched, this) {
     late_.data = this;
     late_.handler = on_late;
     late_.log = ngx_cycle->log;
@@ -75,10 +61,38 @@ FetchedKeys::by_age() const {
     return refresh_.by_age(mono_now());
 }
 
-// The leader goes on waiting for its subrequest, alone.
+// --- the fetch ---------------------------------------------------------------
+
+void
+FetchedKeys::begin() noexcept {
+    refresh_.asked(mono_now());
+    ngx_add_timer(&late_, KeyRefresh::kAskEvery.count());
+    request_.start(server_, uri_, kAccept, kPatience);
+}
+
+// Keys may still come, for those who ask later. A worker that quits has none.
 void
 FetchedKeys::on_late(ngx_event_t* event) noexcept {
-    static_cast<FetchedKeys*>(event->data)->wake_all(false);
+    auto* self = static_cast<FetchedKeys*>(event->data);
+    self->wake_all(false);
+    if (worker_quits()) {
+        self->request_.stop();
+        self->refresh_.answered(false, mono_now());
+    } else {
+        ngx_add_timer(event, KeyRefresh::kAskEvery.count());
+    }
+}
+
+void
+FetchedKeys::on_fetched(void* data) noexcept {
+    auto* self = static_cast<FetchedKeys*>(data);
+    bool with_keys = false;
+    edge::event("keys of JWTs", [&] { with_keys = self->take(); });
+    self->refresh_.answered(with_keys, mono_now());
+    if (self->late_.timer_set) {
+        ngx_del_timer(&self->late_);
+    }
+    self->wake_all(with_keys);
 }
 
 void
@@ -92,121 +106,90 @@ FetchedKeys::wake_all(bool with_keys) noexcept {
     waiting_.clear();
 }
 
+// --- what it brought ---------------------------------------------------------
+
 void
-FetchedKeys::end_flight(bool with_keys) noexcept {
-    refresh_.answered(with_keys, mono_now());
-    leader_ = nullptr;
-    if (late_.timer_set) {
-        ngx_del_timer(&late_);
+FetchedKeys::say_failed(const char* wrong) const {
+    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                  "entitle: no keys from \"%V\": %s (status %ui)%s", &uri_,
+                  wrong, request_.response().status,
+                  keys_ ? ", those of before stay in use" : "");
+}
+
+void
+FetchedKeys::say_unused(const std::vector<std::string>& lines) const {
+    const std::size_t count = std::min(lines.size(), kMostLines);
+    for (std::size_t i = 0; i < count; i++) {
+        ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
+                      "entitle: of the keys from \"%V\" one is not used: %s",
+                      &uri_, lines[i].c_str());
     }
-    wake_all(with_keys);
 }
 
 // False: there are none in it.
 bool
-FetchedKeys::take(ngx_http_request_t* r, const Gate* gate) {
-    if (const char* wrong = wrong_with(gate)) {
-        log_failure(r, gate, wrong, keys_.has_value());
+FetchedKeys::take() {
+    const OwnRequest::Response& response = request_.response();
+    if (const char* wrong = wrong_with(response)) {
+        say_failed(wrong);
         return false;
     }
-    if (keys_ && gate->body == text_) {
+    if (keys_ && response.body == text_) {
         return true;
     }
-    JwtKeyReading reading = read_jwt_keys(gate->body);
+    JwtKeyReading reading = read_jwt_keys(response.body);
     if (reading.keys.empty()) {
         const std::string why =
             "nothing usable in it: " +
             (reading.refused.empty() ? reading.skipped : reading.refused)
                 .front();
-        log_failure(r, gate, why.c_str(), keys_.has_value());
+        say_failed(why.c_str());
         return false;
     }
-    log_lines(r, reading.refused);
-    log_lines(r, reading.skipped);
+    say_unused(reading.refused);
+    say_unused(reading.skipped);
     static std::uint64_t last_generation = 0;
-    text_ = gate->body;
+    text_ = response.body;
     keys_ = std::move(reading.keys);
     generation_ = ++last_generation;
-    ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
-                  "entitle: %uz keys from \"%V\"", keys_->all().size(),
-                  &location_conf(r)->jwt->key_request);
+    ngx_log_error(NGX_LOG_NOTICE, ngx_cycle->log, 0,
+                  "entitle: %uz keys from \"%V\"", keys_->all().size(), &uri_);
     return true;
 }
 
-ngx_int_t
-FetchedKeys::lead(ngx_http_request_t* r, Gate* gate) {
-    if (gate->subrequest == nullptr) {
-        if (!late_.timer_set) {
-            ngx_add_timer(&late_, KeyRefresh::kAskEvery.count());
-        }
-        return ask(r, gate, {location_conf(r)->jwt->key_request, true, true});
-    }
-    if (!gate->subrequest->done) {
-        return NGX_AGAIN;
-    }
-    const bool with_keys = take(r, gate);
-    gate->subrequest = nullptr;
-    gate->key_flight = nullptr;
-    gate->keys_asked = true;
-    gate->keys_fresh = with_keys;
-    end_flight(with_keys);
-    return keys_ ? NGX_OK : NGX_DECLINED;
-}
+// --- who waits for it --------------------------------------------------------
 
 ngx_int_t
-FetchedKeys::fetch(ngx_http_request_t* r, Gate* gate) {
-    if (gate->key_flight == nullptr && !gate->keys_asked &&
-        gate->keys_seen == generation_) {
-        switch (refresh_.step(gate->key_need, mono_now())) {
-            case KeyRefresh::Step::ask:
-                refresh_.asked(mono_now());
-                leader_ = gate;
-                gate->key_flight = this;
-                break;
-            case KeyRefresh::Step::wait:
-                waiting_.push_back(gate);
-                gate->key_flight = this;
-                break;
-            case KeyRefresh::Step::go_on:
-                gate->keys_asked = true;
-                break;
+FetchedKeys::fetch(Gate* gate) {
+    if (gate->key_flight != nullptr) {
+        return NGX_AGAIN;
+    }
+    if (!gate->keys_asked && gate->keys_seen == generation_) {
+        const MonoTime now = mono_now();
+        if (refresh_.step(gate->key_need, now) == KeyRefresh::Step::ask) {
+            begin();
+        }
+        if (refresh_.step(gate->key_need, now) == KeyRefresh::Step::wait) {
+            waiting_.push_back(gate);
+            gate->key_flight = this;
+            return NGX_AGAIN;
         }
     }
-    if (gate->key_flight == nullptr) {
-        gate->keys_asked = true;
-        return keys_ ? NGX_OK : NGX_DECLINED;
-    }
-    return leader_ == gate ? lead(r, gate) : NGX_AGAIN;
+    gate->keys_asked = true;
+    return keys_ ? NGX_OK : NGX_DECLINED;
 }
 
 void
 FetchedKeys::leave(Gate* gate) noexcept {
     gate->key_flight = nullptr;
-    if (leader_ != gate) {
-        waiting_.erase(std::remove(waiting_.begin(), waiting_.end(), gate),
-                       waiting_.end());
-        return;
-    }
-    leader_ = nullptr;
-    const bool another = refresh_.asker_left(mono_now());
-    if (another && !waiting_.empty()) {
-        refresh_.asked(mono_now());
-        leader_ = waiting_.front();
-        waiting_.erase(waiting_.begin());
-        gate_wake(leader_);
-        return;
-    }
-    if (late_.timer_set) {
-        ngx_del_timer(&late_);
-    }
-    wake_all(false);
+    std::erase(waiting_, gate);
 }
 
 ngx_int_t
 jwt_keys_fetch(ngx_http_request_t* r, Gate* gate) {
     FetchedKeys& keys = *fetched_keys(r);
     const std::uint64_t seen = gate->keys_seen;
-    const ngx_int_t rc = keys.fetch(r, gate);
+    const ngx_int_t rc = keys.fetch(gate);
     if (rc == NGX_OK && keys.generation() != seen) {
         gate->settings.reset();  // other keys may say something else
     }

@@ -1,5 +1,5 @@
-// The subrequest that asks the app, or for keys: GET, without a body and
-// without what belongs to the client's own request.
+// The subrequest that asks the app: GET, without a body and without what
+// belongs to the client's own request.
 
 #include "ngx_module/gate/alike.h"
 #include "ngx_module/gate/gate.h"
@@ -47,39 +47,6 @@ strip_headers(ngx_http_request_t* sr) {
     in.accept_encoding = nullptr;
 #endif
     return full ? NGX_ERROR : NGX_OK;
-}
-
-// Of the client's headers only Host stays: which server this is.
-ngx_int_t
-forget_client(ngx_http_request_t* sr) {
-    const ngx_http_headers_in_t& theirs = sr->headers_in;
-    ngx_http_headers_in_t ours{};
-    ours.server = theirs.server;
-    ours.content_length_n = -1;
-    ours.keep_alive_n = -1;
-    if (ngx_list_init(&ours.headers, sr->pool, 4, sizeof(ngx_table_elt_t)) !=
-        NGX_OK) {
-        return NGX_ERROR;
-    }
-    if (theirs.host != nullptr) {
-        ours.host = push_header(ours.headers, *theirs.host);
-        if (ours.host == nullptr) {
-            return NGX_ERROR;
-        }
-    }
-    // Some providers turn away who names no User-Agent.
-    if (push_header(ours.headers, "User-Agent", "nginx-entitle") == nullptr ||
-        push_header(ours.headers, "Accept",
-                    "application/json, application/jwk-set+json") == nullptr) {
-        return NGX_ERROR;
-    }
-    sr->headers_in = ours;
-
-    const auto* core = static_cast<ngx_http_core_main_conf_t*>(
-        ngx_http_get_module_main_conf(sr, ngx_http_core_module));
-    sr->variables = static_cast<ngx_http_variable_value_t*>(ngx_pcalloc(
-        sr->pool, core->variables.nelts * sizeof(ngx_http_variable_value_t)));
-    return sr->variables == nullptr ? NGX_ERROR : NGX_OK;
 }
 
 // Values of variables are shared with the parent, both ways: `$http_upgrade`
@@ -161,11 +128,8 @@ ask(ngx_http_request_t* r, Gate* gate, const Question& question) {
     // read, sent or closed.
     sr->request_body = static_cast<ngx_http_request_body_t*>(
         ngx_pcalloc(r->pool, sizeof(ngx_http_request_body_t)));
-    const bool separate =
-        question.anonymous
-            ? forget_client(sr) == NGX_OK
-            : strip_headers(sr) == NGX_OK && separate_variables(sr) == NGX_OK;
-    if (sr->request_body == nullptr || !separate) {
+    if (sr->request_body == nullptr || strip_headers(sr) != NGX_OK ||
+        separate_variables(sr) != NGX_OK) {
         return NGX_ERROR;
     }
     // An error_page meant for visitors must not turn the app's 401 into a 200.

@@ -45,7 +45,7 @@ ask_app(ngx_http_request_t* r, Gate* gate) {
     const bool wants_body = conf->reauth_user->kind == ReauthUser::Kind::json ||
                             (email != nullptr && email->json);
     gate->asked_at = now();
-    return ask(r, gate, {conf->reauth, wants_body, false});
+    return ask(r, gate, {conf->reauth, wants_body});
 }
 
 // What the app said to the one who asked, for those who only waited: a guest's
