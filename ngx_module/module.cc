@@ -6,15 +6,18 @@
 #include "ngx_module/conf/conf.h"
 #include "ngx_module/conf/warnings.h"
 #include "ngx_module/edge.h"
+#include "ngx_module/gate/handlers.h"
 #include "ngx_module/gate/identity.h"
 #include "ngx_module/redis_client/client.h"
 #include "ngx_module/redis_client/ssl.h"
 #include "ngx_module/redis_client/start_warnings.h"
 #include "ngx_module/status/status.h"
+#include "ngx_module/webhook/handlers.h"
 
 namespace entitle::ngx {
 namespace {
 
+ngx_int_t add_variables(ngx_conf_t* cf) noexcept;
 ngx_int_t init_handlers(ngx_conf_t* cf) noexcept;
 ngx_int_t init_module(ngx_cycle_t* cycle) noexcept;
 ngx_int_t init_process(ngx_cycle_t* cycle) noexcept;
@@ -274,6 +277,12 @@ ngx_module_t ngx_http_entitle_module = {
 
 namespace entitle::ngx {
 namespace {
+
+ngx_int_t
+add_variables(ngx_conf_t* cf) noexcept {
+    const ngx_int_t rc = add_gate_variables(cf);
+    return rc == NGX_OK ? add_webhook_variables(cf) : rc;
+}
 
 ngx_int_t
 access_handler(ngx_http_request_t* r) noexcept {

@@ -264,24 +264,4 @@ location_conf(ngx_http_request_t* r) {
         ngx_http_get_module_loc_conf(r, ngx_http_entitle_module));
 }
 
-// --- handlers ---------------------------------------------------------------
-
-ngx_int_t webhook_handler(ngx_http_request_t* r) noexcept;   // content
-ngx_int_t redirect_handler(ngx_http_request_t* r) noexcept;  // content
-ngx_int_t poll_handler(ngx_http_request_t* r) noexcept;      // content
-ngx_int_t logout_handler(ngx_http_request_t* r) noexcept;    // content
-ngx_int_t gate_handler(ngx_http_request_t* r) noexcept;      // access phase
-ngx_int_t logout_access(ngx_http_request_t* r) noexcept;     // likewise
-ngx_int_t strip_handler(ngx_http_request_t* r) noexcept;     // post read phase
-ngx_int_t strip_refused_handler(ngx_http_request_t* r) noexcept;  // rewrite
-ngx_int_t add_variables(ngx_conf_t* cf) noexcept;  // gate + webhook
-
-// Webhook variables; len 0 where nothing is known.
-struct WebhookVars {
-    ngx_str_t event_id, event_type, customer, outcome;
-};
-// Of this request, also while it is logged; null where webhook_handler never
-// ran.
-const WebhookVars* webhook_vars(ngx_http_request_t* r) noexcept;
-
 }  // namespace entitle::ngx

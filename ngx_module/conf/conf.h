@@ -39,6 +39,14 @@ void merge_session(ngx_conf_t* cf, const LocationConf* prev,
 Setter set_jwt, add_jwt_key_file, set_jwt_key_request, add_jwt_issuer,
     add_jwt_audience, set_jwt_leeway, set_jwt_user_claim, set_jwt_version_claim,
     set_session_redis, set_trusted_user;
+void merge_identity(ngx_conf_t* cf, const LocationConf* prev,
+                    LocationConf* conf);
+// Of a location that asks who is there. Logs what is missing or contradictory.
+char* check_identity(ngx_conf_t* cf, const LocationConf* conf);
+
+// ngx_module/conf/jwt.cc
+void merge_jwt(ngx_conf_t* cf, const LocationConf* prev, LocationConf* conf);
+char* check_jwt(ngx_conf_t* cf, const LocationConf* conf);
 
 // ngx_module/conf/content.cc
 Setter set_logout, set_redirect, set_status;

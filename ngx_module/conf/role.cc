@@ -5,7 +5,9 @@
 
 #include "ngx_module/conf/conf.h"
 #include "ngx_module/conf/locations.h"
+#include "ngx_module/gate/handlers.h"
 #include "ngx_module/status/status.h"
+#include "ngx_module/webhook/handlers.h"
 
 namespace entitle::ngx {
 namespace {

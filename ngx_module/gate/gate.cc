@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <new>
 
+#include "ngx_module/gate/handlers.h"
 #include "ngx_module/gate/identity.h"
 
 namespace entitle::ngx {

@@ -1,7 +1,6 @@
 // How a location knows who is asking, where it is not by the edge session: as
 // configured, and what the files that read it offer the gate.
 //
-//   _identity_conf  the directives; _jwt_conf those of a JWT's rules
 //   _identity       the edge session and the trusted variable
 //   _jwt            the app's JWT; _jwt_keys fetches the keys it is verified by
 //   _app_session    the app's own session in Redis
@@ -47,15 +46,6 @@ struct JwtSettings {
 
     std::optional<JwtRules> rules;  // of all that, once merged
 };
-
-// --- conf/identity.cc ------------------------------------------------------
-
-void merge_identity(ngx_conf_t* cf, const LocationConf* prev,
-                    LocationConf* conf);
-void merge_jwt(ngx_conf_t* cf, const LocationConf* prev, LocationConf* conf);
-char* check_jwt(ngx_conf_t* cf, const LocationConf* conf);  // conf/jwt.cc
-// Of a location that asks who is there. Logs what is missing or contradictory.
-char* check_identity(ngx_conf_t* cf, const LocationConf* conf);
 
 inline IdentitySource::Kind
 identity_kind(const LocationConf* conf) {

@@ -5,6 +5,7 @@
 
 #include "core/http/cross_site.h"
 #include "ngx_module/gate/gate.h"
+#include "ngx_module/gate/handlers.h"
 #include "ngx_module/redis_client/talk.h"
 
 namespace entitle::ngx {

@@ -10,6 +10,7 @@
 #include "core/access/problem.h"
 #include "core/http/accept.h"
 #include "ngx_module/gate/gate.h"
+#include "ngx_module/gate/handlers.h"
 
 namespace entitle::ngx {
 

@@ -2,6 +2,7 @@
 // (`return` would before it). Made for Payment Links that carry who buys.
 
 #include "ngx_module/gate/gate.h"
+#include "ngx_module/gate/handlers.h"
 #include "ngx_module/seldom.h"
 
 namespace entitle::ngx {

@@ -6,6 +6,7 @@
 
 #include "core/base/ascii.h"
 #include "ngx_module/gate/gate.h"
+#include "ngx_module/gate/handlers.h"
 
 namespace entitle::ngx {
 

@@ -1,9 +1,10 @@
-// $entitle_*: for log_format, map, add_header, proxy_set_header, limit_req_zone
-// and whatever else takes variables. Never cached by nginx: they change while
-// the request goes on.
+// $entitle_user and what else is known of a request that was asked who it is.
+
+#include "ngx_module/http/variables.h"
 
 #include "core/http/return_url.h"
 #include "ngx_module/gate/gate.h"
+#include "ngx_module/gate/handlers.h"
 
 namespace entitle::ngx {
 
@@ -135,89 +136,46 @@ give(ngx_http_request_t* r, ngx_http_variable_value_t* v,
      uintptr_t data) noexcept {
     try {
         const Value value = reinterpret_cast<ValueOf>(data)(r);
-        if (!value) {
-            v->not_found = 1;
-            return NGX_OK;
+        ngx_str_t copy = ngx_null_string;
+        if (value) {
+            copy = pool_copy(r->pool, *value);
+            if (copy.data == nullptr) {
+                return NGX_ERROR;
+            }
         }
-        const ngx_str_t copy = pool_copy(r->pool, *value);
-        if (copy.data == nullptr) {
-            return NGX_ERROR;
-        }
-        v->data = copy.data;
-        v->len = static_cast<unsigned>(copy.len) & 0x0fffffff;
-        v->valid = 1;
-        v->no_cacheable = 1;
-        v->not_found = 0;
+        give_value(v, copy);
         return NGX_OK;
     } catch (const std::exception&) {
         return NGX_ERROR;
     }
 }
 
-// `data` is the offset in WebhookVars.
-ngx_int_t
-give_webhook(ngx_http_request_t* r, ngx_http_variable_value_t* v,
-             uintptr_t data) noexcept {
-    const WebhookVars* known = webhook_vars(r->main);
-    const auto* text = reinterpret_cast<const ngx_str_t*>(
-        reinterpret_cast<const char*>(known) + data);
-    if (known == nullptr || text->len == 0) {
-        v->not_found = 1;
-        return NGX_OK;
-    }
-    v->data = text->data;
-    v->len = static_cast<unsigned>(text->len) & 0x0fffffff;
-    v->valid = 1;
-    v->no_cacheable = 1;
-    v->not_found = 0;
-    return NGX_OK;
-}
-
 struct Definition {
-    ngx_str_t name;
-    ngx_http_get_variable_pt handler;
-    uintptr_t data;
+    std::string_view name;
+    ValueOf value;
 };
 
-Definition
-gate_variable(std::string_view name, ValueOf value) {
-    return {str(name), give, reinterpret_cast<uintptr_t>(value)};
-}
-
-Definition
-webhook_variable(std::string_view name, std::size_t offset) {
-    return {str(name), give_webhook, offset};
-}
+constexpr Definition kDefinitions[] = {
+    {"entitle_user", user},
+    {"entitle_version", version},
+    {"entitle_decision", decision},
+    {"entitle_reason", reason},
+    {"entitle_entitlements", entitlements_text},
+    {"entitle_until", until},
+    {"entitle_cache", cache},
+    {"entitle_return_url", return_url_text},
+    {"entitle_client_reference_id", client_reference_id},
+};
 
 }  // namespace
 
 ngx_int_t
-add_variables(ngx_conf_t* cf) noexcept {
-    const Definition definitions[] = {
-        gate_variable("entitle_user", user),
-        gate_variable("entitle_version", version),
-        gate_variable("entitle_decision", decision),
-        gate_variable("entitle_reason", reason),
-        gate_variable("entitle_entitlements", entitlements_text),
-        gate_variable("entitle_until", until),
-        gate_variable("entitle_cache", cache),
-        gate_variable("entitle_return_url", return_url_text),
-        gate_variable("entitle_client_reference_id", client_reference_id),
-        webhook_variable("entitle_event_id", offsetof(WebhookVars, event_id)),
-        webhook_variable("entitle_event_type",
-                         offsetof(WebhookVars, event_type)),
-        webhook_variable("entitle_customer", offsetof(WebhookVars, customer)),
-        webhook_variable("entitle_outcome", offsetof(WebhookVars, outcome)),
-    };
-    for (const Definition& definition : definitions) {
-        ngx_str_t name = definition.name;
-        ngx_http_variable_t* variable =
-            ngx_http_add_variable(cf, &name, NGX_HTTP_VAR_NOCACHEABLE);
-        if (variable == nullptr) {
+add_gate_variables(ngx_conf_t* cf) noexcept {
+    for (const Definition& definition : kDefinitions) {
+        const auto data = reinterpret_cast<uintptr_t>(definition.value);
+        if (add_variable(cf, {definition.name, give, data}) != NGX_OK) {
             return NGX_ERROR;
         }
-        variable->get_handler = definition.handler;
-        variable->data = definition.data;
     }
     return NGX_OK;
 }

@@ -13,6 +13,7 @@
 #include "ngx_module/http/headers.h"
 #include "ngx_module/http/send.h"
 #include "ngx_module/redis_client/exchange.h"
+#include "ngx_module/webhook/handlers.h"
 
 namespace entitle::ngx {
 namespace {
@@ -44,7 +45,7 @@ void destroy(void* data) noexcept;
 // The pool's cleanup list is where an internal redirect does not forget it
 // and the log phase still finds it.
 Webhook*
-find(ngx_http_request_t* r) {
+find(ngx_http_request_t* r) noexcept {
     for (ngx_pool_cleanup_t* cleanup = r->main->pool->cleanup;
          cleanup != nullptr; cleanup = cleanup->next) {
         if (cleanup->handler == destroy) {
@@ -131,6 +132,11 @@ body_handler(ngx_http_request_t* r) noexcept {
 
 }  // namespace
 
+const Webhook*
+webhook_of(ngx_http_request_t* r) noexcept {
+    return find(r);
+}
+
 ngx_int_t
 webhook_handler(ngx_http_request_t* r) noexcept {
     if (r != r->main) {
@@ -149,12 +155,6 @@ webhook_handler(ngx_http_request_t* r) noexcept {
     r->request_body_in_single_buf = 1;
     ngx_int_t rc = ngx_http_read_client_request_body(r, body_handler);
     return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
-}
-
-const WebhookVars*
-webhook_vars(ngx_http_request_t* r) noexcept {
-    Webhook* webhook = find(r);
-    return webhook == nullptr ? nullptr : &webhook->vars;
 }
 
 void

@@ -14,6 +14,11 @@
 
 namespace entitle::ngx {
 
+// Of variables; no data where nothing is known.
+struct WebhookVars {
+    ngx_str_t event_id, event_type, customer, outcome;
+};
+
 class Webhook {
   public:
     explicit Webhook(ngx_http_request_t* r);
@@ -63,5 +68,9 @@ class Webhook {
     ngx_msec_t give_up_ = 0;
     Backoff backoff_;
 };
+
+// Of this request, also while it is logged; null where webhook_handler never
+// ran.
+const Webhook* webhook_of(ngx_http_request_t* r) noexcept;
 
 }  // namespace entitle::ngx
