@@ -11,6 +11,7 @@
 
 #include "ngx_module/gate/handlers.h"
 #include "ngx_module/gate/identity.h"
+#include "ngx_module/http/client.h"
 
 namespace entitle::ngx {
 
@@ -43,7 +44,9 @@ gate_resume(ngx_event_t* event) noexcept {
     if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
         ngx_http_finalize_request(r, NGX_HTTP_INTERNAL_SERVER_ERROR);
     } else {
-        r->read_event_handler = ngx_http_block_reading;
+        if (r->discard_body == 0) {
+            r->read_event_handler = ngx_http_block_reading;
+        }
         r->write_event_handler = ngx_http_core_run_phases;
         ngx_http_core_run_phases(r);
     }
@@ -204,6 +207,10 @@ gate_run(ngx_http_request_t* r) {
     if (gate == nullptr) {
         return NGX_ERROR;
     }
+    if (r->discard_body != 0 && r->connection->read->ready != 0) {
+        // What came while a subrequest had the connection tells nobody again.
+        ngx_post_event(r->connection->read, &ngx_posted_events);
+    }
     if (location_conf(r)->preflight != 0 && is_preflight(r)) {
         gate->preflight = true;
         return NGX_OK;
@@ -302,7 +309,7 @@ gate_suspend(ngx_http_request_t* r) {
     } else if (ngx_handle_read_event(read, 0) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
-    r->read_event_handler = ngx_http_test_reading;
+    r->read_event_handler = while_waiting(r);
     r->write_event_handler = gate_idle;
     return NGX_AGAIN;
 }

@@ -57,6 +57,7 @@ no_content(ngx_http_request_t* r) {
         return rc;
     }
     r->headers_out.status = NGX_HTTP_NO_CONTENT;
+    r->headers_out.content_length_n = 0;  // the status may be an error_page's
     r->header_only = 1;
     return ngx_http_send_header(r);
 }

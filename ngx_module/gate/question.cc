@@ -125,7 +125,9 @@ ask(ngx_http_request_t* r, Gate* gate, const Question& question) {
     gate->subrequest = sr;
 
     // As auth_request: an empty body of its own keeps the client's from being
-    // read, sent or closed.
+    // read, sent or closed. One that is being thrown away stays the parent's
+    // affair: the subrequest, of no length, would read it without end.
+    sr->discard_body = 0;
     sr->request_body = static_cast<ngx_http_request_body_t*>(
         ngx_pcalloc(r->pool, sizeof(ngx_http_request_body_t)));
     if (sr->request_body == nullptr || strip_headers(sr) != NGX_OK ||

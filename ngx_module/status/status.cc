@@ -10,6 +10,7 @@
 #include "core/redis/warnings.h"
 #include "ngx_module/cache/record_cache.h"
 #include "ngx_module/gate/gate.h"
+#include "ngx_module/http/client.h"
 #include "ngx_module/http/headers.h"
 #include "ngx_module/http/send.h"
 #include "ngx_module/redis_client/exchange.h"
@@ -350,7 +351,7 @@ report(ngx_http_request_t* r) {
     const ngx_int_t rc = report->begin();
     if (rc == NGX_DONE) {
         r->main->count++;
-        r->read_event_handler = ngx_http_test_reading;
+        r->read_event_handler = while_waiting(r);
         r->write_event_handler = ngx_http_request_empty_handler;
     }
     return rc;

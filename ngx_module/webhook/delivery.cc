@@ -2,6 +2,7 @@
 // connection of its own. Redis being away for a moment is waited out within
 // the request; then Stripe is asked to come again.
 
+#include "ngx_module/http/client.h"
 #include "ngx_module/webhook/webhook.h"
 
 namespace entitle::ngx {
@@ -92,7 +93,7 @@ Webhook::Webhook(ngx_http_request_t* r)
 void
 Webhook::store() {
     // From here on nobody reads from the client: only its going away counts.
-    request_->read_event_handler = ngx_http_test_reading;
+    request_->read_event_handler = while_waiting(request_);
     request_->write_event_handler = ngx_http_request_empty_handler;
     give_up_ = ngx_current_msec + kPatience;
     attempt();

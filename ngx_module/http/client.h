@@ -1,0 +1,18 @@
+// What becomes of what the client goes on to send.
+#pragma once
+
+#include "ngx_module/nginx.h"
+
+namespace entitle::ngx {
+
+// Whoever waits for something else than the client sets r->read_event_handler
+// to this: only the client's going away counts. A body that nginx is throwing
+// away meanwhile (the request came here by the error_page of a 413) goes on
+// being thrown away: nobody else would give up nginx's count on the request.
+inline ngx_http_event_handler_pt
+while_waiting(const ngx_http_request_t* r) noexcept {
+    return r->discard_body != 0 ? ngx_http_discarded_request_body_handler
+                                : ngx_http_test_reading;
+}
+
+}  // namespace entitle::ngx
