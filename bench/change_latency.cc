@@ -9,11 +9,6 @@
 // from Redis' acknowledgement to the end of the first right answer, and, as
 // `unchanged_*`, what a request takes when nothing has changed. Changes whose
 // first answer was already right are counted as `at_once`.
-#include <arpa/inet.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -25,8 +20,11 @@
 #include <thread>
 #include <vector>
 
+#include "bench/connection.h"
+
 namespace {
 
+using bench::Connection;
 using Clock = std::chrono::steady_clock;
 using Microseconds = std::chrono::duration<double, std::micro>;
 
@@ -35,45 +33,6 @@ std::string read_file(const char* path) {
   if (!in) throw std::runtime_error(std::string(path) + ": cannot be read");
   return {std::istreambuf_iterator<char>(in), {}};
 }
-
-class Connection {
- public:
-  explicit Connection(int port) : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int on = 1;
-    setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (connect(socket_, reinterpret_cast<sockaddr*>(&address),
-                sizeof address) != 0) {
-      throw std::runtime_error("cannot connect");
-    }
-  }
-  ~Connection() { close(socket_); }
-  Connection(const Connection&) = delete;
-  Connection& operator=(const Connection&) = delete;
-
-  void send(const std::string& text) const {
-    if (write(socket_, text.data(), text.size()) !=
-        static_cast<ssize_t>(text.size())) {
-      throw std::runtime_error("cannot send");
-    }
-  }
-
-  // What has come, after at least one more read.
-  const std::string& more() {
-    char buffer[4096];
-    ssize_t n = read(socket_, buffer, sizeof buffer);
-    if (n <= 0) throw std::runtime_error("connection closed");
-    return text_.append(buffer, static_cast<std::size_t>(n));
-  }
-  void forget() { text_.clear(); }
-
- private:
-  int socket_;
-  std::string text_;
-};
 
 std::string command(const std::vector<std::string>& words) {
   std::string text = "*";

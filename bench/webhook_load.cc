@@ -5,11 +5,7 @@
 //
 // Each user gets every template once, in order, with @U@ replaced by the user's
 // number (8 digits); connections share the users. One line of JSON at the end.
-#include <arpa/inet.h>
-#include <netinet/tcp.h>
 #include <openssl/hmac.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <cstdio>
@@ -23,8 +19,11 @@
 #include <thread>
 #include <vector>
 
+#include "bench/connection.h"
+
 namespace {
 
+using bench::Connection;
 using Counts = std::map<std::string, long>;
 
 std::string read_file(const char* path) {
@@ -56,50 +55,20 @@ std::string signature(const std::string& secret, const std::string& body) {
   return "t=" + time + ",v1=" + hex;
 }
 
-class Connection {
- public:
-  explicit Connection(int port) : socket_(socket(AF_INET, SOCK_STREAM, 0)) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int on = 1;
-    setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (connect(socket_, reinterpret_cast<sockaddr*>(&address),
-                sizeof address) != 0) {
-      throw std::runtime_error("cannot connect");
-    }
+// The answer, headers and body.
+std::string exchange(Connection& connection, const std::string& request) {
+  connection.forget();
+  connection.send(request);
+  for (;;) {
+    const std::string& answer = connection.more();
+    std::size_t head = answer.find("\r\n\r\n");
+    if (head == std::string::npos) continue;
+    std::size_t length = answer.find("Content-Length: ");
+    if (length == std::string::npos) continue;
+    std::size_t body = std::strtoul(answer.c_str() + length + 16, nullptr, 10);
+    if (answer.size() >= head + 4 + body) return answer;
   }
-  ~Connection() { close(socket_); }
-  Connection(const Connection&) = delete;
-  Connection& operator=(const Connection&) = delete;
-
-  // The answer, headers and body.
-  std::string exchange(const std::string& request) {
-    for (std::size_t sent = 0; sent < request.size();) {
-      ssize_t n = write(socket_, request.data() + sent, request.size() - sent);
-      if (n <= 0) throw std::runtime_error("cannot send");
-      sent += static_cast<std::size_t>(n);
-    }
-    std::string answer;
-    for (;;) {
-      char buffer[4096];
-      ssize_t n = read(socket_, buffer, sizeof buffer);
-      if (n <= 0) throw std::runtime_error("connection closed");
-      answer.append(buffer, static_cast<std::size_t>(n));
-      std::size_t head = answer.find("\r\n\r\n");
-      if (head == std::string::npos) continue;
-      std::size_t length = answer.find("Content-Length: ");
-      if (length == std::string::npos) continue;
-      std::size_t body =
-          std::strtoul(answer.c_str() + length + 16, nullptr, 10);
-      if (answer.size() >= head + 4 + body) return answer;
-    }
-  }
-
- private:
-  int socket_;
-};
+}
 
 // "200 applied", "503".
 std::string kind_of(const std::string& answer) {
@@ -141,12 +110,13 @@ int main(int argc, char** argv) {
           std::snprintf(user, sizeof user, "%08ld", u);
           for (const std::string& text : templates) {
             std::string body = for_user(text, user);
-            mine[kind_of(connection.exchange(
+            mine[kind_of(exchange(
+                connection,
                 "POST " + path +
-                " HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
-                "application/json\r\nStripe-Signature: " +
-                signature(secret, body) + "\r\nContent-Length: " +
-                std::to_string(body.size()) + "\r\n\r\n" + body))]++;
+                    " HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
+                    "application/json\r\nStripe-Signature: " +
+                    signature(secret, body) + "\r\nContent-Length: " +
+                    std::to_string(body.size()) + "\r\n\r\n" + body))]++;
           }
         }
       } catch (const std::exception& error) {

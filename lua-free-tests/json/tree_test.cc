@@ -2,14 +2,10 @@
 // meaning, and the same are refused.
 #include "core/json/tree.h"
 
-#include <jansson.h>
-
 #include <csetjmp>
 #include <cstdarg>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <memory>
 #include <random>
 #include <string>
 
@@ -17,23 +13,15 @@ extern "C" {
 #include <cmocka.h>
 }
 
+#include "lua-free-tests/support/jansson_oracle.h"
 #include "lua-free-tests/support/stripe_event.h"
 
 using namespace entitle;
+using namespace entitle::test;
 
 namespace {
 
 constexpr std::size_t kDepth = 64;
-
-struct Free {
-  void operator()(json_t* value) const { json_decref(value); }
-};
-using Jansson = std::unique_ptr<json_t, Free>;
-
-Jansson by_jansson(std::string_view text) {
-  return Jansson(
-      json_loadb(text.data(), text.size(), JSON_REJECT_DUPLICATES, nullptr));
-}
 
 std::optional<json::Document> parsed(std::string_view text) {
   json::Error error;
@@ -41,53 +29,6 @@ std::optional<json::Document> parsed(std::string_view text) {
   assert_true(document.has_value() == (*error.reason == '\0'));
   assert_true(error.at <= text.size());
   return document;
-}
-
-bool same(const json::Node* ours, json_t* theirs);
-
-bool same_members(const json::Node* ours, json_t* theirs) {
-  if (ours->size() != json_object_size(theirs)) return false;
-  for (const json::Node* child : json::Children(ours)) {
-    json_t* other = json_object_get(theirs, std::string(child->key()).c_str());
-    if (other == nullptr || !same(child, other)) return false;
-  }
-  return true;
-}
-
-bool same_elements(const json::Node* ours, json_t* theirs) {
-  if (ours->size() != json_array_size(theirs)) return false;
-  std::size_t n = 0;
-  for (const json::Node* child : json::Children(ours)) {
-    if (!same(child, json_array_get(theirs, n++))) return false;
-  }
-  return n == ours->size();
-}
-
-bool same(const json::Node* ours, json_t* theirs) {
-  switch (json_typeof(theirs)) {
-    case JSON_OBJECT:
-      return json::is_object(ours) && same_members(ours, theirs);
-    case JSON_ARRAY:
-      return json::is_array(ours) && same_elements(ours, theirs);
-    case JSON_STRING:
-      return json::is_string(ours) &&
-             ours->text() == std::string_view(json_string_value(theirs),
-                                              json_string_length(theirs));
-    case JSON_INTEGER:
-      return ours->type() == json::Type::integer &&
-             ours->integer() == json_integer_value(theirs);
-    case JSON_REAL:
-      return ours->type() == json::Type::real &&
-             std::strtod(std::string(ours->text()).c_str(), nullptr) ==
-                 json_real_value(theirs);
-    case JSON_TRUE:
-    case JSON_FALSE:
-      return ours->type() == json::Type::boolean &&
-             ours->boolean() == json_is_true(theirs);
-    case JSON_NULL:
-      return json::is_null(ours);
-  }
-  return false;
 }
 
 // True when both accept.

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/redis/transaction.h"
+#include "lua-free-tests/support/replies.h"
 
 extern "C" {
 #include <cmocka.h>
@@ -18,10 +19,7 @@ extern "C" {
 namespace {
 
 using namespace entitle;
-
-Reply text(std::string value) {
-  return {Reply::Type::string, 0, std::move(value), {}};
-}
+using namespace entitle::test;
 
 Conversation<std::string> ask(std::string word) {
   Exchange exchange(Step{word, {{"GET", word}}});
@@ -163,16 +161,6 @@ std::string words(const Step& step) {
   return all;
 }
 
-Reply status(std::string value) {
-  return {Reply::Type::status, 0, std::move(value), {}};
-}
-Reply error(std::string value) {
-  return {Reply::Type::error, 0, std::move(value), {}};
-}
-Reply list(std::vector<Reply> elements) {
-  return {Reply::Type::array, 0, {}, std::move(elements)};
-}
-
 CommitReply commit_answered(std::vector<Reply> replies) {
   Transactions redis(1);
   auto talk = redis.commit("k", {{"HSET", "k", "f", "v"}});
@@ -185,7 +173,7 @@ CommitReply commit_answered(std::vector<Reply> replies) {
 void commit_tells_conflict_from_refusal(void**) {
   Reply ok = status("OK");
   Reply queued = status("QUEUED");
-  assert_true(commit_answered({ok, queued, list({text("1")})}).status ==
+  assert_true(commit_answered({ok, queued, array({text("1")})}).status ==
               Commit::committed);
   assert_true(commit_answered({ok, queued, Reply()}).status ==
               Commit::conflict);
@@ -194,7 +182,7 @@ void commit_tells_conflict_from_refusal(void**) {
   assert_true(refused.status == Commit::refused);
   assert_string_equal(refused.error.c_str(), "OOM command not allowed");
   assert_true(
-      commit_answered({ok, queued, list({error("WRONGTYPE no")})}).status ==
+      commit_answered({ok, queued, array({error("WRONGTYPE no")})}).status ==
       Commit::refused);
   assert_true(commit_answered({ok, queued, text("?")}).status ==
               Commit::refused);
@@ -219,7 +207,7 @@ void commit_counts_once_enough_replicas_have_it(void**) {
   auto replicas = [](std::int64_t n) {
     return Reply{Reply::Type::integer, n, {}, {}};
   };
-  Reply written = list({text("1")});
+  Reply written = array({text("1")});
   assert_true(commit_waited_for(written, replicas(2)).status ==
               Commit::committed);
   assert_true(commit_waited_for(written, replicas(3)).status ==
@@ -242,11 +230,11 @@ void one_key_is_watched_at_a_time(void**) {
   Transactions redis(1);
   auto first = redis.watch("a");
   assert_string_equal(words(*first.next()).c_str(), "WATCH HGETALL ");
-  first.resume({status("OK"), list({})});
+  first.resume({status("OK"), array({})});
   assert_null(first.next());
   auto second = redis.watch("b");
   assert_string_equal(words(*second.next()).c_str(), "UNWATCH WATCH HGETALL ");
-  second.resume({status("OK"), status("OK"), list({})});
+  second.resume({status("OK"), status("OK"), array({})});
   assert_null(second.next());
   auto last = redis.send_last("c", {{"SET", "c", "1"}});
   assert_string_equal(words(*last.next()).c_str(), "UNWATCH SET ");
@@ -259,7 +247,7 @@ void refused_watch_is_the_answer(void**) {
   Transactions redis(1);
   auto talk = redis.watch("a");
   talk.next();
-  talk.resume({error("LOADING Redis is loading"), list({})});
+  talk.resume({error("LOADING Redis is loading"), array({})});
   assert_null(talk.next());
   assert_true(talk.result().is_error("LOADING"));
 }
@@ -274,7 +262,7 @@ void pauses_grow_and_end(void**) {
     assert_true(pause >= std::chrono::milliseconds(1));
     assert_true(pause <= std::chrono::milliseconds(std::min(20, tries + 1)));
     longest = std::max(longest, pause);
-    talk.resume({list({})});
+    talk.resume({array({})});
     auto next = redis.read("k");
     assert_int_equal(next.next()->pause.count(), 0);
     assert_true(++tries < 100);

@@ -7,7 +7,7 @@
 
 #include "core/base/types.h"
 #include "core/record/keys.h"
-#include "core/redis/resp.h"
+#include "lua-free-tests/support/replies.h"
 
 extern "C" {
 #include <cmocka.h>
@@ -20,19 +20,11 @@ using entitle::Mode;
 using entitle::PushMessage;
 using entitle::read_push;
 using entitle::Reply;
-using entitle::ReplyReader;
 using entitle::tracking_prefix;
 using entitle::User;
 using entitle::user_of_key;
+using entitle::test::wire;
 using Kind = entitle::PushMessage::Kind;
-
-Reply wire(std::string_view bytes) {
-  ReplyReader reader;
-  reader.feed(bytes);
-  Reply reply;
-  assert_true(reader.next(reply) == ReplyReader::Result::got);
-  return reply;
-}
 
 Kind kind(std::string_view bytes) { return read_push(wire(bytes)).kind; }
 

@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "core/redis/resp.h"
+#include "lua-free-tests/support/replies.h"
 
 extern "C" {
 #include <cmocka.h>
@@ -20,40 +20,21 @@ using entitle::parse_switch_master;
 using entitle::PrimaryVote;
 using entitle::RedisHost;
 using entitle::Reply;
-using entitle::ReplyReader;
 using entitle::Role;
 using entitle::SentinelSearch;
+using entitle::test::array;
+using entitle::test::text;
+using entitle::test::wire;
 using Next = entitle::SentinelSearch::Next;
 
-Reply wire(std::string_view bytes) {
-  ReplyReader reader;
-  reader.feed(bytes);
-  Reply reply;
-  assert_true(reader.next(reply) == ReplyReader::Result::got);
-  return reply;
-}
-
-Reply bulk(std::string_view text) {
-  Reply reply;
-  reply.type = Reply::Type::string;
-  reply.text = text;
-  return reply;
-}
-
 Reply address(std::string_view host, std::string_view port) {
-  Reply reply;
-  reply.type = Reply::Type::array;
-  reply.elements = {bulk(host), bulk(port)};
-  return reply;
+  return array({text(host), text(port)});
 }
 
 Reply master(std::string_view host, std::string_view flags) {
-  Reply reply;
-  reply.type = Reply::Type::array;
-  reply.elements = {bulk("name"),  bulk("mymaster"), bulk("ip"),     bulk(host),
-                    bulk("port"),  bulk("6379"),     bulk("runid"),  bulk(""),
-                    bulk("flags"), bulk(flags),      bulk("quorum"), bulk("2")};
-  return reply;
+  return array({text("name"), text("mymaster"), text("ip"), text(host),
+                text("port"), text("6379"), text("runid"), text(""),
+                text("flags"), text(flags), text("quorum"), text("2")});
 }
 
 const Reply kMaster = wire("*3\r\n$6\r\nmaster\r\n:3129659\r\n*0\r\n");

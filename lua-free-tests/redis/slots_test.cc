@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <random>
 
+#include "lua-free-tests/support/replies.h"
+
 extern "C" {
 #include <cmocka.h>
 }
@@ -19,35 +21,12 @@ using entitle::Redirect;
 using entitle::RedisHost;
 using entitle::Reply;
 using entitle::SlotMap;
+using entitle::test::array;
+using entitle::test::error;
+using entitle::test::number;
+using entitle::test::text;
 
 const RedisHost kAsked = {"10.0.0.9", 7000};
-
-Reply text(std::string_view value) {
-  Reply reply;
-  reply.type = Reply::Type::string;
-  reply.text = value;
-  return reply;
-}
-
-Reply number(std::int64_t value) {
-  Reply reply;
-  reply.type = Reply::Type::integer;
-  reply.integer = value;
-  return reply;
-}
-
-Reply array(std::vector<Reply> elements) {
-  Reply reply;
-  reply.type = Reply::Type::array;
-  reply.elements = std::move(elements);
-  return reply;
-}
-
-Reply error(std::string_view value) {
-  Reply reply = text(value);
-  reply.type = Reply::Type::error;
-  return reply;
-}
 
 Reply node(std::string_view host, int port) {
   return array({text(host), number(port), text("id"), array({})});

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/redis/error.h"
+#include "ngx_module/edge.h"
 
 namespace entitle::ngx {
 
@@ -320,13 +321,9 @@ void
 RecordCache::answered(RedisExchange* exchange, RedisStatus status) noexcept {
     Fill* fill = static_cast<Fill*>(exchange->data);
     RecordCache* cache = fill->cache;
-    try {
-        cache->take(*fill, status);
-    } catch (const std::exception& error) {
-        ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0,
-                      "entitle: a record was read in vain: %s", error.what());
-        cache->give_up(*fill);
-    }
+    edge::event(
+        "a record was read in vain", [=] { cache->take(*fill, status); },
+        [=]() noexcept { cache->give_up(*fill); });
 }
 
 // One replica fell out, and there are more, or the primary.

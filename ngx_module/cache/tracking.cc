@@ -1,24 +1,17 @@
 #include "ngx_module/cache/tracking.h"
 
 #include <algorithm>
-#include <charconv>
 
+#include "core/base/decimal.h"
 #include "core/redis/info.h"
+#include "ngx_module/edge.h"
 
 namespace entitle::ngx {
 namespace {
 
 // nginx's clock may stand on the kernel's coarse one: at most 100 ticks/s.
 constexpr Milliseconds kClockTick{10};
-constexpr ngx_msec_t kRefusedAgain = 60 * 1000;
-
-template <class T>
-T
-number_of(std::string_view text) {
-    T number = 0;
-    std::from_chars(text.data(), text.data() + text.size(), number);
-    return number;
-}
+constexpr Milliseconds kRefusedAgain{60'000};
 
 }  // namespace
 
@@ -32,11 +25,8 @@ Tracking::Tracking(const MainConf* conf, RedisTopology& redis, RedisNode* node,
       spaces_(spaces),
       listener_(listener),
       subscription_(conf, this),
-      lease_(Milliseconds{static_cast<std::int64_t>(conf->greatest_lease)}) {
-    timer_.handler = on_timer;
-    timer_.data = this;
-    timer_.log = ngx_cycle->log;
-    timer_.cancelable = 1;
+      timer_([](void* self) { static_cast<Tracking*>(self)->tick(); }, this),
+      lease_(milliseconds(conf->greatest_lease)) {
     data_.done = data_replied;
     data_.data = this;
     node_->set_listener(this);
@@ -70,8 +60,9 @@ Tracking::instance_of(std::span<const Reply> who) const {
         if (info_field(who[2].text, "cluster_state") != "ok") {
             return std::nullopt;
         }
-        instance.epoch = number_of<std::int64_t>(
-            info_field(who[2].text, "cluster_my_epoch"));
+        instance.epoch = parse_decimal<std::int64_t>(
+                             info_field(who[2].text, "cluster_my_epoch"))
+                             .value_or(0);
     }
     return instance;
 }
@@ -81,8 +72,7 @@ Tracking::instance_of(std::span<const Reply> who) const {
 // The lease is the longest of all locations; another's ends so much sooner.
 Milliseconds
 Tracking::shorter_by(ngx_msec_t lease) const {
-    return Milliseconds{
-        static_cast<std::int64_t>(conf_->greatest_lease - lease)};
+    return milliseconds(conf_->greatest_lease - lease);
 }
 
 bool
@@ -146,28 +136,16 @@ Tracking::begin_fill(const Hash128& user) {
 void
 Tracking::wanted() {
     asked_at_ = ngx_current_msec;
-    if (!timer_.timer_set && !worker_quits()) {
+    if (!timer_.is_set() && !worker_quits()) {
         tick();
     }
 }
 
 void
-Tracking::on_timer(ngx_event_t* event) noexcept {
-    auto* self = static_cast<Tracking*>(event->data);
+Tracking::tick() {
     if (worker_quits()) {
         return;
     }
-    try {
-        self->tick();
-    } catch (const std::exception& error) {
-        ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0,
-                      "entitle: redis tracking: %s", error.what());
-        self->look_again_in(1000);
-    }
-}
-
-void
-Tracking::tick() {
     if (ngx_current_msec - asked_at_ > 2 * conf_->greatest_lease &&
         !listener_.listens()) {
         return;  // the next gate that asks comes here
@@ -183,16 +161,8 @@ Tracking::tick() {
         if (state_ == State::up) {
             beat();
         }
-        look_again_in(std::max<ngx_msec_t>(conf_->smallest_lease / 3, 10));
+        timer_.start(heartbeat_pause());
     }
-}
-
-void
-Tracking::look_again_in(ngx_msec_t wait) {
-    if (timer_.timer_set) {
-        ngx_del_timer(&timer_);
-    }
-    ngx_add_timer(&timer_, wait);
 }
 
 void
@@ -201,10 +171,14 @@ Tracking::enter(State state) {
     since_ = ngx_current_msec;
 }
 
+Milliseconds
+Tracking::heartbeat_pause() const {
+    return std::max(milliseconds(conf_->smallest_lease) / 3, Milliseconds{10});
+}
+
 bool
 Tracking::late() const {
-    const Milliseconds patience{
-        static_cast<std::int64_t>(conf_->redis_timeout)};
+    const Milliseconds patience = milliseconds(conf_->redis_timeout);
     if (state_ == State::subscribing) {
         return ngx_current_msec - since_ > conf_->redis_timeout;
     }
@@ -242,12 +216,7 @@ Tracking::data_replied(RedisExchange* exchange, RedisStatus status) noexcept {
         self->data_beat_ = 0;
         return;
     }
-    try {
-        self->take_data(exchange->replies);
-    } catch (const std::exception& error) {
-        ngx_log_error(NGX_LOG_CRIT, ngx_cycle->log, 0,
-                      "entitle: redis tracking: %s", error.what());
-    }
+    edge::event("redis tracking", [=] { self->take_data(exchange->replies); });
 }
 
 void
@@ -265,7 +234,7 @@ Tracking::take_data(const std::vector<Reply>& replies) {
     }
     if (node_->generation() != data_generation_) {
         // It was sent before the connection was there.
-        look_again_in(1);
+        timer_.start(Milliseconds{1});
         return;
     }
     reads_generation_ = data_generation_;
@@ -371,7 +340,7 @@ Tracking::take_tracking(const Reply& reply) {
     enter(State::subscribing);
     subscription_.listen();
     subscription_.say({"SUBSCRIBE", std::string(kInvalidationChannel)});
-    look_again_in(conf_->redis_timeout + 1);
+    timer_.start(milliseconds(conf_->redis_timeout) + Milliseconds{1});
 }
 
 // From inside the connection, which is let be: it does no harm.
@@ -386,15 +355,14 @@ Tracking::refused(const Reply& reply) {
         refused_ = true;
     }
     enter(State::down);
-    look_again_in(kRefusedAgain);
+    timer_.start(kRefusedAgain);
 }
 
 // From inside the connection, too.
 void
 Tracking::not_now() {
     enter(State::down);
-    const auto chance = static_cast<std::uint64_t>(ngx_random());
-    look_again_in(static_cast<ngx_msec_t>(backoff_.next(chance).count()));
+    timer_.start(backoff_.next(random_bits()));
 }
 
 void
@@ -409,7 +377,7 @@ Tracking::subscribed() {
     ngx_log_error(NGX_LOG_INFO, ngx_cycle->log, 0,
                   "entitle: Redis says what changes");
     beat();
-    look_again_in(std::max<ngx_msec_t>(conf_->smallest_lease / 3, 10));
+    timer_.start(heartbeat_pause());
 }
 
 bool
@@ -430,8 +398,9 @@ Tracking::pushed(RedisConnection*, const Reply& reply) {
             listener_.everything_changed();
             return true;
         case PushMessage::Kind::pong:
-            lease_.answered(number_of<Lease::Beat>(message.pong),
-                            Lease::subscription);
+            lease_.answered(
+                parse_decimal<Lease::Beat>(message.pong).value_or(0),
+                Lease::subscription);
             note_trust();
             return true;
         case PushMessage::Kind::unexpected:
@@ -489,8 +458,7 @@ Tracking::lost(std::string_view why) {
     lease_.lost();
     enter(State::down);
     if (!worker_quits()) {
-        const auto chance = static_cast<std::uint64_t>(ngx_random());
-        look_again_in(static_cast<ngx_msec_t>(backoff_.next(chance).count()));
+        timer_.start(backoff_.next(random_bits()));
     }
 }
 
@@ -501,9 +469,7 @@ Tracking::shut() {
     subscription_.shut();
     lease_.lost();
     enter(State::down);
-    if (timer_.timer_set) {
-        ngx_del_timer(&timer_);
-    }
+    timer_.stop();
 }
 
 }  // namespace entitle::ngx

@@ -21,6 +21,7 @@
 #include "core/redis/invalidation.h"
 #include "ngx_module/cache/zone.h"
 #include "ngx_module/redis_client/exchange.h"
+#include "ngx_module/redis_client/timer.h"
 #include "ngx_module/redis_client/topology.h"
 
 namespace entitle::ngx {
@@ -102,7 +103,6 @@ class Tracking final : RedisConnection::Owner, RedisNode::Listener {
     // RedisNode::Listener
     void moved(RedisNode* node, std::string_view why) override;
 
-    static void on_timer(ngx_event_t* event) noexcept;
     static void data_replied(RedisExchange* exchange,
                              RedisStatus status) noexcept;
 
@@ -120,9 +120,9 @@ class Tracking final : RedisConnection::Owner, RedisNode::Listener {
     void note_trust();
     void enter(State state);
     bool late() const;
+    Milliseconds heartbeat_pause() const;
     void lost(std::string_view why);
     void drop(std::string_view why);
-    void look_again_in(ngx_msec_t wait);
     Milliseconds shorter_by(ngx_msec_t lease) const;
 
     std::vector<Command> who() const;
@@ -136,7 +136,7 @@ class Tracking final : RedisConnection::Owner, RedisNode::Listener {
     const std::vector<RecordSpace>& spaces_;
     RecordListener& listener_;
     RedisConnection subscription_;
-    ngx_event_t timer_{};
+    RedisTimer timer_;
     Backoff backoff_;
     ngx_msec_t asked_at_ = 0;  // by a gate
 

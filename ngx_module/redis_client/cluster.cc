@@ -8,7 +8,7 @@
 namespace entitle::ngx {
 namespace {
 
-constexpr ngx_msec_t kSoon = 100;
+constexpr Milliseconds kSoon{100};
 constexpr std::uint8_t kMostMoves = 3;
 constexpr int kInVain = 5;
 constexpr std::size_t kMostMembers = 2 * SlotMap::kMaxNodes;
@@ -72,18 +72,16 @@ make_cluster(const MainConf* conf) {
 }
 
 RedisCluster::RedisCluster(const MainConf* conf)
-    : conf_(conf), warrant_(warrant_time(conf)) {
-    timer_.handler = on_timer;
-    timer_.data = this;
-    timer_.log = ngx_cycle->log;
-    timer_.cancelable = 1;
-}
+    : conf_(conf),
+      warrant_(warrant_time(conf)),
+      timer_([](void* self) { static_cast<RedisCluster*>(self)->tick(); },
+             this) {}
 
 template <class F>
 void
 RedisCluster::guard(RedisCluster* self, F f) noexcept {
     edge::event("redis cluster", f,
-                [=]() noexcept { self->look_again_in(1000); });
+                [=]() noexcept { self->timer_.start(RedisTimer::kAgain); });
 }
 
 // --- nodes -------------------------------------------------------------------
@@ -161,15 +159,9 @@ RedisCluster::nodes() {
 void
 RedisCluster::wanted() {
     used_at_ = ngx_current_msec;
-    if (!timer_.timer_set && !polling_) {
+    if (!timer_.is_set() && !polling_) {
         tick();
     }
-}
-
-void
-RedisCluster::on_timer(ngx_event_t* event) noexcept {
-    auto* self = static_cast<RedisCluster*>(event->data);
-    guard(self, [=] { self->tick(); });
 }
 
 void
@@ -183,14 +175,6 @@ RedisCluster::tick() {
     }
 }
 
-void
-RedisCluster::look_again_in(ngx_msec_t wait) {
-    if (timer_.timer_set) {
-        ngx_del_timer(&timer_);
-    }
-    ngx_add_timer(&timer_, wait);
-}
-
 // At most every kSoon.
 void
 RedisCluster::ask_soon() {
@@ -198,14 +182,10 @@ RedisCluster::ask_soon() {
         return;  // which looks again itself
     }
     const Milliseconds since = mono_now() - polled_at_;
-    const auto soon = static_cast<std::int64_t>(kSoon);
-    if (timer_.timer_set &&
-        static_cast<ngx_msec_int_t>(timer_.timer.key - ngx_current_msec) <=
-            static_cast<ngx_msec_int_t>(kSoon)) {
+    if (timer_.is_set() && timer_.left() <= kSoon) {
         return;
     }
-    look_again_in(static_cast<ngx_msec_t>(
-        std::clamp<std::int64_t>(soon - since.count(), 1, soon)));
+    timer_.start(std::clamp(kSoon - since, Milliseconds{1}, kSoon));
 }
 
 std::vector<RedisHost>
@@ -308,9 +288,7 @@ RedisCluster::conclude() {
         all_answered &= !member->polled || member->view;
         member->view.reset();
     }
-    look_again_in(all_answered
-                      ? static_cast<ngx_msec_t>(warrant_.count() / 3 + 1)
-                      : 2 * kSoon);
+    timer_.start(all_answered ? warrant_ / 3 + Milliseconds{1} : 2 * kSoon);
 }
 
 void
@@ -427,9 +405,7 @@ RedisCluster::lost(RedisNode*) {
 
 void
 RedisCluster::shut() {
-    if (timer_.timer_set) {
-        ngx_del_timer(&timer_);
-    }
+    timer_.stop();
     for (auto& [name, member] : members_) {
         redis_cancel(&member->poll);
         member->node->shut();

@@ -20,6 +20,7 @@
 #include <map>
 
 #include "core/redis/slots.h"
+#include "ngx_module/redis_client/timer.h"
 #include "ngx_module/redis_client/topology.h"
 
 namespace entitle::ngx {
@@ -70,7 +71,6 @@ class RedisCluster final : public RedisTopology, RedisNode::Host {
     void lost(RedisNode* node) override;
 
     static void on_poll(RedisExchange* exchange, RedisStatus status) noexcept;
-    static void on_timer(ngx_event_t* event) noexcept;
     template <class F>
     static void guard(RedisCluster* self, F f) noexcept;
 
@@ -88,7 +88,6 @@ class RedisCluster final : public RedisTopology, RedisNode::Host {
     void adopt(SlotMap map);
     void follow(const entitle::Redirect& redirect);
     bool send_on(const entitle::Redirect& redirect, Pending& pending);
-    void look_again_in(ngx_msec_t wait);
     void ask_soon();
 
     const MainConf* conf_;
@@ -103,7 +102,7 @@ class RedisCluster final : public RedisTopology, RedisNode::Host {
     MonoTime polled_at_{};
     int in_vain_ = 0;  // polls in a row that most did not answer
 
-    ngx_event_t timer_{};
+    RedisTimer timer_;
     ngx_msec_t used_at_ = 0;
 };
 

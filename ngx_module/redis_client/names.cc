@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ngx_module/edge.h"
 #include "ngx_module/settings.h"
 
 namespace entitle::ngx {
@@ -112,11 +113,9 @@ void
 NameLookup::on_answer(ngx_resolver_ctx_t* context) noexcept {
     auto* self = static_cast<NameLookup*>(context->data);
     self->context_ = nullptr;
-    try {
-        self->take_answer(*context);
-    } catch (const std::exception&) {
-        self->addresses_.clear();
-    }
+    edge::event(
+        "redis names", [=] { self->take_answer(*context); },
+        [=]() noexcept { self->addresses_.clear(); });
     ngx_resolve_name_done(context);
     ngx_post_event(self->over_, &ngx_posted_events);
 }

@@ -8,7 +8,7 @@
 namespace entitle::ngx {
 namespace {
 
-constexpr ngx_msec_t kSoon = 100;
+constexpr Milliseconds kSoon{100};
 constexpr std::uint8_t kMostMoves = 3;
 
 // Only of that very server.
@@ -59,23 +59,23 @@ RedisReplicas::Replica::Replica(RedisReplicas* replicas, const MainConf* conf,
 }
 
 RedisReplicas::RedisReplicas(const MainConf* conf, RedisTopology& primaries)
-    : conf_(conf), warrant_(warrant_time(conf)), primaries_(primaries) {
+    : conf_(conf),
+      warrant_(warrant_time(conf)),
+      primaries_(primaries),
+      timer_([](void* self) { static_cast<RedisReplicas*>(self)->tick(); },
+             this) {
     for (const Endpoint& endpoint : *conf->redis_read) {
         replicas_.push_back(std::make_unique<Replica>(this, conf, endpoint));
     }
     question_.done = on_primary;
     question_.data = this;
-    timer_.handler = on_timer;
-    timer_.data = this;
-    timer_.log = ngx_cycle->log;
-    timer_.cancelable = 1;
 }
 
 template <class F>
 void
 RedisReplicas::guard(RedisReplicas* self, F f) noexcept {
     edge::event("redis replicas", f,
-                [=]() noexcept { self->look_again_in(1000); });
+                [=]() noexcept { self->timer_.start(RedisTimer::kAgain); });
 }
 
 // --- who is read -------------------------------------------------------------
@@ -107,7 +107,7 @@ void
 RedisReplicas::wanted() {
     used_at_ = ngx_current_msec;
     primaries_.wanted();
-    if (!timer_.timer_set && !worker_quits()) {
+    if (!timer_.is_set() && !worker_quits()) {
         tick();
     }
 }
@@ -115,27 +115,13 @@ RedisReplicas::wanted() {
 // --- how new they are --------------------------------------------------------
 
 void
-RedisReplicas::on_timer(ngx_event_t* event) noexcept {
-    auto* self = static_cast<RedisReplicas*>(event->data);
-    guard(self, [=] { self->tick(); });
-}
-
-void
 RedisReplicas::tick() {
     if (worker_quits() || ngx_current_msec - used_at_ >
                               static_cast<ngx_msec_t>(2 * warrant_.count())) {
         return;  // who asks next comes here
     }
-    look_again_in(static_cast<ngx_msec_t>(warrant_.count() / 3 + 1));
+    timer_.start(warrant_ / 3 + Milliseconds{1});
     ask_primary();
-}
-
-void
-RedisReplicas::look_again_in(ngx_msec_t wait) {
-    if (timer_.timer_set) {
-        ngx_del_timer(&timer_);
-    }
-    ngx_add_timer(&timer_, wait);
 }
 
 // Before the replicas: what they are found to have, they have of then.
@@ -264,17 +250,15 @@ RedisReplicas::doubt(const RedisNode* node) {
         replica->node.set_warranted_until(MonoTime{});
         redis_cancel(&replica->question);
         replica->asked = false;
-        if (was_read && timer_.timer_set) {
-            look_again_in(kSoon);
+        if (was_read && timer_.is_set()) {
+            timer_.start(kSoon);
         }
     }
 }
 
 void
 RedisReplicas::shut() {
-    if (timer_.timer_set) {
-        ngx_del_timer(&timer_);
-    }
+    timer_.stop();
     redis_cancel(&question_);
     for (auto& replica : replicas_) {
         redis_cancel(&replica->question);

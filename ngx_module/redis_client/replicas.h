@@ -16,6 +16,7 @@
 #pragma once
 
 #include "core/redis/replication.h"
+#include "ngx_module/redis_client/timer.h"
 #include "ngx_module/redis_client/topology.h"
 
 namespace entitle::ngx {
@@ -73,7 +74,6 @@ class RedisReplicas final : public RedisTopology, RedisNode::Host {
                            RedisStatus status) noexcept;
     static void on_replica(RedisExchange* exchange,
                            RedisStatus status) noexcept;
-    static void on_timer(ngx_event_t* event) noexcept;
     template <class F>
     static void guard(RedisReplicas* self, F f) noexcept;
 
@@ -85,7 +85,6 @@ class RedisReplicas final : public RedisTopology, RedisNode::Host {
     void take_replica(Replica& replica, RedisStatus status);
     void doubt(const RedisNode* node);
     void say(Replica& replica, std::string_view why_not);
-    void look_again_in(ngx_msec_t wait);
 
     const MainConf* conf_;
     const Milliseconds warrant_;
@@ -99,7 +98,7 @@ class RedisReplicas final : public RedisTopology, RedisNode::Host {
     RedisNode* primary_ = nullptr;  // whom it was sent to; null: answered
     MonoTime asked_at_{};
 
-    ngx_event_t timer_{};
+    RedisTimer timer_;
     ngx_msec_t used_at_ = 0;
 };
 

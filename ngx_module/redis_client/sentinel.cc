@@ -34,7 +34,9 @@ RedisSentinel::RedisSentinel(const MainConf* conf)
       primary_(conf, RedisNode::Kind::searched, redis_node(*conf, {}),
                std::string(view(conf->redis)), this),
       search_(conf->redis_address->hosts, kRest),
-      ear_(conf, this) {
+      ear_(conf, this),
+      timer_([](void* self) { static_cast<RedisSentinel*>(self)->tick(); },
+             this) {
     for (const Endpoint& endpoint : *conf->redis_endpoints) {
         auto sentinel =
             std::make_unique<Sentinel>(this, sentinels_.size(), endpoint.host);
@@ -49,10 +51,6 @@ RedisSentinel::RedisSentinel(const MainConf* conf)
     }
     step_.done = on_step;
     step_.data = this;
-    timer_.handler = on_timer;
-    timer_.data = this;
-    timer_.log = ngx_cycle->log;
-    timer_.cancelable = 1;
     primary_.search();
 }
 
@@ -60,7 +58,7 @@ template <class F>
 void
 RedisSentinel::guard(RedisSentinel* self, F f) noexcept {
     edge::event("redis sentinels", f,
-                [=]() noexcept { self->look_again_in(1000); });
+                [=]() noexcept { self->timer_.start(RedisTimer::kAgain); });
 }
 
 RedisNode*
@@ -74,7 +72,7 @@ RedisSentinel::wanted() {
     used_at_ = ngx_current_msec;
     if (!searching_ && mono_now() >= primary_.warranted_until()) {
         search();
-    } else if (!timer_.timer_set && !asking_ && !vote_) {
+    } else if (!timer_.is_set() && !asking_ && !vote_) {
         tick();
     }
 }
@@ -106,7 +104,7 @@ RedisSentinel::go_on() {
                 begin_vote();
                 break;
             case SentinelSearch::Next::rest:
-                look_again_in(static_cast<ngx_msec_t>(search_.pause().count()));
+                timer_.start(search_.pause());
                 return;
         }
     }
@@ -225,16 +223,10 @@ RedisSentinel::vote_failed() {
         return;
     }
     search_.lost();
-    look_again_in(static_cast<ngx_msec_t>(kRest.first.count()));
+    timer_.start(kRest.first);
 }
 
 // --- keeping it up -----------------------------------------------------------
-
-void
-RedisSentinel::on_timer(ngx_event_t* event) noexcept {
-    auto* self = static_cast<RedisSentinel*>(event->data);
-    guard(self, [=] { self->tick(); });
-}
 
 void
 RedisSentinel::tick() {
@@ -256,15 +248,7 @@ RedisSentinel::tick() {
 void
 RedisSentinel::keep_up() {
     listen();
-    look_again_in(static_cast<ngx_msec_t>(warrant_.count() / 3 + 1));
-}
-
-void
-RedisSentinel::look_again_in(ngx_msec_t wait) {
-    if (timer_.timer_set) {
-        ngx_del_timer(&timer_);
-    }
-    ngx_add_timer(&timer_, wait);
+    timer_.start(warrant_ / 3 + Milliseconds{1});
 }
 
 // --- what the nodes report ---------------------------------------------------
@@ -338,9 +322,7 @@ RedisSentinel::pushed(RedisConnection*, const Reply& reply) {
 
 void
 RedisSentinel::shut() {
-    if (timer_.timer_set) {
-        ngx_del_timer(&timer_);
-    }
+    timer_.stop();
     redis_cancel(&step_);
     ear_.shut();
     primary_.shut();

@@ -18,6 +18,7 @@
 #pragma once
 
 #include "core/redis/sentinel.h"
+#include "ngx_module/redis_client/timer.h"
 #include "ngx_module/redis_client/topology.h"
 
 namespace entitle::ngx {
@@ -72,7 +73,6 @@ class RedisSentinel final : public RedisTopology,
                 std::string_view why) override;
     bool pushed(RedisConnection* connection, const Reply& reply) override;
 
-    static void on_timer(ngx_event_t* event) noexcept;
     static void on_step(RedisExchange* exchange, RedisStatus status) noexcept;
     static void on_vote(RedisExchange* exchange, RedisStatus status) noexcept;
     template <class F>
@@ -90,7 +90,6 @@ class RedisSentinel final : public RedisTopology,
     void listen();
     void tick();
     void keep_up();
-    void look_again_in(ngx_msec_t wait);
 
     const MainConf* conf_;
     const Milliseconds warrant_;
@@ -107,7 +106,7 @@ class RedisSentinel final : public RedisTopology,
     RedisConnection ear_;
     std::size_t ear_at_ = 0;  // a Sentinel
 
-    ngx_event_t timer_{};
+    RedisTimer timer_;
     ngx_msec_t used_at_ = 0;
 };
 

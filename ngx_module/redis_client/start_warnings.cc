@@ -31,9 +31,7 @@ class RedisWarnings final : RedisConnection::Owner {
                 RedisStatus status, Ending ending,
                 std::string_view why) override;
 
-    static void on_round(ngx_event_t* event) noexcept;
     static void on_next(ngx_event_t* event) noexcept;
-    static void guard(RedisWarnings* self, void (RedisWarnings::*f)()) noexcept;
 
     void begin_round();
     void ask_next();
@@ -44,8 +42,8 @@ class RedisWarnings final : RedisConnection::Owner {
     RedisConnection connection_;
     Backoff backoff_{
         {.first = Milliseconds{1000}, .most = Milliseconds{60000}}};
-    ngx_event_t round_{};  // timer
-    ngx_event_t next_{};   // posted
+    RedisTimer round_;
+    ngx_event_t next_{};  // posted
     std::deque<RedisNode*> left_;
     bool again_ = false;  // another round is needed
     RedisNode* asked_ = nullptr;
@@ -67,38 +65,28 @@ has_address(const RedisNode& node) {
 }  // namespace
 
 RedisWarnings::RedisWarnings(const MainConf* conf)
-    : conf_(conf), connection_(conf, this) {
-    round_.handler = on_round;
+    : conf_(conf),
+      connection_(conf, this),
+      round_(
+          [](void* self) { static_cast<RedisWarnings*>(self)->begin_round(); },
+          this) {
     next_.handler = on_next;
-    for (ngx_event_t* event : {&round_, &next_}) {
-        event->data = this;
-        event->log = ngx_cycle->log;
-    }
-    round_.cancelable = 1;
-    ngx_add_timer(&round_, 1);
+    next_.data = this;
+    next_.log = ngx_cycle->log;
+    round_.start(Milliseconds{1});
 }
 
 void
 RedisWarnings::shut() {
-    forget(round_);
+    round_.stop();
     forget(next_);
     connection_.shut();
 }
 
 void
-RedisWarnings::guard(RedisWarnings* self, void (RedisWarnings::*f)()) noexcept {
-    edge::event("redis warnings", [=] { (self->*f)(); });
-}
-
-void
-RedisWarnings::on_round(ngx_event_t* event) noexcept {
-    guard(static_cast<RedisWarnings*>(event->data),
-          &RedisWarnings::begin_round);
-}
-
-void
 RedisWarnings::on_next(ngx_event_t* event) noexcept {
-    guard(static_cast<RedisWarnings*>(event->data), &RedisWarnings::ask_next);
+    auto* self = static_cast<RedisWarnings*>(event->data);
+    edge::event("redis warnings", [=] { self->ask_next(); });
 }
 
 void
@@ -132,8 +120,7 @@ RedisWarnings::ask_next() {
         }
     }
     if (again_) {
-        const Milliseconds wait = backoff_.next(random_bits());
-        ngx_add_timer(&round_, static_cast<ngx_msec_t>(wait.count()));
+        round_.start(backoff_.next(random_bits()));
     }
 }
 
@@ -201,11 +188,8 @@ redis_warnings_begin(const MainConf* conf) noexcept {
     if (!first || !conf->used) {
         return;
     }
-    try {
-        conf->worker->make<RedisWarnings>(conf);
-    } catch (const std::exception&) {
-        return;  // only an advice
-    }
+    edge::event("redis warnings",
+                [=] { conf->worker->make<RedisWarnings>(conf); });
 }
 
 }  // namespace entitle::ngx

@@ -26,12 +26,18 @@ RedisTimer::stop() noexcept {
     }
 }
 
+Milliseconds
+RedisTimer::left() const noexcept {
+    return Milliseconds{
+        static_cast<ngx_msec_int_t>(event_.timer.key - ngx_current_msec)};
+}
+
 void
 RedisTimer::on_timer(ngx_event_t* event) noexcept {
     auto* self = static_cast<RedisTimer*>(event->data);
     edge::event(
         "redis client", [=] { self->fire_(self->data_); },
-        [=]() noexcept { self->start(Milliseconds{1000}); });
+        [=]() noexcept { self->start(kAgain); });
 }
 
 }  // namespace entitle::ngx

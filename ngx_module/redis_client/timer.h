@@ -1,6 +1,7 @@
-// A timer of the Redis client. What its handler throws (no memory) is logged,
-// and it comes again in a second: nothing that is looked after by a timer is
-// forgotten. It does not keep a worker that was told to quit, unless told so.
+// A timer of the Redis client and the cache. What its handler throws (no
+// memory) is logged, and it comes again in a second: nothing that is looked
+// after by a timer is forgotten. It does not keep a worker that was told to
+// quit, unless told so.
 #pragma once
 
 #include "core/base/monotonic.h"
@@ -8,9 +9,16 @@
 
 namespace entitle::ngx {
 
+// Of nginx's own times.
+constexpr Milliseconds
+milliseconds(ngx_msec_t time) {
+    return Milliseconds{static_cast<std::int64_t>(time)};
+}
+
 class RedisTimer {
   public:
     using Fire = void (*)(void* data);
+    static constexpr Milliseconds kAgain{1000};  // after what was thrown
 
     RedisTimer(Fire fire, void* data) noexcept;
     ~RedisTimer() {
@@ -23,6 +31,8 @@ class RedisTimer {
     is_set() const noexcept {
         return event_.timer_set;
     }
+    // Only while it is set.
+    Milliseconds left() const noexcept;
     // Anew, where it was set.
     void start(Milliseconds time) noexcept;
     void stop() noexcept;

@@ -5,10 +5,13 @@
 #include "ngx_module/status/status.h"
 
 #include <algorithm>
+#include <concepts>
 
+#include "core/base/decimal.h"
 #include "core/json/writer.h"
 #include "core/redis/warnings.h"
 #include "ngx_module/cache/record_cache.h"
+#include "ngx_module/edge.h"
 #include "ngx_module/gate/gate.h"
 #include "ngx_module/http/client.h"
 #include "ngx_module/http/headers.h"
@@ -139,43 +142,47 @@ as_json(const Here& here, bool reachable, const Replication& replication,
 }
 
 void
+append_type(std::string& out, std::string_view metric) {
+    out.append("# TYPE ").append(metric).append(" gauge\n");
+}
+
+void
 append_metric(std::string& out, std::string_view metric,
               std::string_view labels, std::string_view value) {
     out.append(metric).append(labels).append(" ").append(value).append("\n");
 }
 
+// One that stands alone.
+template <std::integral Number>
+void
+append_gauge(std::string& out, std::string_view metric, Number value) {
+    append_type(out, metric);
+    append_metric(out, metric, "", std::to_string(value));
+}
+
 std::string
 as_prometheus(const Here& here, bool reachable, const Replication& replication,
               const std::vector<Space>& spaces) {
-    std::string out = "# TYPE entitle_redis_up gauge\n";
-    append_metric(out, "entitle_redis_up", "", reachable ? "1" : "0");
+    std::string out;
+    append_gauge(out, "entitle_redis_up", reachable ? 1 : 0);
     if (here.gated) {
-        out += "# TYPE entitle_hears_changes gauge\n";
-        append_metric(out, "entitle_hears_changes", "",
-                      here.hears_changes ? "1" : "0");
-        out += "# TYPE entitle_zone_bytes gauge\n";
-        append_metric(out, "entitle_zone_bytes", "",
-                      std::to_string(here.zone_bytes));
-        out += "# TYPE entitle_zone_free_bytes gauge\n";
-        append_metric(out, "entitle_zone_free_bytes", "",
-                      std::to_string(here.zone_free));
+        append_gauge(out, "entitle_hears_changes", here.hears_changes ? 1 : 0);
+        append_gauge(out, "entitle_zone_bytes", here.zone_bytes);
+        append_gauge(out, "entitle_zone_free_bytes", here.zone_free);
     }
     if (!reachable) {
         return out;
     }
     if (replication.counted != 0) {
-        out += "# TYPE entitle_redis_replicas gauge\n";
-        append_metric(out, "entitle_redis_replicas", "",
-                      std::to_string(replication.replicas));
-        out += "# TYPE entitle_redis_replicas_waited_for gauge\n";
-        append_metric(out, "entitle_redis_replicas_waited_for", "",
-                      std::to_string(replication.counted));
+        append_gauge(out, "entitle_redis_replicas", replication.replicas);
+        append_gauge(out, "entitle_redis_replicas_waited_for",
+                     replication.counted);
     }
     const auto labels = [](const Space& space) {
         return "{prefix=" + quoted(space.prefix) +
                ",mode=" + quoted(name(space.mode)) + "}";
     };
-    out += "# TYPE entitle_parked gauge\n";
+    append_type(out, "entitle_parked");
     for (const Space& space : spaces) {
         append_metric(out, "entitle_parked", labels(space),
                       std::to_string(space.parked));
@@ -184,13 +191,10 @@ as_prometheus(const Here& here, bool reachable, const Replication& replication,
         const std::string field = "last_" + std::string(what);
         const std::string metric =
             "entitle_webhook_" + field + "_timestamp_seconds";
-        out += "# TYPE " + metric + " gauge\n";
+        append_type(out, metric);
         for (const Space& space : spaces) {
             for (const auto& [known, value] : space.webhook) {
-                const bool number =
-                    !value.empty() &&
-                    value.find_first_not_of("0123456789") == value.npos;
-                if (known == field && number) {
+                if (known == field && parse_decimal<std::int64_t>(value)) {
                     append_metric(out, metric, labels(space), value);
                 }
             }
@@ -319,12 +323,10 @@ class Report {
         ngx_connection_t* c = r->connection;
         ngx_http_set_log_request(c->log, r);
         std::optional<ngx_int_t> rc = NGX_HTTP_INTERNAL_SERVER_ERROR;
-        try {
+        edge::request(r, "the status failed", [&] {
             rc = self->next(status);
-        } catch (const std::exception& error) {
-            ngx_log_error(NGX_LOG_CRIT, c->log, 0,
-                          "entitle: the status failed: %s", error.what());
-        }
+            return NGX_OK;
+        });
         if (rc) {
             ngx_http_finalize_request(r, *rc);  // self may be gone
             ngx_http_run_posted_requests(c);
@@ -361,13 +363,7 @@ report(ngx_http_request_t* r) {
 
 ngx_int_t
 status_handler(ngx_http_request_t* r) noexcept {
-    try {
-        return report(r);
-    } catch (const std::exception& error) {
-        ngx_log_error(NGX_LOG_CRIT, r->connection->log, 0,
-                      "entitle: the status failed: %s", error.what());
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
+    return edge::request(r, "the status failed", [=] { return report(r); });
 }
 
 }  // namespace entitle::ngx

@@ -2,6 +2,7 @@
 // connection of its own. Redis being away for a moment is waited out within
 // the request; then Stripe is asked to come again.
 
+#include "ngx_module/edge.h"
 #include "ngx_module/http/client.h"
 #include "ngx_module/webhook/webhook.h"
 
@@ -157,11 +158,8 @@ void
 Webhook::from_event(F f) noexcept {
     ngx_connection_t* c = request_->connection;
     ngx_http_set_log_request(c->log, request_);
-    try {
-        f();
-    } catch (const std::exception& error) {
-        fail(error);
-    }
+    edge::guard(f,
+                [this](const std::exception& error) noexcept { fail(error); });
     ngx_http_run_posted_requests(c);
 }
 

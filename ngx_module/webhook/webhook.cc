@@ -9,6 +9,7 @@
 #include "core/delivery/response.h"
 #include "core/stripe/event.h"
 #include "core/stripe/signature.h"
+#include "ngx_module/edge.h"
 #include "ngx_module/http/body.h"
 #include "ngx_module/http/headers.h"
 #include "ngx_module/http/send.h"
@@ -123,11 +124,9 @@ check_signature(ngx_http_request_t* r, std::string_view body) {
 void
 body_handler(ngx_http_request_t* r) noexcept {
     Webhook* webhook = find(r);
-    try {
-        webhook->receive();
-    } catch (const std::exception& error) {
-        webhook->fail(error);
-    }
+    edge::guard(
+        [=] { webhook->receive(); },
+        [=](const std::exception& error) noexcept { webhook->fail(error); });
 }
 
 }  // namespace
@@ -142,19 +141,17 @@ webhook_handler(ngx_http_request_t* r) noexcept {
     if (r != r->main) {
         return NGX_HTTP_NOT_FOUND;
     }
-    try {
+    return edge::request(r, "the webhook failed", [=]() -> ngx_int_t {
         if (r->method != NGX_HTTP_POST) {
             return refuse_method(r);
         }
         if (make(r) == nullptr) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
-    } catch (const std::exception&) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-    r->request_body_in_single_buf = 1;
-    ngx_int_t rc = ngx_http_read_client_request_body(r, body_handler);
-    return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
+        r->request_body_in_single_buf = 1;
+        ngx_int_t rc = ngx_http_read_client_request_body(r, body_handler);
+        return rc >= NGX_HTTP_SPECIAL_RESPONSE ? rc : NGX_DONE;
+    });
 }
 
 void
