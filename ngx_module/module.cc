@@ -9,7 +9,6 @@
 #include "ngx_module/gate/handlers.h"
 #include "ngx_module/gate/identity.h"
 #include "ngx_module/redis_client/client.h"
-#include "ngx_module/redis_client/ssl.h"
 #include "ngx_module/redis_client/start_warnings.h"
 #include "ngx_module/status/status.h"
 #include "ngx_module/webhook/handlers.h"

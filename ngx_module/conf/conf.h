@@ -26,6 +26,12 @@ Setter set_redis, set_redis_read, set_redis_user, set_redis_password_file,
 // Once all of them were read.
 char* init_redis(ngx_conf_t* cf, MainConf* conf);
 
+// ngx_module/conf/redis_ssl.cc; each notes where it stands.
+Setter set_redis_ssl_flag, set_redis_ssl_text, set_redis_ssl_file;
+// Decides whether TLS is spoken (RedisAddress::ssl of `conf`) and makes the
+// SSL context for it.
+char* init_redis_ssl(ngx_conf_t* cf, MainConf* conf);
+
 // ngx_module/conf/gate.cc
 Setter set_gate, add_require, add_session_key_file, set_session_cookie,
     set_reauth, set_reauth_user, set_login_url, set_claim_email;
@@ -120,10 +126,7 @@ duplicate() {
 std::optional<std::string> read_conf_file(ngx_conf_t* cf,
                                           const ngx_str_t& name);
 
-// Null: not valid as a complex value, or no memory; logged.
-ngx_http_complex_value_t* compile_value(ngx_conf_t* cf, ngx_str_t text);
-
-// The same; throws instead.
+// Throws where it is not valid as a complex value (logged), or out of memory.
 ngx_http_complex_value_t& compiled(ngx_conf_t* cf, std::string_view text);
 
 // The variables of a text as nginx reads them: $name, ${name}, $1.

@@ -1,18 +1,10 @@
-// Directives about Redis, and what all setters share.
+// Directives about Redis.
 
+#include "ngx_module/conf/conf.h"
 #include "ngx_module/redis_client/names.h"
-#include "ngx_module/redis_client/ssl.h"
 
 namespace entitle::ngx {
 namespace {
-
-constexpr std::size_t kGreatestFile = 64 * 1024;
-
-template <class T>
-T&
-slot(ngx_command_t* command, void* conf) {
-    return *reinterpret_cast<T*>(static_cast<char*>(conf) + command->offset);
-}
 
 // Refuses a name without a resolver: nothing is looked up here.
 char*
@@ -296,120 +288,6 @@ set_redis_wait(ngx_conf_t* cf, ngx_command_t*, void* data) {
     conf->replica_wait = replicas;
     conf->replica_wait_time = static_cast<ngx_msec_t>(msec);
     return NGX_CONF_OK;
-}
-
-char*
-set_seconds(ngx_conf_t* cf, ngx_command_t* command, void* data) {
-    if (slot<time_t>(command, data) != NGX_CONF_UNSET) {
-        return duplicate();
-    }
-    if (ngx_conf_set_sec_slot(cf, command, data) != NGX_CONF_OK) {
-        return invalid_value(cf, view(arguments(cf)[1]),
-                             "it must be a time, like 30s, 5m, 12h or 7d");
-    }
-    return NGX_CONF_OK;
-}
-
-char*
-set_positive_seconds(ngx_conf_t* cf, ngx_command_t* command, void* data) {
-    char* result = set_seconds(cf, command, data);
-    if (result == NGX_CONF_OK && slot<time_t>(command, data) == 0) {
-        return invalid_value(cf, view(arguments(cf)[1]),
-                             "it must be a time greater than 0");
-    }
-    return result;
-}
-
-char*
-set_positive_msec(ngx_conf_t* cf, ngx_command_t* command, void* data) {
-    if (slot<ngx_msec_t>(command, data) != NGX_CONF_UNSET_MSEC) {
-        return duplicate();
-    }
-    if (ngx_conf_set_msec_slot(cf, command, data) != NGX_CONF_OK ||
-        slot<ngx_msec_t>(command, data) == 0) {
-        return invalid_value(cf, view(arguments(cf)[1]),
-                             "it must be a time greater than 0, like 500ms or "
-                             "2s");
-    }
-    return NGX_CONF_OK;
-}
-
-char*
-set_choice(ngx_conf_t* cf, ngx_command_t* command, void* data) {
-    auto& value = slot<ngx_uint_t>(command, data);
-    if (value != NGX_CONF_UNSET_UINT) {
-        return duplicate();
-    }
-    std::string_view word = view(arguments(cf)[1]);
-    auto* choices = static_cast<ngx_conf_enum_t*>(command->post);
-    std::string allowed;
-    for (ngx_conf_enum_t* choice = choices; choice->name.len != 0; choice++) {
-        if (word == view(choice->name)) {
-            value = choice->value;
-            return NGX_CONF_OK;
-        }
-        allowed += allowed.empty() ? "it must be " : " or ";
-        allowed += view(choice->name);
-    }
-    return invalid_value(cf, word, allowed);
-}
-
-char*
-invalid_value(ngx_conf_t* cf, std::string_view value, std::string_view why) {
-    ngx_str_t quoted = str(value);
-    ngx_str_t reason = str(why);
-    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                       "invalid value \"%V\" in \"%V\": %V", &quoted,
-                       &arguments(cf)[0], &reason);
-    return static_cast<char*>(NGX_CONF_ERROR);
-}
-
-std::optional<std::string>
-read_conf_file(ngx_conf_t* cf, const ngx_str_t& name) {
-    ngx_str_t path = name;
-    if (ngx_conf_full_name(cf->cycle, &path, 1) != NGX_OK) {
-        return std::nullopt;
-    }
-
-    std::string content(kGreatestFile + 1, '\0');
-    ngx_fd_t fd = ngx_open_file(path.data, NGX_FILE_RDONLY, NGX_FILE_OPEN, 0);
-    ssize_t size = NGX_ERROR;
-    if (fd != NGX_INVALID_FILE) {
-        size = ngx_read_fd(fd, content.data(), content.size());
-    }
-    if (size == NGX_ERROR) {
-        ngx_conf_log_error(NGX_LOG_EMERG, cf, ngx_errno,
-                           "cannot read the file \"%V\" of \"%V\"", &path,
-                           &arguments(cf)[0]);
-    }
-    if (fd != NGX_INVALID_FILE) {
-        ngx_close_file(fd);
-    }
-    if (size == NGX_ERROR) {
-        return std::nullopt;
-    }
-
-    content.resize(static_cast<std::size_t>(size));
-    if (content.size() > kGreatestFile) {
-        invalid_value(cf, view(path), "the file must not exceed 64k");
-        return std::nullopt;
-    }
-    return content;
-}
-
-ngx_http_complex_value_t*
-compile_value(ngx_conf_t* cf, ngx_str_t text) {
-    auto* value = static_cast<ngx_http_complex_value_t*>(
-        ngx_pcalloc(cf->pool, sizeof(ngx_http_complex_value_t)));
-    if (value == nullptr) {
-        return nullptr;
-    }
-    ngx_http_compile_complex_value_t compile;
-    ngx_memzero(&compile, sizeof(compile));
-    compile.cf = cf;
-    compile.value = &text;
-    compile.complex_value = value;
-    return ngx_http_compile_complex_value(&compile) == NGX_OK ? value : nullptr;
 }
 
 }  // namespace entitle::ngx

@@ -11,6 +11,22 @@ is_word(char c) {
     return is_alphanumeric(c) || c == '_';
 }
 
+// Null: not valid as a complex value, or no memory; logged.
+ngx_http_complex_value_t*
+compile_value(ngx_conf_t* cf, ngx_str_t text) {
+    auto* value = static_cast<ngx_http_complex_value_t*>(
+        ngx_pcalloc(cf->pool, sizeof(ngx_http_complex_value_t)));
+    if (value == nullptr) {
+        return nullptr;
+    }
+    ngx_http_compile_complex_value_t compile;
+    ngx_memzero(&compile, sizeof(compile));
+    compile.cf = cf;
+    compile.value = &text;
+    compile.complex_value = value;
+    return ngx_http_compile_complex_value(&compile) == NGX_OK ? value : nullptr;
+}
+
 }  // namespace
 
 std::vector<std::string_view>
@@ -79,6 +95,16 @@ parse_carrier(ngx_conf_t* cf, std::string_view text) {
         return Carrier{ngx_null_string, &compiled(cf, text)};
     }
     return std::nullopt;
+}
+
+char*
+invalid_value(ngx_conf_t* cf, std::string_view value, std::string_view why) {
+    ngx_str_t quoted = str(value);
+    ngx_str_t reason = str(why);
+    ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                       "invalid value \"%V\" in \"%V\": %V", &quoted,
+                       &arguments(cf)[0], &reason);
+    return static_cast<char*>(NGX_CONF_ERROR);
 }
 
 }  // namespace entitle::ngx

@@ -1,6 +1,7 @@
-// TLS to Redis: its directives, and the few things a connection does with
-// nginx's SSL layer. After a handshake `c->recv` and `c->send` are the SSL
-// layer's; nothing else changes for whoever uses the connection.
+// TLS to Redis: the few things a connection does with nginx's SSL layer, in the
+// context that the configuration has made (conf/redis_ssl.cc). After a
+// handshake `c->recv` and `c->send` are the SSL layer's; nothing else changes
+// for whoever uses the connection.
 //
 // The server is believed when its certificate has a chain to the trusted
 // certificates (the system's, where none are named) and is for
@@ -8,20 +9,13 @@
 // X509_check_host, addresses by the IP addresses in the certificate. Nothing
 // is said to it, no password either, before that.
 //
-// An nginx built without OpenSSL refuses the directives and rediss://; the rest
-// is never called there.
+// An nginx built without OpenSSL refuses the directives and rediss://; nothing
+// here is called there.
 #pragma once
 
-#include "ngx_module/conf/conf.h"
+#include "ngx_module/settings.h"
 
 namespace entitle::ngx {
-
-// The directives entitle_redis_ssl_...; each notes where it stands.
-Setter set_redis_ssl_flag, set_redis_ssl_text, set_redis_ssl_file;
-
-// Once all were read: decides whether TLS is spoken (RedisAddress::tls of
-// `conf`) and makes the SSL context for it.
-char* init_redis_ssl(ngx_conf_t* cf, MainConf* conf);
 
 // On a connected socket: NGX_OK, NGX_ERROR (logged), or NGX_AGAIN: `done` is
 // called from the event loop when it is over. Ended by ssl_end in any case.
