@@ -17,11 +17,11 @@
 #include "core/identity/edge_session.h"
 #include "core/record/keys.h"
 #include "core/redis/address.h"
+#include "core/redis/endpoint.h"
 #include "core/source/stripe_id.h"
 #include "core/stripe/client_reference.h"
 #include "core/stripe/facts.h"
 #include "ngx_module/nginx.h"
-#include "ngx_module/redis_client/endpoint.h"
 #include "ngx_module/worker.h"
 
 extern "C" {

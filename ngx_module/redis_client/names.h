@@ -6,7 +6,7 @@
 // them in the same order, so that all come to the same server.
 #pragma once
 
-#include "ngx_module/redis_client/endpoint.h"
+#include "ngx_module/redis_client/endpoints.h"
 
 namespace entitle::ngx {
 

@@ -1,18 +1,8 @@
-#include "ngx_module/redis_client/endpoint.h"
+#include "ngx_module/redis_client/endpoints.h"
 
 #include "ngx_module/settings.h"
 
 namespace entitle::ngx {
-
-std::string
-Endpoint::text() const {
-    if (!path.empty()) {
-        return "unix:" + path;
-    }
-    const bool ipv6 = host.host.find(':') != std::string::npos;
-    return (ipv6 ? '[' + host.host + ']' : host.host) + ':' +
-           std::to_string(host.port);
-}
 
 socklen_t
 socket_address(const Endpoint& endpoint, ngx_sockaddr_t& address) {
