@@ -3,7 +3,9 @@
 
 #include "core/identity/app_session.h"
 #include "core/json/document.h"
-#include "ngx_module/gate/gate.h"
+#include "core/json/pointer.h"
+#include "ngx_module/gate/reauth.h"
+#include "ngx_module/http/headers.h"
 #include "ngx_module/seldom.h"
 
 namespace entitle::ngx {
@@ -70,17 +72,17 @@ named_by_variable(ngx_http_request_t* sr, const ReauthUser& from) {
 }
 
 Named
-named_by_json(const Gate* gate, const ReauthUser& from) {
-    if (gate->body.size() > kMaxAnswerBody) {
+named_by_json(const Asked& asked, const ReauthUser& from) {
+    if (asked.body().size() > kMaxAnswerBody) {
         return {Kind::failure, {}, "more JSON than 64k"};
     }
-    if (!gate->body_complete) {
+    if (!asked.body_complete()) {
         return {Kind::failure, {}, "an answer that broke off"};
     }
     std::string error;
     std::optional<JsonPointer> pointer =
         JsonPointer::parse(view(from.name), error);
-    const JsonDocument document = parse_json(gate->body, kMaxReauthDepth);
+    const JsonDocument document = parse_json(asked.body(), kMaxReauthDepth);
     if (!pointer || document == nullptr) {
         return {Kind::failure, {}, "something that is not JSON"};
     }
@@ -113,11 +115,11 @@ came_from_cache(const ngx_http_request_t* sr) {
 }
 
 Named
-named_by(ngx_http_request_t* r, const Gate* gate) {
+named_by(ngx_http_request_t* r, const Asked& asked) {
     const ReauthUser& from = *location_conf(r)->reauth_user;
-    ngx_http_request_t* sr = gate->subrequest;
+    ngx_http_request_t* sr = asked.request();
     const ngx_uint_t status = sr->headers_out.status;
-    if (gate->subrequest_broken || status == 0) {
+    if (asked.broken() || status == 0) {
         return {Kind::failure, {}, "nothing"};
     }
     if (came_from_cache(sr)) {
@@ -138,7 +140,7 @@ named_by(ngx_http_request_t* r, const Gate* gate) {
         case ReauthUser::Kind::json:
             break;
     }
-    return named_by_json(gate, from);
+    return named_by_json(asked, from);
 }
 
 void
@@ -198,9 +200,9 @@ advise_204(ngx_http_request_t* r, const ngx_http_request_t* sr) {
 }  // namespace
 
 std::shared_ptr<ReauthAnswer>
-read_app_answer(ngx_http_request_t* r, const Gate* gate) {
-    Named named = named_by(r, gate);
-    ngx_http_request_t* sr = gate->subrequest;
+read_app_answer(ngx_http_request_t* r, const Asked& asked, UnixTime asked_at) {
+    Named named = named_by(r, asked);
+    ngx_http_request_t* sr = asked.request();
     advise_204(r, sr);
     advise_cache(r, sr);
     advise_redirect(r, sr);
@@ -215,9 +217,9 @@ read_app_answer(ngx_http_request_t* r, const Gate* gate) {
     auto answer = std::make_shared<ReauthAnswer>();
     answer->kind = named.kind;
     answer->user = std::move(named.user);
-    answer->asked_at = gate->asked_at;
+    answer->asked_at = asked_at;
     if (answer->kind == Kind::user) {
-        answer->email = email_in_answer(r, gate);
+        answer->email = email_in_answer(r, asked);
     }
     each_answer_header(sr, [&](const ngx_table_elt_t& header) {
         if (is_named(header, "Set-Cookie")) {

@@ -2,10 +2,41 @@
 // visitor's cookie. Read and never written.
 
 #include "ngx_module/gate/identity.h"
+#include "ngx_module/http/headers.h"
+#include "ngx_module/redis_client/exchange.h"
 
 namespace entitle::ngx {
 
 namespace {
+
+// Asking Redis; a part of the gate. Goes, and is forgotten, with the request.
+struct SessionRead {
+    explicit SessionRead(Gate* of) : gate(of) {
+        exchange.data = this;
+        exchange.done = [](RedisExchange* done, RedisStatus said) noexcept {
+            auto* read = static_cast<SessionRead*>(done->data);
+            read->state = State::done;
+            read->status = said;
+            gate_wake(read->gate);
+        };
+    }
+
+    void
+    begin(ngx_http_request_t* r, std::vector<Command> commands) {
+        exchange.commands = std::move(commands);  // they say which nodes
+        exchange.replies.clear();
+        state = State::waiting;
+        if (redis_send(main_conf(r), &exchange) != NGX_OK) {
+            state = State::done;
+            status = RedisStatus::unavailable;
+        }
+    }
+
+    Gate* gate;
+    RedisExchange exchange;
+    enum class State { none, waiting, done } state = State::none;
+    RedisStatus status = RedisStatus::unavailable;
+};
 
 // A browser sends several cookies of one name when they were set for other
 // paths or domains; more than these is nobody's browser.
@@ -64,52 +95,56 @@ said_by(ngx_http_request_t* r, const Reply& reply) {
 // Which of several sessions the app takes is its own affair: as long as they
 // name one user it does not matter, and if they do not, nobody is named.
 ngx_int_t
-take_sessions(ngx_http_request_t* r, Gate* gate) {
+take_sessions(ngx_http_request_t* r, const std::vector<Reply>& replies,
+              Identity& identity, Reason& trouble) {
     std::optional<Identity> found;
-    for (const Reply& reply : gate->exchange.replies) {
+    for (const Reply& reply : replies) {
         std::optional<Identity> said = said_by(r, reply);
         if (!said) {
-            gate->trouble = reply.is_error() && !reply.is_error("WRONGTYPE")
-                                ? Reason::redis_unreachable
-                                : Reason::record_unreadable;
+            trouble = reply.is_error() && !reply.is_error("WRONGTYPE")
+                          ? Reason::redis_unreachable
+                          : Reason::record_unreadable;
             return NGX_DECLINED;
         }
         if (found && found->user && said->user && found->user != said->user) {
             ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
                           "entitle: cookies name sessions of several users");
-            gate->identity = {{}, Reason::session_invalid, {}, {}, {}};
+            identity = {{}, Reason::session_invalid, {}, {}, {}};
             return NGX_OK;
         }
         if (!found || said->user) {
             found = std::move(said);
         }
     }
-    gate->identity = std::move(*found);
+    identity = std::move(*found);
     return NGX_OK;
 }
 
 }  // namespace
 
 ngx_int_t
-app_session_lookup(ngx_http_request_t* r, Gate* gate) {
-    if (gate->lookup == Gate::Lookup::none) {
+app_session_lookup(ngx_http_request_t* r, Gate* gate, Identity& identity,
+                   Reason& trouble) {
+    auto& read = gate->part<SessionRead>();
+    if (read.state == SessionRead::State::none) {
         std::vector<Command> commands = reads(r);
         if (commands.empty()) {
-            gate->identity = {};
+            identity = {};
             return NGX_OK;
         }
-        gate_ask(r, gate, std::move(commands));
+        read.begin(r, std::move(commands));
     }
-    if (!gate_answered(gate)) {
+    if (read.state == SessionRead::State::waiting) {
         return NGX_AGAIN;
     }
-    if (gate->lookup_status != RedisStatus::ok ||
-        gate->exchange.replies.empty()) {
-        gate->trouble = Reason::redis_unreachable;
+    read.state = SessionRead::State::none;
+    if (read.status != RedisStatus::ok || read.exchange.replies.empty()) {
+        trouble = Reason::redis_unreachable;
         return NGX_DECLINED;
     }
-    const ngx_int_t rc = take_sessions(r, gate);
-    gate->exchange.replies.clear();
+    const ngx_int_t rc =
+        take_sessions(r, read.exchange.replies, identity, trouble);
+    read.exchange.replies.clear();
     return rc;
 }
 

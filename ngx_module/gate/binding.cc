@@ -4,6 +4,7 @@
 #include <array>
 #include <functional>
 
+#include "ngx_module/gate/gate.h"
 #include "ngx_module/http/cookies.h"
 #include "ngx_module/http/headers.h"
 #include "ngx_module/seldom.h"
@@ -46,6 +47,11 @@ bind_value(ngx_http_request_t* r, const BindSource& source,
     }
     return kept(r, source.cookies->value(request_cookie_pairs(r), set_cookies));
 }
+
+// A part of the gate: whose session was bound to something else.
+struct Unbound {
+    std::optional<User> user;
+};
 
 // Users whose sessions did not fit lately; few, and forgotten by others.
 class Changing {
@@ -135,15 +141,22 @@ advise_absent(ngx_http_request_t* r, bool named) {
 }
 
 void
-advise_changing(ngx_http_request_t* r, const User& user) {
+note_unbound(Gate* gate, User user) {
+    gate->part<Unbound>().user = std::move(user);
+}
+
+void
+advise_changing(ngx_http_request_t* r, const Gate* gate,
+                const std::optional<User>& named) {
     static SeldomAbout seldom;
+    const Unbound* unbound = gate->find<Unbound>();
     const void* bound_to = location_conf(r)->session_bind;
-    if (!binds(r) ||
-        !main_conf(r)->worker->part<Changing>().often(bound_to, user) ||
+    if (unbound == nullptr || unbound->user != named || !named || !binds(r) ||
+        !main_conf(r)->worker->part<Changing>().often(bound_to, *named) ||
         !seldom.due(bound_to)) {
         return;
     }
-    ngx_str_t who = str(user.str());
+    ngx_str_t who = str(named->str());
     ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
                   "entitle: what \"entitle_session_bind\" names changes again "
                   "and again for \"%V\": no session lasts, the app is asked "

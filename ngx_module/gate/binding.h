@@ -5,6 +5,7 @@
 // worth nothing beside it, and one made with it is worth nothing without.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,8 @@
 #include "ngx_module/settings.h"
 
 namespace entitle::ngx {
+
+struct Gate;
 
 // One value for each of entitle_session_bind, with the app's Set-Cookie headers
 // already applied; empty: absent. Views of the request and its pool.
@@ -30,9 +33,11 @@ std::optional<std::string> binding_now(
 // Of a request the app was asked about: tells the operator of a cookie that is
 // never there. `named`: the app knew who it is.
 void advise_absent(ngx_http_request_t* r, bool named);
-// Of a request whose session was bound to something else, of the same user the
-// app has named since; once for all that were alike: tells of a binding that
-// changes at every answer.
-void advise_changing(ngx_http_request_t* r, const User& user);
+// Of a request whose session was bound to something else: tells of a binding
+// that changes at every answer. note_unbound() says whose session it was; then,
+// once for all that were alike, advise_changing() whom the app named since.
+void note_unbound(Gate* gate, User user);
+void advise_changing(ngx_http_request_t* r, const Gate* gate,
+                     const std::optional<User>& named);
 
 }  // namespace entitle::ngx

@@ -6,7 +6,8 @@
 
 #include "core/json/document.h"
 #include "core/json/pointer.h"
-#include "ngx_module/gate/gate.h"
+#include "ngx_module/gate/reauth.h"
+#include "ngx_module/http/headers.h"
 #include "ngx_module/redis_client/talk.h"
 
 namespace entitle::ngx {
@@ -30,21 +31,19 @@ email_in_header(ngx_http_request_t* sr, std::string_view name) {
 }
 
 std::string
-email_in_json(const Gate* gate, std::string_view pointer_text) {
-    if (!gate->body_complete || gate->body.size() > kMaxAnswerBody) {
+email_in_json(const Asked& asked, std::string_view pointer_text) {
+    if (!asked.body_complete() || asked.body().size() > kMaxAnswerBody) {
         return {};
     }
     std::string error;
     const auto pointer = JsonPointer::parse(pointer_text, error);
-    const JsonDocument document = parse_json(gate->body, kMaxDepth);
+    const JsonDocument document = parse_json(asked.body(), kMaxDepth);
     if (!pointer || document == nullptr) {
         return {};
     }
     const auto text = string_of(pointer->find(document.get()));
     return text ? claimable_email(*text) : std::string();
 }
-
-}  // namespace
 
 class EmailClaim {
   public:
@@ -89,14 +88,21 @@ class EmailClaim {
     RedisTalk<EmailClaimed> talk_;
 };
 
+// A part of the gate: an answer's claim, until it has been read.
+struct UnderWay {
+    std::optional<EmailClaim> claim;
+};
+
+}  // namespace
+
 std::string
-email_in_answer(ngx_http_request_t* r, const Gate* gate) {
+email_in_answer(ngx_http_request_t* r, const Asked& asked) {
     const ClaimEmail* from = location_conf(r)->claim_email;
     if (from == nullptr || from->name.len == 0) {
         return {};
     }
-    return from->json ? email_in_json(gate, view(from->name))
-                      : email_in_header(gate->subrequest, view(from->name));
+    return from->json ? email_in_json(asked, view(from->name))
+                      : email_in_header(asked.request(), view(from->name));
 }
 
 bool
@@ -104,11 +110,11 @@ claim_email(ngx_http_request_t* r, Gate* gate, ReauthAnswer& answer) {
     if (answer.kind != ReauthAnswer::Kind::user || answer.email.empty()) {
         return true;
     }
-    if (gate->email_claim == nullptr) {
-        gate->email_claim =
-            std::make_shared<EmailClaim>(r, gate, *answer.user, answer.email);
+    auto& under_way = gate->part<UnderWay>().claim;
+    if (!under_way) {
+        under_way.emplace(r, gate, *answer.user, answer.email);
     }
-    EmailClaim& claim = *gate->email_claim;
+    EmailClaim& claim = *under_way;
     if (!claim.done()) {
         return false;
     }
@@ -129,7 +135,7 @@ claim_email(ngx_http_request_t* r, Gate* gate, ReauthAnswer& answer) {
                       "not claimed, until the next time: %V",
                       &user, &error);
     }
-    gate->email_claim.reset();
+    under_way.reset();
     return true;
 }
 

@@ -10,7 +10,12 @@
 
 #include "core/http/cache_control.h"
 #include "core/http/set_cookie.h"
+#include "ngx_module/edge.h"
 #include "ngx_module/gate/identity.h"
+#include "ngx_module/gate/logout.h"
+#include "ngx_module/gate/order.h"
+#include "ngx_module/gate/response.h"
+#include "ngx_module/http/headers.h"
 #include "ngx_module/http/own_request.h"
 
 namespace entitle::ngx {
@@ -40,15 +45,24 @@ set_by_answer(ngx_http_request_t* r, std::string_view set_cookie) {
 
 // NGX_OK: some were added. NGX_DECLINED: there are none.
 ngx_int_t
-add_cookies(ngx_http_request_t* r, const Gate* gate) {
+add_cookies(ngx_http_request_t* r, const Order* order, bool logged_out) {
     std::vector<std::string_view> wanted;
-    for (const std::string& cookie : gate->app_cookies) {
-        if (!set_by_answer(r, cookie)) {
-            wanted.push_back(cookie);
+    std::string ours;
+    if (order != nullptr) {
+        for (const std::string& cookie : order->app_cookies()) {
+            if (!set_by_answer(r, cookie)) {
+                wanted.push_back(cookie);
+            }
         }
+        ours = order->session_cookie();
     }
-    if (!gate->session_cookie.empty()) {
-        wanted.push_back(gate->session_cookie);
+    if (logged_out) {
+        const ServerConf* conf = server_conf(r);
+        ours = conf->session_keys == nullptr ? std::string()
+                                             : clear_cookie(*conf->cookie);
+    }
+    if (!ours.empty()) {
+        wanted.push_back(ours);
     }
     for (std::string_view cookie : wanted) {
         const ngx_str_t copy = pool_copy(r->pool, cookie);
@@ -98,21 +112,21 @@ keep_private(ngx_http_request_t* r) {
 
 // RFC 6750 section 3: who showed no token is told of no error.
 std::string_view
-challenge(ngx_http_request_t* r, const Gate* gate) {
+challenge(ngx_http_request_t* r, const Ruling& ruling) {
     if (identity_kind(location_conf(r)) != IdentitySource::Kind::jwt) {
         return "Cookie realm=\"entitle\"";
     }
-    return gate->ruling.reason == Reason::no_session
+    return ruling.reason == Reason::no_session
                ? "Bearer realm=\"entitle\""
                : "Bearer error=\"invalid_token\"";
 }
 
 ngx_int_t
-add_refusal_headers(ngx_http_request_t* r, const Gate* gate) {
-    const Decision decision = gate->ruling.decision;
+add_refusal_headers(ngx_http_request_t* r, const Ruling& ruling) {
+    const Decision decision = ruling.decision;
     const ngx_uint_t status = r->headers_out.status;
     if (decision == Decision::login && status == NGX_HTTP_UNAUTHORIZED) {
-        return add_header(r, "WWW-Authenticate", challenge(r, gate));
+        return add_header(r, "WWW-Authenticate", challenge(r, ruling));
     }
     if (decision == Decision::error && status == NGX_HTTP_SERVICE_UNAVAILABLE) {
         return add_header(r, "Retry-After", "5");
@@ -126,27 +140,26 @@ keep_from_others(ngx_http_request_t* r) {
     return location_conf(r)->cache_control == 0 ? NGX_OK : keep_private(r);
 }
 
+// Of whatever the gate, or a logout, has had a part in.
 ngx_int_t
-filter_answer(ngx_http_request_t* r, const Gate* gate) {
-    const ngx_int_t cookies = add_cookies(r, gate);
+filter_answer(ngx_http_request_t* r, const Gate* gate, bool logged_out) {
+    const auto* order = gate == nullptr ? nullptr : gate->find<Order>();
+    const ngx_int_t cookies = add_cookies(r, order, logged_out);
     if (cookies == NGX_ERROR) {
         return NGX_ERROR;
     }
     // What the browser kept of the account goes with it.
-    if (gate->logged_out &&
-        add_header(r, "Clear-Site-Data", "\"cache\"") != NGX_OK) {
+    if (logged_out && add_header(r, "Clear-Site-Data", "\"cache\"") != NGX_OK) {
         return NGX_ERROR;
     }
-    if (gate->refused) {
-        if (add_refusal_headers(r, gate) != NGX_OK) {
-            return NGX_ERROR;
-        }
-        return set_cache_control(r, "private, no-store");
+    const Response* response = response_decided(gate);
+    const bool refused = response != nullptr && response->refused;
+    if (refused && add_refusal_headers(r, response->ruling) != NGX_OK) {
+        return NGX_ERROR;
     }
-    if (cookies == NGX_OK || polled(r)) {
-        return set_cache_control(r, "private, no-store");
-    }
-    return keep_from_others(r);
+    return refused || cookies == NGX_OK || polled(r)
+               ? set_cache_control(r, "private, no-store")
+               : keep_from_others(r);
 }
 
 // A backend that does not look at the method would show the page that is paid
@@ -161,97 +174,41 @@ drop_body(ngx_http_request_t* r) {
     r->header_only = 1;
 }
 
-void
-filter_question(ngx_http_request_t* sr) {
-    if (!sr->header_only &&
-        sr->headers_out.content_length_n > static_cast<off_t>(kMaxAnswerBody)) {
-        sr->header_only = 1;  // not worth reading: too long to be believed
+ngx_int_t
+filter_main(ngx_http_request_t* r) {
+    const Gate* gate = gate_of(r);
+    const auto* response = gate == nullptr ? nullptr : gate->find<Response>();
+    const bool logged_out = is_logged_out(r);
+    if (response != nullptr && response->preflight) {
+        drop_body(r);
+        return NGX_OK;
     }
+    if (logged_out || response_decided(gate) != nullptr) {
+        return filter_answer(r, gate, logged_out);
+    }
+    // Other rules let it by, or refused it.
+    return gated(r) ? keep_from_others(r) : NGX_OK;
+}
+
+// Null: it is not part of a question.
+Asked*
+asked_by(ngx_http_request_t* r) {
+    const Gate* gate = gate_of(r);
+    auto* asked = gate == nullptr ? nullptr : gate->find<Asked>();
+    return asked != nullptr && asked->has(r) ? asked : nullptr;
 }
 
 ngx_int_t
 header_filter(ngx_http_request_t* r) noexcept {
-    try {
-        Gate* gate = gate_of(r);
-        if (r == r->main && location_conf(r)->role == Role::logout &&
-            !location_conf(r)->logout_all) {
-            gate = gate_make(r);  // also where `return` answered
-            if (gate == nullptr) {
-                return NGX_ERROR;
-            }
-            end_session(r, gate);
+    if (r != r->main) {
+        if (Asked* asked = asked_by(r)) {
+            asked->take_header(r);
         }
-        if (r != r->main) {
-            if (gate != nullptr && r == gate->subrequest) {
-                filter_question(r);
-            }
-            return next_header_filter(r);
-        }
-        ngx_int_t rc = NGX_OK;
-        if (gate != nullptr && gate->preflight) {
-            drop_body(r);
-        } else if (gate != nullptr && (gate->decided || gate->logged_out)) {
-            rc = filter_answer(r, gate);
-        } else if (gated(r)) {
-            rc = keep_from_others(r);  // other rules let it by, or refused it
-        }
-        if (rc != NGX_OK) {
-            return NGX_ERROR;
-        }
-    } catch (const std::exception& error) {
-        ngx_log_error(NGX_LOG_CRIT, r->connection->log, 0,
-                      "entitle: the header filter failed: %s", error.what());
-        return NGX_ERROR;
+        return next_header_filter(r);
     }
-    return next_header_filter(r);
-}
-
-// --- the body of our own subrequests ----------------------------------------
-
-void
-collect(Gate* gate, const ngx_buf_t* buffer) {
-    if (!ngx_buf_in_memory(buffer) || gate->body.size() > kMaxAnswerBody) {
-        return;
-    }
-    const auto size = static_cast<std::size_t>(buffer->last - buffer->pos);
-    gate->body.append(reinterpret_cast<const char*>(buffer->pos),
-                      std::min(size, kMaxAnswerBody + 1 - gate->body.size()));
-}
-
-// An answer that is too long (or never ends) is let go of, by what tells
-// nginx's upstream that nobody reads on, or that all was read. Returning an
-// error would close the client's connection.
-void
-stop_reading(ngx_http_request_t* sr) {
-    ngx_http_upstream_t* upstream = sr->upstream;
-    if (upstream == nullptr) {
-        return;
-    }
-    if (upstream->buffering && upstream->pipe != nullptr) {
-        upstream->pipe->downstream_error = 1;
-    } else {
-        upstream->length = 0;
-    }
-}
-
-// Everything is taken and nothing goes on: what is passed on would be sent to
-// the client ahead of the answer.
-void
-swallow(ngx_http_request_t* r, Gate* gate, ngx_chain_t* in) {
-    for (; in != nullptr; in = in->next) {
-        ngx_buf_t* buffer = in->buf;
-        if (r == gate->subrequest) {
-            if (!r->header_only) {
-                collect(gate, buffer);
-            }
-            gate->body_complete |= buffer->last_in_chain || buffer->last_buf;
-        }
-        buffer->pos = buffer->last;
-        buffer->file_pos = buffer->file_last;
-    }
-    if (gate->body.size() > kMaxAnswerBody) {
-        stop_reading(gate->subrequest);
-    }
+    const ngx_int_t rc = edge::answer("the header filter failed",
+                                      [=] { return filter_main(r); });
+    return rc == NGX_OK ? next_header_filter(r) : NGX_ERROR;
 }
 
 ngx_int_t
@@ -262,17 +219,12 @@ body_filter(ngx_http_request_t* r, ngx_chain_t* in) noexcept {
     if (is_own_request(r)) {
         return own_request_body(r, in);
     }
-    Gate* gate = gate_of(r);
-    if (gate == nullptr || !is_question(gate, r)) {
+    Asked* asked = asked_by(r);
+    if (asked == nullptr) {
         return next_body_filter(r, in);
     }
-    try {
-        swallow(r, gate, in);
-        return NGX_OK;
-    } catch (const std::bad_alloc&) {
-        gate->subrequest_broken = true;
-        return NGX_OK;
-    }
+    asked->take_body(r, in);
+    return NGX_OK;
 }
 
 ngx_int_t

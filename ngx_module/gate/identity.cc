@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "ngx_module/gate/binding.h"
+#include "ngx_module/gate/jwt.h"
 #include "ngx_module/http/cookies.h"
 
 namespace entitle::ngx {
@@ -43,7 +44,7 @@ edge_session(ngx_http_request_t* r, Gate* gate) {
         if (!bound_here(r, session)) {
             if (!identity.user) {
                 identity.why = Reason::session_unbound;
-                gate->unbound = std::move(session.user);
+                note_unbound(gate, std::move(session.user));
             }
             continue;
         }
@@ -70,14 +71,14 @@ trusted_user(ngx_http_request_t* r) {
 }
 
 Identity
-identity_here(ngx_http_request_t* r, Gate* gate) {
-    switch (identity_kind(location_conf(r))) {
+identity_by(Kind kind, ngx_http_request_t* r, Gate* gate) {
+    switch (kind) {
         case Kind::trusted_user:
             return trusted_user(r);
         case Kind::jwt:
             return jwt_identity(r, gate);
         case Kind::app_session:
-            return {};  // the gate has to ask Redis first
+            return {};
         case Kind::edge_session:
             break;
     }
@@ -120,62 +121,43 @@ identity_settings(ngx_http_request_t* r) {
             .recheck = location->session_recheck};
 }
 
-void
-identify(ngx_http_request_t* r, Gate* gate) {
-    const IdentitySettings settings = identity_settings(r);
-    if (gate->settings == settings || gate->identifying) {
-        return;
-    }
-    gate->identifying = true;
-    gate->identity = {};
-    gate->key_need = KeyNeed::none;
-    gate->identity = identity_here(r, gate);
-    gate->identifying = false;
-    gate->settings = settings;
-
-    const Reason why = gate->identity.why;
-    if (why != Reason::ok && why != Reason::no_session &&
-        identity_kind(location_conf(r)) != Kind::jwt) {  // says more itself
-        ngx_str_t reason = str(name(why));
+Identity
+carried_identity(ngx_http_request_t* r, Gate* gate) {
+    const Kind kind = identity_kind(location_conf(r));
+    Identity identity = identity_by(kind, r, gate);
+    if (identity.why != Reason::ok && identity.why != Reason::no_session &&
+        kind != Kind::jwt) {  // says more itself
+        ngx_str_t reason = str(name(identity.why));
         ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                       "entitle: session not accepted: %V", &reason);
     }
+    return identity;
 }
 
-void
-issue_session(ngx_http_request_t* r, Gate* gate) {
+std::string
+new_session_cookie(ngx_http_request_t* r, const User& user,
+                   std::int64_t version, UnixTime asked_at,
+                   const std::vector<std::string>& set_cookies) {
     const ServerConf* server = server_conf(r);
     const LocationConf* location = location_conf(r);
-    if (server->session_keys == nullptr || gate->logged_out ||
+    if (server->session_keys == nullptr ||
         identity_kind(location) != Kind::edge_session) {
-        return;
+        return {};
     }
-    std::optional<std::string> binding =
-        binding_now(r, gate->answer->set_cookies);
+    std::optional<std::string> binding = binding_now(r, set_cookies);
     if (!binding) {
-        return;
+        return {};
     }
-    const User& user = *gate->identity.user;
     const Seconds lifetime{location->session_lifetime};
-    Session session{user,
-                    gate->record.standing.version,
-                    gate->answer->asked_at,
-                    gate->answer->asked_at + lifetime,
-                    {}};
-    if (gate->before && gate->before->user == user) {
-        // A version that rose while the app was being asked is not covered by
-        // its answer: the next request asks again.
-        session.version = gate->before->version;
-    }
-    session.binding = *std::move(binding);
     const std::string token = sign_session(
-        *server->session_keys, *location->session_audience, session);
+        *server->session_keys, *location->session_audience,
+        {user, version, asked_at, asked_at + lifetime, *std::move(binding)});
     if (token.empty()) {
         ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
                       "entitle: no session for a user whose id is not UTF-8");
-        return;
+        return {};
     }
-    gate->session_cookie = set_cookie(*server->cookie, token, lifetime);
+    return set_cookie(*server->cookie, token, lifetime);
 }
 
 }  // namespace entitle::ngx

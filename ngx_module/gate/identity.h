@@ -1,14 +1,15 @@
-// How a location knows who is asking, where it is not by the edge session: as
-// configured, and what the files that read it offer the gate.
-//
-//   _identity       the edge session and the trusted variable
-//   _jwt            the app's JWT; _jwt_keys fetches the keys it is verified by
-//   _app_session    the app's own session in Redis
+// How a location knows who is asking: as configured, and by what a request
+// carries.
 #pragma once
 
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/access/decision.h"
 #include "core/identity/app_session.h"
 #include "core/identity/jwt.h"
-#include "core/identity/jwt_cache.h"
 #include "ngx_module/gate/gate.h"
 
 namespace entitle::ngx {
@@ -53,35 +54,47 @@ identity_kind(const LocationConf* conf) {
                                      : conf->identity->kind;
 }
 
-// --- gate/identity.cc
-// -----------------------------------------------------------
+// --- gate/identity.cc -------------------------------------------------------
+
+// The configuration an identity was found under. After an internal redirect
+// into a location with the same settings the identity still stands.
+struct IdentitySettings {
+    const SessionKeys* keys;
+    const std::string* audience;
+    const CookieOptions* cookie;
+    const Keys* redis_keys;
+    const std::vector<BindSource>* bind;
+    const ReauthUser* reauth_user;
+    const std::vector<ngx_http_complex_value_t*>* reauth_key;
+    const Credentials* credentials;
+    const u_char* reauth;
+    const IdentitySource* source;
+    const JwtSettings* jwt;
+    time_t recheck;
+    bool operator==(const IdentitySettings&) const = default;
+};
+IdentitySettings identity_settings(ngx_http_request_t* r);
+
+// Who the request says it is, without I/O. Of an app's session nothing: Redis
+// has to be asked first.
+Identity carried_identity(ngx_http_request_t* r, Gate* gate);
 
 // What a carrier brings: every cookie of the name, or the variable's value if
 // it has one.
 std::vector<std::string_view> carried(ngx_http_request_t* r,
                                       const Carrier& carrier);
 
-// --- gate/jwt.cc
-// ----------------------------------------------------------------
+// The session cookie for a user the app has named at `asked_at`, under that
+// version of the record; `set_cookies` are the app's. Empty: none is due.
+std::string new_session_cookie(ngx_http_request_t* r, const User& user,
+                               std::int64_t version, UnixTime asked_at,
+                               const std::vector<std::string>& set_cookies);
 
-// gate->key_need says whether other keys might have said something else.
-Identity jwt_identity(ngx_http_request_t* r, Gate* gate);
+// --- gate/app_session.cc ----------------------------------------------------
 
-// --- gate/jwt_keys.cc
-// -----------------------------------------------------------
-
-// NGX_OK: the keys are as new as they get; identify again. NGX_AGAIN: asked,
-// the gate will be woken. NGX_DECLINED: there are none. NGX_ERROR: no memory.
-ngx_int_t jwt_keys_fetch(ngx_http_request_t* r, Gate* gate);
-// The request goes away: others take over.
-void jwt_keys_leave(Gate* gate) noexcept;
-
-// --- gate/app_session.cc
-// --------------------------------------------------------
-
-// Fills gate->identity from the app's own session. NGX_OK: done. NGX_AGAIN:
-// asked, the gate will be woken. NGX_DECLINED: it cannot be told, gate->trouble
-// says why.
-ngx_int_t app_session_lookup(ngx_http_request_t* r, Gate* gate);
+// The app's own session. NGX_OK: `identity`. NGX_AGAIN: asked, the gate will be
+// woken. NGX_DECLINED: it cannot be told, `trouble` says why.
+ngx_int_t app_session_lookup(ngx_http_request_t* r, Gate* gate,
+                             Identity& identity, Reason& trouble);
 
 }  // namespace entitle::ngx

@@ -105,7 +105,9 @@ fetched_keys(ngx_http_request_t* r) {
 Identity
 jwt_identity(ngx_http_request_t* r, Gate* gate) {
     const FetchedKeys* fetched = fetched_keys(r);
-    gate->keys_seen = fetched == nullptr ? 0 : fetched->generation();
+    auto& seeker = gate->part<KeySeeker>();
+    seeker.need = KeyNeed::none;
+    seeker.seen = fetched == nullptr ? 0 : fetched->generation();
     Identity identity;
     int left = kMostVerified;
     for (std::string_view value :
@@ -120,13 +122,25 @@ jwt_identity(ngx_http_request_t* r, Gate* gate) {
             break;
         }
         if (said->user) {
-            gate->key_need = need;
+            seeker.need = need;
             return *std::move(said);
         }
-        gate->key_need = std::max(gate->key_need, need);
+        seeker.need = std::max(seeker.need, need);
         identity.why = said->why;
     }
     return identity;
+}
+
+JwtNext
+jwt_next(const Gate* gate, const Identity& identity) {
+    const KeySeeker& seeker = *gate->find<KeySeeker>();
+    if (seeker.need != KeyNeed::none && !seeker.asked) {
+        return JwtNext::fetch_keys;
+    }
+    // Newer keys may know the token's: who cannot tell says so.
+    return seeker.need == KeyNeed::missing && !identity.user && !seeker.fresh
+               ? JwtNext::cannot_tell
+               : JwtNext::go_on;
 }
 
 }  // namespace entitle::ngx

@@ -1,13 +1,32 @@
-// What a worker knows about the app's JWTs: tokens it has verified, and keys it
-// has fetched.
+// The app's own JWT: what a worker knows of such tokens, those it has verified
+// and the keys it has fetched, and what a request wants of that.
 #pragma once
 
 #include <map>
 
+#include "core/identity/jwt_cache.h"
+#include "core/identity/key_refresh.h"
 #include "ngx_module/gate/identity.h"
 #include "ngx_module/http/own_request.h"
 
 namespace entitle::ngx {
+
+class FetchedKeys;
+
+// A request and the keys of its JWT; a part of its gate.
+struct KeySeeker {
+    explicit KeySeeker(Gate* of) : gate(of) {}
+    ~KeySeeker();
+    KeySeeker(const KeySeeker&) = delete;
+    KeySeeker& operator=(const KeySeeker&) = delete;
+
+    Gate* gate;
+    KeyNeed need = KeyNeed::none;  // of what was found
+    std::uint64_t seen = 0;        // it was found with keys of that generation
+    bool asked = false;
+    bool fresh = false;  // and there are none newer
+    FetchedKeys* waits_for = nullptr;
+};
 
 // The keys behind one URI of one server. Lives as long as the worker.
 class FetchedKeys {
@@ -28,9 +47,9 @@ class FetchedKeys {
     }
     KeyNeed by_age() const;
 
-    // As jwt_keys_fetch and jwt_keys_leave, which see.
-    ngx_int_t fetch(Gate* gate);
-    void leave(Gate* gate) noexcept;
+    // As jwt_keys_fetch, which see.
+    ngx_int_t fetch(KeySeeker& seeker);
+    void leave(KeySeeker& seeker) noexcept;
 
   private:
     static void on_late(ngx_event_t* event) noexcept;
@@ -47,7 +66,7 @@ class FetchedKeys {
     std::uint64_t generation_ = 0;
     std::string text_;  // keys_ are made of this
     KeyRefresh refresh_;
-    std::vector<Gate*> waiting_;
+    std::vector<KeySeeker*> waiting_;
     ngx_event_t late_{};  // nobody waits longer than this
     OwnRequest request_;
 };
@@ -62,5 +81,23 @@ struct JwtWorker {
 
 // Of this location's entitle_jwt_key_request; null: it has none.
 FetchedKeys* fetched_keys(ngx_http_request_t* r);
+
+// What the request's tokens say.
+Identity jwt_identity(ngx_http_request_t* r, Gate* gate);
+
+// What is to be done about what they said.
+enum class JwtNext {
+    go_on,
+    fetch_keys,   // other keys might say something else
+    cannot_tell,  // and they cannot be had
+};
+JwtNext jwt_next(const Gate* gate, const Identity& identity);
+
+// NGX_OK: the keys are as new as they get; `changed` says whether the tokens
+// have to be looked at anew. NGX_AGAIN: asked, the gate will be woken.
+// NGX_DECLINED: there are none.
+ngx_int_t jwt_keys_fetch(ngx_http_request_t* r, Gate* gate, bool& changed);
+// The request has come to a location that knows people otherwise.
+void jwt_keys_forget(Gate* gate);
 
 }  // namespace entitle::ngx

@@ -9,6 +9,7 @@
 
 #include "ngx_module/edge.h"
 #include "ngx_module/gate/jwt.h"
+#include "ngx_module/redis_client/node.h"
 
 namespace entitle::ngx {
 
@@ -97,11 +98,11 @@ FetchedKeys::on_fetched(void* data) noexcept {
 
 void
 FetchedKeys::wake_all(bool with_keys) noexcept {
-    for (Gate* gate : waiting_) {
-        gate->key_flight = nullptr;
-        gate->keys_asked = true;
-        gate->keys_fresh = with_keys;
-        gate_wake(gate);
+    for (KeySeeker* seeker : waiting_) {
+        seeker->waits_for = nullptr;
+        seeker->asked = true;
+        seeker->fresh = with_keys;
+        gate_wake(seeker->gate);
     }
     waiting_.clear();
 }
@@ -160,46 +161,52 @@ FetchedKeys::take() {
 // --- who waits for it --------------------------------------------------------
 
 ngx_int_t
-FetchedKeys::fetch(Gate* gate) {
-    if (gate->key_flight != nullptr) {
+FetchedKeys::fetch(KeySeeker& seeker) {
+    if (seeker.waits_for != nullptr) {
         return NGX_AGAIN;
     }
-    if (!gate->keys_asked && gate->keys_seen == generation_) {
+    if (!seeker.asked && seeker.seen == generation_) {
         const MonoTime now = mono_now();
-        if (refresh_.step(gate->key_need, now) == KeyRefresh::Step::ask) {
+        if (refresh_.step(seeker.need, now) == KeyRefresh::Step::ask) {
             begin();
         }
-        if (refresh_.step(gate->key_need, now) == KeyRefresh::Step::wait) {
-            waiting_.push_back(gate);
-            gate->key_flight = this;
+        if (refresh_.step(seeker.need, now) == KeyRefresh::Step::wait) {
+            waiting_.push_back(&seeker);
+            seeker.waits_for = this;
             return NGX_AGAIN;
         }
     }
-    gate->keys_asked = true;
+    seeker.asked = true;
     return keys_ ? NGX_OK : NGX_DECLINED;
 }
 
 void
-FetchedKeys::leave(Gate* gate) noexcept {
-    gate->key_flight = nullptr;
-    std::erase(waiting_, gate);
+FetchedKeys::leave(KeySeeker& seeker) noexcept {
+    seeker.waits_for = nullptr;
+    std::erase(waiting_, &seeker);
+}
+
+KeySeeker::~KeySeeker() {
+    if (waits_for != nullptr) {
+        waits_for->leave(*this);
+    }
 }
 
 ngx_int_t
-jwt_keys_fetch(ngx_http_request_t* r, Gate* gate) {
+jwt_keys_fetch(ngx_http_request_t* r, Gate* gate, bool& changed) {
     FetchedKeys& keys = *fetched_keys(r);
-    const std::uint64_t seen = gate->keys_seen;
-    const ngx_int_t rc = keys.fetch(gate);
-    if (rc == NGX_OK && keys.generation() != seen) {
-        gate->settings.reset();  // other keys may say something else
-    }
+    auto& seeker = gate->part<KeySeeker>();
+    const std::uint64_t seen = seeker.seen;
+    const ngx_int_t rc = keys.fetch(seeker);
+    changed = keys.generation() != seen;
     return rc;
 }
 
 void
-jwt_keys_leave(Gate* gate) noexcept {
-    if (gate->key_flight != nullptr) {
-        gate->key_flight->leave(gate);
+jwt_keys_forget(Gate* gate) {
+    if (auto* seeker = gate->find<KeySeeker>()) {
+        seeker->asked = false;
+        seeker->fresh = false;
     }
 }
 

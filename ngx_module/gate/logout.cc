@@ -1,19 +1,24 @@
 // entitle_logout: our cookie is cleared on whatever answer the location gives;
 // with `all`, every device has to say again who it is.
 
-#include "core/delivery/logout.h"
+#include "ngx_module/gate/logout.h"
 
+#include "core/delivery/logout.h"
 #include "core/http/cross_site.h"
-#include "ngx_module/gate/gate.h"
 #include "ngx_module/gate/handlers.h"
+#include "ngx_module/gate/order.h"
+#include "ngx_module/gate/response.h"
+#include "ngx_module/http/headers.h"
 #include "ngx_module/redis_client/talk.h"
 
 namespace entitle::ngx {
 
+namespace {
+
 // Ends with the request at any moment; what Redis was told by then stays told.
-class Logout {
+class Everywhere {
   public:
-    Logout(Gate* gate, const ServerConf* conf, const User& user)
+    Everywhere(Gate* gate, const ServerConf* conf, const User& user)
         : talk_(
               main_conf(gate->request),
               [](void* data) noexcept { gate_wake(static_cast<Gate*>(data)); },
@@ -40,7 +45,11 @@ class Logout {
     RedisTalk<LogoutResult> talk_;
 };
 
-namespace {
+// A part of the gate.
+struct Logout {
+    std::optional<Everywhere> everywhere;
+    bool cleared = false;  // whatever the response, our cookie goes
+};
 
 ngx_int_t
 only_by_post(ngx_http_request_t* r) {
@@ -50,10 +59,10 @@ only_by_post(ngx_http_request_t* r) {
 }
 
 void
-log_result(ngx_http_request_t* r, const Gate* gate) {
-    ngx_str_t who = str(gate->identity.user->str());
-    ngx_str_t error = str(gate->logout->error());
-    switch (gate->logout->outcome()) {
+log_result(ngx_http_request_t* r, const User& user, Everywhere& everywhere) {
+    ngx_str_t who = str(user.str());
+    ngx_str_t error = str(everywhere.error());
+    switch (everywhere.outcome()) {
         case LoggedOut::everywhere:
             ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                           "entitle: \"%V\" logged out everywhere", &who);
@@ -74,29 +83,30 @@ log_result(ngx_http_request_t* r, const Gate* gate) {
 // NGX_OK: done. Anything else: what the access handler returns.
 ngx_int_t
 everywhere(ngx_http_request_t* r, Gate* gate) {
-    const ngx_int_t rc = gate_settle(r, gate);
+    auto& order = gate->part<Order>();
+    const ngx_int_t rc = order.find_out(r);
     if (rc != NGX_OK) {
         return rc;
     }
-    if (gate->stage == Gate::Stage::guest) {
+    if (order.guest()) {
         return NGX_OK;  // nobody is logged in
     }
-    if (gate->stage == Gate::Stage::known) {
-        if (gate->logout == nullptr) {
-            gate->logout = std::make_shared<Logout>(gate, server_conf(r),
-                                                    *gate->identity.user);
+    if (order.known()) {
+        const User& user = *order.identity().user;
+        auto& talk = gate->part<Logout>().everywhere;
+        if (!talk) {
+            talk.emplace(gate, server_conf(r), user);
         }
-        if (!gate->logout->done()) {
+        if (!talk->done()) {
             return gate_suspend(r);
         }
-        log_result(r, gate);
-        if (gate->logout->outcome() != LoggedOut::failed) {
+        log_result(r, user, *talk);
+        if (talk->outcome() != LoggedOut::failed) {
             return NGX_OK;
         }
-        gate->stage = Gate::Stage::trouble;
-        gate->trouble = Reason::redis_unreachable;
+        order.fail(Reason::redis_unreachable);
     }
-    return gate_fail(r, gate);
+    return respond_trouble(r, gate);
 }
 
 // Another site's page must not log its visitors out of this one.
@@ -137,19 +147,21 @@ access(ngx_http_request_t* r) {
             return rc;
         }
     }
-    end_session(r, gate);
+    gate->part<Logout>().cleared = true;
     return NGX_DECLINED;
 }
 
 }  // namespace
 
-void
-end_session(ngx_http_request_t* r, Gate* gate) {
-    const ServerConf* conf = server_conf(r);
-    gate->logged_out = true;
-    gate->session_cookie = conf->session_keys == nullptr
-                               ? std::string()
-                               : clear_cookie(*conf->cookie);
+bool
+is_logged_out(ngx_http_request_t* r) {
+    const LocationConf* conf = location_conf(r);
+    if (conf->role == Role::logout && !conf->logout_all) {
+        return true;  // also where `return` responded
+    }
+    const Gate* gate = gate_of(r);
+    const auto* logout = gate == nullptr ? nullptr : gate->find<Logout>();
+    return logout != nullptr && logout->cleared;
 }
 
 ngx_int_t

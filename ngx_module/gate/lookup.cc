@@ -1,32 +1,25 @@
-// The record of who is asking, from the worker's cache.
-
-#include "ngx_module/gate/gate.h"
+#include "ngx_module/gate/lookup.h"
 
 namespace entitle::ngx {
 
 ngx_int_t
-record_lookup(ngx_http_request_t* r, Gate* gate) {
+record_lookup(ngx_http_request_t* r, RecordLookup& lookup, const User& user,
+              std::int64_t version_awaited, bool of_primary) {
     const ServerConf* server = server_conf(r);
     const LocationConf* location = location_conf(r);
-    const ngx_int_t rc =
-        record_cache(main_conf(r))
-            .lookup(gate->record, {.keys = server->keys,
-                                   .space = *server->audience,
-                                   .user = &*gate->identity.user,
-                                   .lease = location->lease,
-                                   .stale = Seconds{location->stale},
-                                   .version_awaited = gate->version_awaited,
-                                   .of_primary = gate->of_primary});
-    if (rc == NGX_DECLINED) {
-        gate->trouble = gate->record.trouble;
-    }
-    return rc;
+    return record_cache(main_conf(r))
+        .lookup(lookup, {.keys = server->keys,
+                         .space = *server->audience,
+                         .user = &user,
+                         .lease = location->lease,
+                         .stale = Seconds{location->stale},
+                         .version_awaited = version_awaited,
+                         .of_primary = of_primary});
 }
 
 Hash128
-record_user(ngx_http_request_t* r, const Gate* gate) {
-    return record_cache(main_conf(r))
-        .user_of(*server_conf(r)->audience, *gate->identity.user);
+record_user(ngx_http_request_t* r, const User& user) {
+    return record_cache(main_conf(r)).user_of(*server_conf(r)->audience, user);
 }
 
 }  // namespace entitle::ngx

@@ -9,8 +9,12 @@
 #include "core/access/granted.h"
 #include "core/access/problem.h"
 #include "core/http/accept.h"
-#include "ngx_module/gate/gate.h"
 #include "ngx_module/gate/handlers.h"
+#include "ngx_module/gate/response.h"
+#include "ngx_module/gate/ruling.h"
+#include "ngx_module/gate/wait.h"
+#include "ngx_module/http/headers.h"
+#include "ngx_module/http/send.h"
 
 namespace entitle::ngx {
 
@@ -30,19 +34,44 @@ wants_events(ngx_http_request_t* r) {
 }
 
 bool
-is_let_in(const Gate* gate) {
-    return gate->ruling.decision == Decision::allow ||
-           gate->ruling.decision == Decision::allow_stale;
+is_let_in(const Ruling& ruling) {
+    return ruling.decision == Decision::allow ||
+           ruling.decision == Decision::allow_stale;
+}
+
+std::string
+granted_to(const Gate* gate, const Ruling& ruling) {
+    return granted_json(ruling, gate->find<Order>()->record().standing.version);
+}
+
+// A part of the gate.
+struct Stream {
+    bool open = false;  // the response has begun
+    ngx_buf_t* buf = nullptr;
+};
+
+bool
+is_open(const Gate* gate) {
+    const auto* stream = gate->find<Stream>();
+    return stream != nullptr && stream->open;
+}
+
+Response&
+decide_by(Gate* gate, const Ruling& ruling) {
+    auto& response = gate->part<Response>();
+    response.ruling = ruling;
+    response.decided = true;
+    return response;
 }
 
 // What a content handler returns when the gate said `rc`.
 ngx_int_t
 not_yet(ngx_http_request_t* r, const Gate* gate, ngx_int_t rc) {
     if (rc != NGX_AGAIN) {
-        return gate->streaming ? NGX_ERROR : rc;
+        return is_open(gate) ? NGX_ERROR : rc;
     }
     r->main->count++;
-    if (gate->subrequest != nullptr) {
+    if (waits_for_question(gate)) {
         r->write_event_handler = ngx_http_core_run_phases;
     }
     return NGX_DONE;
@@ -63,26 +92,25 @@ no_content(ngx_http_request_t* r) {
 }
 
 ngx_int_t
-answer(ngx_http_request_t* r, Gate* gate) {
-    gate->decided = true;
-    if (is_let_in(gate)) {
-        return send_json(
-            r, NGX_HTTP_OK, "application/json",
-            granted_json(gate->ruling, gate->record.standing.version));
+answer(ngx_http_request_t* r, Gate* gate, const Ruling& ruling) {
+    Response& response = decide_by(gate, ruling);
+    if (is_let_in(ruling)) {
+        return send_json(r, NGX_HTTP_OK, "application/json",
+                         granted_to(gate, ruling));
     }
-    if (gate->ruling.decision == Decision::pay) {
+    if (ruling.decision == Decision::pay) {
         return no_content(r);
     }
-    gate->refused = true;
-    return send_json(r,
-                     static_cast<ngx_uint_t>(status_of(gate->ruling.decision)),
-                     "application/problem+json", problem_json(gate->ruling));
+    response.refused = true;
+    return send_json(r, static_cast<ngx_uint_t>(status_of(ruling.decision)),
+                     "application/problem+json", problem_json(ruling));
 }
 
 ngx_int_t
 poll_once(ngx_http_request_t* r, Gate* gate) {
-    const ngx_int_t rc = gate_rule(r, gate);
-    return rc == NGX_OK ? answer(r, gate) : not_yet(r, gate, rc);
+    Ruling ruling;
+    const ngx_int_t rc = wait_for_ruling(r, gate, ruling);
+    return rc == NGX_OK ? answer(r, gate, ruling) : not_yet(r, gate, rc);
 }
 
 // --- a stream of events ------------------------------------------------------
@@ -90,13 +118,14 @@ poll_once(ngx_http_request_t* r, Gate* gate) {
 // Text that outlives the request.
 ngx_int_t
 stream(ngx_http_request_t* r, Gate* gate, std::string_view text, bool last) {
-    ngx_buf_t* buf = gate->stream_buf;
+    ngx_buf_t*& known = gate->part<Stream>().buf;
+    ngx_buf_t* buf = known;
     if (last || buf == nullptr) {
         buf = static_cast<ngx_buf_t*>(ngx_palloc(r->pool, sizeof(ngx_buf_t)));
         if (buf == nullptr) {
             return NGX_ERROR;
         }
-        gate->stream_buf = buf;
+        known = buf;
     }
     ngx_memzero(buf, sizeof(ngx_buf_t));
     const ngx_str_t bytes = str(text);
@@ -112,28 +141,12 @@ stream(ngx_http_request_t* r, Gate* gate, std::string_view text, bool last) {
 
 void
 set_next_pulse(ngx_http_request_t* r, Gate* gate) {
-    const ngx_msec_t wait = std::min(kPulse, location_conf(r)->poll / 3 + 1);
-    gate->waiting.pulse = false;
-    gate->waiting.pulse_at = ngx_current_msec + wait;
-}
-
-// Who was told to wait must not be told by a version that the app did not
-// answer for, but nor can the app be asked: its cookies would be lost. That the
-// user logged out everywhere still counts.
-void
-freeze_identity(Gate* gate) {
-    if (gate->answer) {
-        gate->identity.issued_at = gate->answer->asked_at;
-        gate->answer.reset();
-    }
-    gate->identity.version.reset();
-    gate->identity.recheck_at.reset();
-    gate->streaming = true;
+    set_pulse(gate, std::min(kPulse, location_conf(r)->poll / 3 + 1));
 }
 
 ngx_int_t
-open_stream(ngx_http_request_t* r, Gate* gate) {
-    gate->decided = true;
+open_stream(ngx_http_request_t* r, Gate* gate, const Ruling& ruling) {
+    decide_by(gate, ruling);
     r->headers_out.status = NGX_HTTP_OK;
     ngx_str_set(&r->headers_out.content_type, "text/event-stream");
     r->headers_out.content_type_len = r->headers_out.content_type.len;
@@ -147,24 +160,24 @@ open_stream(ngx_http_request_t* r, Gate* gate) {
     if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
         return rc == NGX_OK ? NGX_DONE : rc;
     }
-    freeze_identity(gate);
+    gate->part<Stream>().open = true;
+    gate->part<Order>().ask_no_more();
     set_next_pulse(r, gate);
     return stream(r, gate, "retry: 2000\n\n", false) == NGX_ERROR ? NGX_ERROR
                                                                   : NGX_OK;
 }
 
 ngx_int_t
-close_stream(ngx_http_request_t* r, Gate* gate) {
+close_stream(ngx_http_request_t* r, Gate* gate, const Ruling& ruling) {
+    decide_by(gate, ruling);
     if (ngx_http_discard_request_body(r) != NGX_OK) {
         return NGX_ERROR;
     }
-    if (!is_let_in(gate)) {
+    if (!is_let_in(ruling)) {
         return stream(r, gate, {}, true);
     }
     const ngx_str_t event = pool_copy(
-        r->pool, "event: entitled\ndata: " +
-                     granted_json(gate->ruling, gate->record.standing.version) +
-                     "\n\n");
+        r->pool, "event: entitled\ndata: " + granted_to(gate, ruling) + "\n\n");
     return event.data == nullptr ? NGX_ERROR
                                  : stream(r, gate, view(event), true);
 }
@@ -172,7 +185,7 @@ close_stream(ngx_http_request_t* r, Gate* gate) {
 // Only what was sent makes room for more.
 ngx_int_t
 pulse(ngx_http_request_t* r, Gate* gate) {
-    if (!gate->waiting.pulse) {
+    if (!has_pulse(gate)) {
         return NGX_OK;
     }
     set_next_pulse(r, gate);
@@ -194,24 +207,25 @@ go_on_writing(ngx_http_request_t* r) noexcept {
 ngx_int_t
 poll_stream(ngx_http_request_t* r, Gate* gate) {
     ngx_int_t rc;
-    if (!gate->streaming) {
-        rc = poll_settle(r, gate);
+    Ruling ruling;
+    if (!is_open(gate)) {
+        rc = find_ruling(r, gate, ruling);
         if (rc != NGX_OK) {
             return not_yet(r, gate, rc);
         }
-        if (!is_let_in(gate) && gate->ruling.decision != Decision::pay) {
-            return answer(r, gate);
+        if (!is_let_in(ruling) && ruling.decision != Decision::pay) {
+            return answer(r, gate, ruling);
         }
-        rc = open_stream(r, gate);
+        rc = open_stream(r, gate, ruling);
     } else {
         rc = pulse(r, gate);
     }
     if (rc != NGX_OK) {
         return rc;
     }
-    rc = gate_rule(r, gate);
+    rc = wait_for_ruling(r, gate, ruling);
     if (rc == NGX_OK) {
-        return close_stream(r, gate);
+        return close_stream(r, gate, ruling);
     }
     rc = not_yet(r, gate, rc);
     if (rc == NGX_DONE) {
@@ -240,35 +254,6 @@ poll(ngx_http_request_t* r) {
 }
 
 }  // namespace
-
-ngx_int_t
-poll_settle(ngx_http_request_t* r, Gate* gate) {
-    const ngx_int_t rc = gate_settle(r, gate);
-    if (rc == NGX_OK) {
-        gate->ruling = gate_ruling(r, gate);
-    }
-    return rc;
-}
-
-// Only what is known for certain ends the waiting, and without a requirement
-// anything the user has does.
-Ruling
-poll_ruling(ngx_http_request_t* r, Ruling ruling) {
-    if (ruling.decision == Decision::allow_unverified) {
-        return cannot_tell(Reason::redis_unreachable);
-    }
-    if (location_conf(r)->require != nullptr || !ruling.entitlements.empty()) {
-        return ruling;
-    }
-    if (ruling.decision == Decision::allow_stale) {
-        return cannot_tell(Reason::redis_unreachable);
-    }
-    if (ruling.decision == Decision::allow) {
-        ruling.decision = Decision::pay;
-        ruling.reason = Reason::not_entitled;
-    }
-    return ruling;
-}
 
 ngx_int_t
 poll_handler(ngx_http_request_t* r) noexcept {

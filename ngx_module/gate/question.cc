@@ -1,8 +1,13 @@
-// The subrequest that asks the app: GET, without a body and without what
-// belongs to the client's own request.
+// The subrequest: GET, without a body and without what belongs to the client's
+// own request.
+
+#include "ngx_module/gate/question.h"
+
+#include <algorithm>
+#include <new>
 
 #include "ngx_module/gate/alike.h"
-#include "ngx_module/gate/gate.h"
+#include "ngx_module/http/headers.h"
 
 namespace entitle::ngx {
 
@@ -80,49 +85,64 @@ separate_variables(ngx_http_request_t* sr) {
     return NGX_OK;
 }
 
+// An answer that is too long (or never ends) is let go of, by what tells
+// nginx's upstream that nobody reads on, or that all was read. Returning an
+// error would close the client's connection.
+void
+stop_reading(ngx_http_request_t* sr) {
+    ngx_http_upstream_t* upstream = sr->upstream;
+    if (upstream == nullptr) {
+        return;
+    }
+    if (upstream->buffering && upstream->pipe != nullptr) {
+        upstream->pipe->downstream_error = 1;
+    } else {
+        upstream->length = 0;
+    }
+}
+
+}  // namespace
+
 // Called twice when the backend cannot be reached (first with status 0), so it
 // only remembers. When the subrequest is really over nginx says so in
 // sr->done and wakes the parent.
 ngx_int_t
-subrequest_over(ngx_http_request_t* sr, void* data, ngx_int_t rc) noexcept {
-    Gate* gate = static_cast<Gate*>(data);
+Asked::over(ngx_http_request_t* sr, void* data, ngx_int_t rc) noexcept {
     if (sr->connection->error || rc == NGX_HTTP_CLIENT_CLOSED_REQUEST) {
         return rc;
     }
     if (rc == NGX_ERROR || rc == NGX_HTTP_CLOSE ||
         rc == NGX_HTTP_REQUEST_TIME_OUT) {
         // These would end the client's request without an answer.
-        gate->subrequest_broken = true;
+        static_cast<Asked*>(data)->broken_ = true;
         return NGX_OK;
     }
     return rc;
 }
 
-}  // namespace
-
 ngx_int_t
-ask(ngx_http_request_t* r, Gate* gate, const Question& question) {
-    auto* over = static_cast<ngx_http_post_subrequest_t*>(
+Asked::ask(ngx_http_request_t* r, const Question& question) {
+    auto* after = static_cast<ngx_http_post_subrequest_t*>(
         ngx_palloc(r->pool, sizeof(ngx_http_post_subrequest_t)));
-    if (over == nullptr) {
+    if (after == nullptr) {
         return NGX_ERROR;
     }
-    over->handler = subrequest_over;
-    over->data = gate;
+    after->handler = over;
+    after->data = this;
 
     ngx_str_t uri = question.uri;
     ngx_str_t args = ngx_null_string;
     ngx_http_split_args(r, &uri, &args);
 
-    gate->subrequest_broken = false;
-    gate->body_complete = false;
-    gate->body.clear();
+    broken_ = false;
+    body_complete_ = false;
+    body_.clear();
     ngx_http_request_t* sr = nullptr;
-    if (ngx_http_subrequest(r, &uri, &args, &sr, over,
+    if (ngx_http_subrequest(r, &uri, &args, &sr, after,
                             NGX_HTTP_SUBREQUEST_WAITED) != NGX_OK) {
         return NGX_ERROR;
     }
-    gate->subrequest = sr;
+    request_ = sr;
 
     // As auth_request: an empty body of its own keeps the client's from being
     // read, sent or closed. One that is being thrown away stays the parent's
@@ -142,6 +162,64 @@ ask(ngx_http_request_t* r, Gate* gate, const Question& question) {
         sr->header_only = 1;
     }
     return NGX_AGAIN;
+}
+
+bool
+Asked::has(const ngx_http_request_t* r) const {
+    for (; request_ != nullptr && r != r->main; r = r->parent) {
+        if (r == request_) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void
+Asked::take_header(ngx_http_request_t* r) {
+    if (r == request_ && !r->header_only &&
+        r->headers_out.content_length_n > static_cast<off_t>(kMaxAnswerBody)) {
+        r->header_only = 1;  // not worth reading: too long to be believed
+    }
+}
+
+void
+Asked::collect(const ngx_buf_t* buffer) {
+    if (!ngx_buf_in_memory(buffer) || body_.size() > kMaxAnswerBody) {
+        return;
+    }
+    const auto size = static_cast<std::size_t>(buffer->last - buffer->pos);
+    body_.append(reinterpret_cast<const char*>(buffer->pos),
+                 std::min(size, kMaxAnswerBody + 1 - body_.size()));
+}
+
+// Everything is taken and nothing goes on: what is passed on would be sent to
+// the client ahead of the answer.
+void
+Asked::take_body(ngx_http_request_t* r, ngx_chain_t* in) noexcept {
+    for (; in != nullptr; in = in->next) {
+        ngx_buf_t* buffer = in->buf;
+        if (r == request_) {
+            try {
+                if (!r->header_only) {
+                    collect(buffer);
+                }
+            } catch (const std::bad_alloc&) {
+                broken_ = true;
+            }
+            body_complete_ |= buffer->last_in_chain || buffer->last_buf;
+        }
+        buffer->pos = buffer->last;
+        buffer->file_pos = buffer->file_last;
+    }
+    if (body_.size() > kMaxAnswerBody) {
+        stop_reading(request_);
+    }
+}
+
+bool
+waits_for_question(const Gate* gate) {
+    const Asked* asked = gate->find<Asked>();
+    return asked != nullptr && asked->is_under_way();
 }
 
 }  // namespace entitle::ngx

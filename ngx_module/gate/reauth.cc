@@ -1,24 +1,21 @@
-// Asking the app who this is, by a subrequest, once for all requests alike.
-//
-// Which requests are alike says gate/alike.h. One of them leads: its subrequest
-// asks. The others wait in its flight; when the leader's client goes away the
-// next one leads, from the beginning.
+#include "ngx_module/gate/reauth.h"
 
 #include <algorithm>
 #include <map>
 
 #include "ngx_module/gate/alike.h"
 #include "ngx_module/gate/binding.h"
-#include "ngx_module/gate/gate.h"
 
 namespace entitle::ngx {
 
-struct Flight {
-    Gate* leader = nullptr;
-    std::vector<Gate*> waiting;
-};
-
 namespace {
+
+class Reauth;
+
+struct Flight {
+    Reauth* leader = nullptr;
+    std::vector<Reauth*> waiting;
+};
 
 // Of this worker; an entry lives as long as somebody is on it.
 std::map<Mac, Flight>&
@@ -38,16 +35,6 @@ erase_flight(const Flight* flight) noexcept {
     }
 }
 
-ngx_int_t
-ask_app(ngx_http_request_t* r, Gate* gate) {
-    const LocationConf* conf = location_conf(r);
-    const ClaimEmail* email = conf->claim_email;
-    const bool wants_body = conf->reauth_user->kind == ReauthUser::Kind::json ||
-                            (email != nullptr && email->json);
-    gate->asked_at = now();
-    return ask(r, gate, {conf->reauth, wants_body});
-}
-
 // What the app said to the one who asked, for those who only waited: a guest's
 // cookies are the start of a session of one's own, and that is one's alone.
 std::shared_ptr<const ReauthAnswer>
@@ -61,32 +48,45 @@ to_share(const std::shared_ptr<const ReauthAnswer>& answer) {
     return shared;
 }
 
-// The leader has the answer: everybody has it.
-void
-land(Gate* leader) {
-    Flight* flight = leader->flight;
-    const auto shared = to_share(leader->answer);
-    for (Gate* gate : flight->waiting) {
-        gate->answer = shared;
-        gate->flight = nullptr;
-        gate_wake(gate);
+// A request on a flight, leading or waiting; a part of its gate. When it goes
+// away others take over.
+class Reauth {
+  public:
+    explicit Reauth(Gate* gate) : gate_(gate) {}
+    ~Reauth() {
+        leave_flight();
     }
-    leader->flight = nullptr;
-    erase_flight(flight);
-}
+    Reauth(const Reauth&) = delete;
+    Reauth& operator=(const Reauth&) = delete;
 
-}  // namespace
+    // As reauthenticate(), which see.
+    ngx_int_t step(ngx_http_request_t* r, std::int64_t version,
+                   std::shared_ptr<const ReauthAnswer>& answer);
+
+  private:
+    bool board(ngx_http_request_t* r, std::int64_t version);
+    ngx_int_t lead(ngx_http_request_t* r);
+    ngx_int_t ask(ngx_http_request_t* r, Asked& asked);
+    void land();
+    void leave_flight() noexcept;
+
+    Gate* gate_;
+    Flight* flight_ = nullptr;
+    UnixTime asked_at_{};
+    std::shared_ptr<ReauthAnswer> given_;  // by the app, not yet to the flight
+    std::shared_ptr<const ReauthAnswer> answer_;
+};
 
 void
-reauth_leave(Gate* gate) noexcept {
-    Flight* flight = gate->flight;
+Reauth::leave_flight() noexcept {
+    Flight* flight = flight_;
     if (flight == nullptr) {
         return;
     }
-    gate->flight = nullptr;
+    flight_ = nullptr;
     auto& waiting = flight->waiting;
-    if (flight->leader != gate) {
-        waiting.erase(std::remove(waiting.begin(), waiting.end(), gate),
+    if (flight->leader != this) {
+        waiting.erase(std::remove(waiting.begin(), waiting.end(), this),
                       waiting.end());
         return;
     }
@@ -96,62 +96,94 @@ reauth_leave(Gate* gate) noexcept {
     }
     flight->leader = waiting.front();
     waiting.erase(waiting.begin());
-    gate_wake(flight->leader);
+    gate_wake(flight->leader->gate_);
+}
+
+// The leader has the answer: everybody has it.
+void
+Reauth::land() {
+    Flight* flight = flight_;
+    const auto shared = to_share(answer_);
+    for (Reauth* one : flight->waiting) {
+        one->answer_ = shared;
+        one->flight_ = nullptr;
+        gate_wake(one->gate_);
+    }
+    flight_ = nullptr;
+    erase_flight(flight);
+}
+
+// Whether it is on a flight now.
+bool
+Reauth::board(ngx_http_request_t* r, std::int64_t version) {
+    if (location_conf(r)->reauth.len == 0 || !carries_credentials(r)) {
+        return false;
+    }
+    Flight& flight = flights()[question_key(r, bind_values(r, {}), version)];
+    flight_ = &flight;
+    if (flight.leader == nullptr) {
+        flight.leader = this;
+    } else {
+        flight.waiting.push_back(this);
+    }
+    return true;
 }
 
 ngx_int_t
-reauthenticate(ngx_http_request_t* r, Gate* gate) {
-    if (gate->answer) {
-        return NGX_OK;
-    }
-    if (gate->flight == nullptr) {
-        const LocationConf* conf = location_conf(r);
-        if (conf->reauth.len == 0 || !carries_credentials(r)) {
-            return NGX_DECLINED;
+Reauth::ask(ngx_http_request_t* r, Asked& asked) {
+    const LocationConf* conf = location_conf(r);
+    const ClaimEmail* email = conf->claim_email;
+    const bool wants_body = conf->reauth_user->kind == ReauthUser::Kind::json ||
+                            (email != nullptr && email->json);
+    asked_at_ = now();
+    return asked.ask(r, {conf->reauth, wants_body});
+}
+
+ngx_int_t
+Reauth::lead(ngx_http_request_t* r) {
+    if (given_ == nullptr) {
+        Asked& asked = gate_->part<Asked>();
+        if (!asked.is_under_way()) {
+            return ask(r, asked);
         }
-        const std::int64_t version = gate->before ? gate->before->version : -1;
-        Flight& flight =
-            flights()[question_key(r, bind_values(r, {}), version)];
-        gate->flight = &flight;
-        if (flight.leader != nullptr) {
-            flight.waiting.push_back(gate);
+        if (!asked.done()) {
             return NGX_AGAIN;
         }
-        flight.leader = gate;
+        given_ = read_app_answer(r, asked, asked_at_);
+        asked.end();
+        advise_absent(r, given_->user.has_value());
+        advise_changing(r, gate_, given_->user);
     }
-    if (gate->flight->leader != gate) {
+    if (!claim_email(r, gate_, *given_)) {
         return NGX_AGAIN;
     }
-    if (gate->given == nullptr) {
-        if (gate->subrequest == nullptr) {
-            return ask_app(r, gate);
-        }
-        if (!gate->subrequest->done) {
-            return NGX_AGAIN;
-        }
-        gate->given = read_app_answer(r, gate);
-        gate->subrequest = nullptr;
-        advise_absent(r, gate->given->user.has_value());
-        if (gate->unbound && gate->unbound == gate->given->user) {
-            advise_changing(r, *gate->unbound);
-        }
-    }
-    if (!claim_email(r, gate, *gate->given)) {
-        return NGX_AGAIN;
-    }
-    gate->answer = std::move(gate->given);
-    land(gate);
+    answer_ = std::move(given_);
+    land();
     return NGX_OK;
 }
 
-bool
-is_question(const Gate* gate, ngx_http_request_t* r) {
-    for (; gate->subrequest != nullptr && r != r->main; r = r->parent) {
-        if (r == gate->subrequest) {
-            return true;
+ngx_int_t
+Reauth::step(ngx_http_request_t* r, std::int64_t version,
+             std::shared_ptr<const ReauthAnswer>& answer) {
+    if (!answer_) {
+        if (flight_ == nullptr && !board(r, version)) {
+            return NGX_DECLINED;
+        }
+        const ngx_int_t rc = flight_->leader == this ? lead(r) : NGX_AGAIN;
+        if (rc != NGX_OK) {
+            return rc;
         }
     }
-    return false;
+    answer = std::move(answer_);
+    return NGX_OK;
+}
+
+}  // namespace
+
+ngx_int_t
+reauthenticate(ngx_http_request_t* r, Gate* gate, std::int64_t version,
+               std::shared_ptr<const ReauthAnswer>& answer) {
+    return gate->part<Reauth>().step(r, version, answer);
 }
 
 }  // namespace entitle::ngx

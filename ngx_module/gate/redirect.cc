@@ -1,9 +1,10 @@
 // entitle_redirect: a content handler, so that it answers after the gate
 // (`return` would before it). Made for Payment Links that carry who buys.
 
-#include "ngx_module/gate/gate.h"
 #include "ngx_module/gate/handlers.h"
+#include "ngx_module/http/headers.h"
 #include "ngx_module/seldom.h"
+#include "ngx_module/settings.h"
 
 namespace entitle::ngx {
 

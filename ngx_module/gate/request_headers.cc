@@ -5,8 +5,10 @@
 #include <algorithm>
 
 #include "core/base/ascii.h"
-#include "ngx_module/gate/gate.h"
 #include "ngx_module/gate/handlers.h"
+#include "ngx_module/gate/order.h"
+#include "ngx_module/gate/response.h"
+#include "ngx_module/http/headers.h"
 
 namespace entitle::ngx {
 
@@ -133,23 +135,26 @@ set_request_headers(ngx_http_request_t* r, const Gate* gate) {
     if (remove_ours(r) != NGX_OK) {
         return NGX_ERROR;
     }
+    const auto& order = *gate->find<Order>();
+    const Ruling& ruling = gate->find<Response>()->ruling;
     // A variable that was asked for meanwhile may have looked anew who it is.
-    const bool named = gate->stage == Gate::Stage::known ||
-                       gate->ruling.decision == Decision::allow_unverified;
-    if (!named || !gate->identity.user) {
+    const auto& user = order.identity().user;
+    const bool named =
+        order.known() || ruling.decision == Decision::allow_unverified;
+    if (!named || !user) {
         return NGX_OK;
     }
-    if (push(r, "X-Entitle-User", gate->identity.user->str()) != NGX_OK) {
+    if (push(r, "X-Entitle-User", user->str()) != NGX_OK) {
         return NGX_ERROR;
     }
-    if (gate->stage != Gate::Stage::known) {
+    if (!order.known()) {
         return NGX_OK;  // what the record says is not known
     }
     if (push(r, "X-Entitle-Version",
-             std::to_string(gate->record.standing.version)) != NGX_OK) {
+             std::to_string(order.record().standing.version)) != NGX_OK) {
         return NGX_ERROR;
     }
-    return push(r, "X-Entitle-Entitlements", joined(gate->ruling.entitlements));
+    return push(r, "X-Entitle-Entitlements", joined(ruling.entitlements));
 }
 
 // Post read phase of every request: before realip, rewrite and all else.
@@ -165,8 +170,8 @@ strip_refused_handler(ngx_http_request_t* r) noexcept {
     if (r != r->main || !r->internal) {
         return NGX_DECLINED;
     }
-    const Gate* gate = gate_of(r);
-    return gate != nullptr && gate->decided ? NGX_DECLINED : strip_handler(r);
+    return response_decided(gate_of(r)) != nullptr ? NGX_DECLINED
+                                                   : strip_handler(r);
 }
 
 }  // namespace entitle::ngx

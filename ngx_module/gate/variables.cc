@@ -3,8 +3,10 @@
 #include "ngx_module/http/variables.h"
 
 #include "core/http/return_url.h"
-#include "ngx_module/gate/gate.h"
 #include "ngx_module/gate/handlers.h"
+#include "ngx_module/gate/order.h"
+#include "ngx_module/gate/response.h"
+#include "ngx_module/http/headers.h"
 
 namespace entitle::ngx {
 
@@ -14,22 +16,32 @@ namespace {
 using Value = std::optional<std::string>;
 using ValueOf = Value (*)(ngx_http_request_t* r);
 
-// The gate of a request it has decided about.
-const Gate*
+// Null: the request is not decided about, so far.
+const Response*
 decided(ngx_http_request_t* r) {
-    const Gate* gate = gate_of(r);
-    return gate != nullptr && gate->decided ? gate : nullptr;
+    return response_decided(gate_of(r));
+}
+
+// Null: it is not, or not by a record.
+const Order*
+known(ngx_http_request_t* r) {
+    if (decided(r) == nullptr) {
+        return nullptr;
+    }
+    const auto* order = gate_of(r)->find<Order>();
+    return order != nullptr && order->known() ? order : nullptr;
 }
 
 // Decided: who it is for certain. Before: what a valid session says.
 const User*
 user_of(ngx_http_request_t* r) {
-    if (const Gate* gate = decided(r)) {
+    if (const Response* response = decided(r)) {
+        const auto* order = gate_of(r)->find<Order>();
         // While another location looks anew who it is, nobody is known.
-        return gate->identity.user &&
-                       (gate->stage == Gate::Stage::known ||
-                        gate->ruling.decision == Decision::allow_unverified)
-                   ? &*gate->identity.user
+        return order != nullptr && order->identity().user &&
+                       (order->known() ||
+                        response->ruling.decision == Decision::allow_unverified)
+                   ? &*order->identity().user
                    : nullptr;
     }
     if (r != r->main || !gated(r)) {
@@ -39,10 +51,7 @@ user_of(ngx_http_request_t* r) {
     if (gate == nullptr) {
         throw std::bad_alloc();
     }
-    if (gate->stage == Gate::Stage::identify) {
-        identify(r, gate);
-    }
-    return gate->identity.user ? &*gate->identity.user : nullptr;
+    return gate->part<Order>().said(r);
 }
 
 Value
@@ -53,33 +62,33 @@ user(ngx_http_request_t* r) {
 
 Value
 version(ngx_http_request_t* r) {
-    const Gate* gate = decided(r);
-    if (gate == nullptr || gate->stage != Gate::Stage::known) {
-        return {};
-    }
-    return std::to_string(gate->record.standing.version);
+    const Order* order = known(r);
+    return order == nullptr ? Value{}
+                            : std::to_string(order->record().standing.version);
 }
 
 Value
 decision(ngx_http_request_t* r) {
-    const Gate* gate = decided(r);
-    return gate == nullptr ? Value{} : std::string(name(gate->ruling.decision));
+    const Response* response = decided(r);
+    return response == nullptr ? Value{}
+                               : std::string(name(response->ruling.decision));
 }
 
 Value
 reason(ngx_http_request_t* r) {
-    const Gate* gate = decided(r);
-    return gate == nullptr ? Value{} : std::string(name(gate->ruling.reason));
+    const Response* response = decided(r);
+    return response == nullptr ? Value{}
+                               : std::string(name(response->ruling.reason));
 }
 
 Value
 entitlements_text(ngx_http_request_t* r) {
-    const Gate* gate = decided(r);
-    if (gate == nullptr) {
+    const Response* response = decided(r);
+    if (response == nullptr) {
         return {};
     }
     std::string text;
-    for (const std::string& name : gate->ruling.entitlements) {
+    for (const std::string& name : response->ruling.entitlements) {
         text += (text.empty() ? "" : ",") + name;
     }
     return text;
@@ -87,24 +96,24 @@ entitlements_text(ngx_http_request_t* r) {
 
 Value
 until(ngx_http_request_t* r) {
-    const Gate* gate = decided(r);
-    if (gate == nullptr ||
-        (gate->ruling.decision != Decision::allow &&
-         gate->ruling.decision != Decision::allow_stale) ||
-        gate->ruling.until == kForever) {
+    const Response* response = decided(r);
+    if (response == nullptr ||
+        (response->ruling.decision != Decision::allow &&
+         response->ruling.decision != Decision::allow_stale) ||
+        response->ruling.until == kForever) {
         return {};
     }
-    return std::to_string(to_unix(gate->ruling.until));
+    return std::to_string(to_unix(response->ruling.until));
 }
 
 // How the record was come by; empty where none was needed.
 Value
 cache(ngx_http_request_t* r) {
-    const Gate* gate = decided(r);
-    if (gate == nullptr || gate->stage != Gate::Stage::known) {
+    const Order* order = known(r);
+    if (order == nullptr) {
         return {};
     }
-    switch (gate->record.use) {
+    switch (order->record().use) {
         case CacheUse::hit:
             return "HIT";
         case CacheUse::miss:

@@ -3,9 +3,45 @@
 #include <algorithm>
 #include <unordered_map>
 
-#include "ngx_module/gate/identity.h"
+#include "core/crypto/siphash.h"
+#include "ngx_module/gate/lookup.h"
+#include "ngx_module/gate/ruling.h"
 
 namespace entitle::ngx {
+
+namespace {
+
+// What a request keeps of its waiting; a part of its gate. Times are
+// ngx_current_msec.
+struct Waiting {
+    explicit Waiting(Gate* of) : gate(of) {}
+    ~Waiting() {
+        end();
+    }
+    Waiting(const Waiting&) = delete;
+    Waiting& operator=(const Waiting&) = delete;
+
+    // Off the list, if it is on it.
+    void end() noexcept;
+
+    Gate* gate;
+    enum class State {
+        not_yet,
+        listed,
+        over,  // a request waits once, wherever it is redirected to
+    } state = State::not_yet;
+    bool held = false;     // nothing but the list will wake it
+    bool changed = false;  // look again
+    bool failed = false;   // the newest look
+    bool pulse = false;    // pulse_at has come
+    Hash128 user{};
+    std::uint64_t address = 0;  // of the client; 0: a unix socket
+    ngx_msec_t since = 0;
+    ngx_msec_t until = 0;
+    ngx_msec_t look_at = 0;      // while changes are not heard
+    ngx_msec_t pulse_at = 0;     // of an open stream; 0: none
+    std::uint64_t heard_by = 0;  // changes_heard() before the newest look
+};
 
 // The worker's list.
 class WaitRoom final : RecordListener {
@@ -15,9 +51,9 @@ class WaitRoom final : RecordListener {
     WaitRoom(const WaitRoom&) = delete;
     WaitRoom& operator=(const WaitRoom&) = delete;
 
-    // As gate->waiting says. False: it is full, or of this user or address.
-    bool enter(Gate* gate);
-    void leave(Gate* gate) noexcept;
+    // False: it is full, or of this user or address.
+    bool enter(Waiting* waiting);
+    void leave(Waiting* waiting) noexcept;
 
   private:
     // RecordListener
@@ -25,7 +61,7 @@ class WaitRoom final : RecordListener {
     void everything_changed() noexcept override;
     bool
     listens() const noexcept override {
-        return !gates_.empty();
+        return !all_.empty();
     }
 
     struct ByUser {
@@ -40,15 +76,13 @@ class WaitRoom final : RecordListener {
     void note_full(ngx_uint_t limit, std::string_view of);
 
     RecordCache& cache_;
-    std::unordered_multimap<Hash128, Gate*, ByUser> gates_;
+    std::unordered_multimap<Hash128, Waiting*, ByUser> all_;
     std::unordered_map<std::uint64_t, ngx_uint_t> by_address_;
     ngx_uint_t limit_;
     ngx_uint_t limit_per_;
     ngx_event_t timer_{};
     time_t full_noted_ = 0;
 };
-
-namespace {
 
 // How soon a worker that has to exit is noticed.
 constexpr ngx_msec_t kTick = 100;
@@ -61,17 +95,17 @@ is_past(ngx_msec_t time) {
 }
 
 void
-call(Gate* gate) noexcept {
-    if (gate->waiting.held) {
-        gate->waiting.held = false;
-        gate_wake(gate);
+call(Waiting* waiting) noexcept {
+    if (waiting->held) {
+        waiting->held = false;
+        gate_wake(waiting->gate);
     }
 }
 
 void
-call_to_look(Gate* gate) noexcept {
-    gate->waiting.changed = true;
-    call(gate);
+call_to_look(Waiting* waiting) noexcept {
+    waiting->changed = true;
+    call(waiting);
 }
 
 bool
@@ -79,8 +113,6 @@ has_to_look(const Waiting& waiting, std::uint64_t heard_by) {
     return heard_by == 0 || waiting.failed ? is_past(waiting.look_at)
                                            : heard_by != waiting.heard_by;
 }
-
-}  // namespace
 
 WaitRoom::WaitRoom(RecordCache& cache, ngx_uint_t limit, ngx_uint_t limit_per)
     : cache_(cache), limit_(limit), limit_per_(limit_per) {
@@ -98,13 +130,13 @@ WaitRoom::~WaitRoom() {
 }
 
 bool
-WaitRoom::enter(Gate* gate) {
-    const Waiting& waiting = gate->waiting;
-    if (gates_.size() >= limit_) {
+WaitRoom::enter(Waiting* entering) {
+    const Waiting& waiting = *entering;
+    if (all_.size() >= limit_) {
         note_full(limit_, "requests wait");
         return false;
     }
-    if (gates_.count(waiting.user) >= limit_per_) {
+    if (all_.count(waiting.user) >= limit_per_) {
         note_full(limit_per_, "requests of one user wait");
         return false;
     }
@@ -116,7 +148,7 @@ WaitRoom::enter(Gate* gate) {
         }
         count++;
     }
-    gates_.emplace(waiting.user, gate);
+    all_.emplace(waiting.user, entering);
     if (!timer_.timer_set) {
         ngx_add_timer(&timer_, 1);
     }
@@ -137,33 +169,33 @@ WaitRoom::note_full(ngx_uint_t limit, std::string_view of) {
 }
 
 void
-WaitRoom::leave(Gate* gate) noexcept {
-    const auto [begin, end] = gates_.equal_range(gate->waiting.user);
+WaitRoom::leave(Waiting* waiting) noexcept {
+    const auto [begin, end] = all_.equal_range(waiting->user);
     const auto at = std::find_if(
-        begin, end, [&](const auto& entry) { return entry.second == gate; });
+        begin, end, [&](const auto& entry) { return entry.second == waiting; });
     if (at != end) {
-        gates_.erase(at);
-        const auto of_address = by_address_.find(gate->waiting.address);
+        all_.erase(at);
+        const auto of_address = by_address_.find(waiting->address);
         if (of_address != by_address_.end() && --of_address->second == 0) {
             by_address_.erase(of_address);
         }
     }
-    if (gates_.empty() && timer_.timer_set) {
+    if (all_.empty() && timer_.timer_set) {
         ngx_del_timer(&timer_);
     }
 }
 
 void
 WaitRoom::changed(const Hash128& user) noexcept {
-    const auto [begin, end] = gates_.equal_range(user);
+    const auto [begin, end] = all_.equal_range(user);
     std::for_each(begin, end,
                   [](const auto& entry) { call_to_look(entry.second); });
 }
 
 void
 WaitRoom::everything_changed() noexcept {
-    for (const auto& [user, gate] : gates_) {
-        call_to_look(gate);
+    for (const auto& [user, waiting] : all_) {
+        call_to_look(waiting);
     }
 }
 
@@ -176,19 +208,18 @@ WaitRoom::on_timer(ngx_event_t* event) noexcept {
 void
 WaitRoom::tick() noexcept {
     ngx_msec_t next = kTick;
-    for (const auto& [user, gate] : gates_) {
-        Waiting& waiting = gate->waiting;
-        if (is_past(waiting.until) || worker_quits()) {
-            call(gate);
+    for (const auto& [user, waiting] : all_) {
+        if (is_past(waiting->until) || worker_quits()) {
+            call(waiting);
         } else {
-            next = std::min(next, waiting.until - ngx_current_msec);
+            next = std::min(next, waiting->until - ngx_current_msec);
         }
-        if (has_to_look(waiting, cache_.changes_heard())) {
-            call_to_look(gate);
+        if (has_to_look(*waiting, cache_.changes_heard())) {
+            call_to_look(waiting);
         }
-        if (waiting.pulse_at != 0 && is_past(waiting.pulse_at)) {
-            waiting.pulse = true;
-            call(gate);
+        if (waiting->pulse_at != 0 && is_past(waiting->pulse_at)) {
+            waiting->pulse = true;
+            call(waiting);
         }
     }
     ngx_add_timer(&timer_, std::max<ngx_msec_t>(next, 1));
@@ -196,7 +227,14 @@ WaitRoom::tick() noexcept {
 
 // --- a request ---------------------------------------------------------------
 
-namespace {
+void
+Waiting::end() noexcept {
+    if (state == State::listed) {
+        state = State::over;
+        held = false;
+        main_conf(gate->request)->worker->find<WaitRoom>()->leave(this);
+    }
+}
 
 WaitRoom&
 room_of(const MainConf* conf) {
@@ -243,114 +281,122 @@ address_of(const ngx_connection_t* c) {
 }
 
 bool
-begin(ngx_http_request_t* r, Gate* gate) {
+begin(ngx_http_request_t* r, Waiting& waiting, const Order& order) {
     const ngx_msec_t time = time_to_wait(r);
     if (time == 0) {
         return false;
     }
-    Waiting& waiting = gate->waiting;
     waiting.state = Waiting::State::over;
     if (worker_quits()) {
         return false;
     }
-    waiting.user = record_user(r, gate);
+    waiting.user = record_user(r, *order.identity().user);
     waiting.address = address_of(r->connection);
     waiting.since = ngx_current_msec;
     waiting.until = ngx_current_msec + time;
-    if (room_of(main_conf(r)).enter(gate)) {
+    if (room_of(main_conf(r)).enter(&waiting)) {
         waiting.state = Waiting::State::listed;
     }
     return waiting.state == Waiting::State::listed;
 }
 
-// What the app said stands under the version it was asked under, like the
-// session it gets for that, so that a change makes it stale. But an app that
-// renews its cookie when asked is asked once: the client does not have the new
-// one yet.
-void
-keep_app_answer(ngx_http_request_t* r, Gate* gate) {
-    if (!gate->answer) {
-        return;
-    }
-    if (!gate->before) {
-        gate->before = {*gate->identity.user, gate->record.standing.version};
-    }
-    if (!gate->answer->set_cookies.empty()) {
-        return;
-    }
-    const UnixTime asked = gate->answer->asked_at;
-    gate->identity.issued_at = asked;
-    gate->identity.recheck_at =
-        asked + Seconds{location_conf(r)->session_recheck};
-    if (identity_kind(location_conf(r)) == IdentitySource::Kind::edge_session) {
-        gate->identity.version = gate->before->version;
-    }
-    gate->answer.reset();
-    gate->before.reset();
-}
+// What a request does that would be answered by a ruling.
+enum class WaitStep {
+    answer,
+    look,  // again, from the record on
+    hold,  // until gate_wake
+};
 
 WaitStep
-look(ngx_http_request_t* r, Gate* gate) {
-    Waiting& waiting = gate->waiting;
+look(ngx_http_request_t* r, Waiting& waiting, Order& order) {
     waiting.changed = false;
     waiting.heard_by = record_cache(main_conf(r)).changes_heard();
     // Apart from each other, when many began to wait at once.
     waiting.look_at = ngx_current_msec + kLook * 3 / 4 +
                       static_cast<ngx_msec_t>(ngx_random()) % (kLook / 2);
-    keep_app_answer(r, gate);
-    gate->stage = Gate::Stage::read_record;
+    order.look_again(r);
     return WaitStep::look;
 }
 
 bool
-may_get_better(const Gate* gate) {
-    return gate->ruling.decision == Decision::pay ||
-           gate->ruling.reason == Reason::redis_unreachable;
+may_get_better(const Ruling& ruling) {
+    return ruling.decision != Decision::allow_unverified &&
+           (ruling.decision == Decision::pay ||
+            ruling.reason == Reason::redis_unreachable);
 }
 
 WaitStep
-end(ngx_http_request_t* r, Gate* gate) {
-    wait_leave(gate);
-    ngx_str_t decision = str(name(gate->ruling.decision));
+end(ngx_http_request_t* r, Waiting& waiting, const Ruling& ruling) {
+    waiting.end();
+    ngx_str_t decision = str(name(ruling.decision));
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
-                  "entitle: waited %M ms: %V",
-                  ngx_current_msec - gate->waiting.since, &decision);
+                  "entitle: waited %M ms: %V", ngx_current_msec - waiting.since,
+                  &decision);
     return WaitStep::answer;
 }
 
-}  // namespace
-
 WaitStep
-wait_step(ngx_http_request_t* r, Gate* gate) {
-    Waiting& waiting = gate->waiting;
+next_step(ngx_http_request_t* r, Waiting& waiting, Order& order,
+          const Ruling& ruling) {
     waiting.held = false;
     if (waiting.state != Waiting::State::listed) {
         const bool may_begin = waiting.state == Waiting::State::not_yet &&
-                               gate->ruling.decision == Decision::pay;
-        return may_begin && begin(r, gate) ? look(r, gate) : WaitStep::answer;
+                               ruling.decision == Decision::pay;
+        return may_begin && begin(r, waiting, order) ? look(r, waiting, order)
+                                                     : WaitStep::answer;
     }
-    if (gate->ruling.decision == Decision::allow_unverified ||
-        !may_get_better(gate) || is_past(waiting.until) || worker_quits()) {
-        return end(r, gate);
+    if (!may_get_better(ruling) || is_past(waiting.until) || worker_quits()) {
+        return end(r, waiting, ruling);
     }
-    if (gate->identity.user && waiting.user != record_user(r, gate)) {
-        return end(r, gate);  // the app says it is somebody else now
+    const auto& user = order.identity().user;
+    if (user && waiting.user != record_user(r, *user)) {
+        return end(r, waiting, ruling);  // the app says it is somebody else now
     }
     if (waiting.changed) {
-        return look(r, gate);
+        return look(r, waiting, order);
     }
-    waiting.failed = gate->ruling.decision == Decision::error;
+    waiting.failed = ruling.decision == Decision::error;
     waiting.held = true;
     return WaitStep::hold;
 }
 
-void
-wait_leave(Gate* gate) noexcept {
-    if (gate->waiting.state == Waiting::State::listed) {
-        gate->waiting.state = Waiting::State::over;
-        gate->waiting.held = false;
-        main_conf(gate->request)->worker->find<WaitRoom>()->leave(gate);
+}  // namespace
+
+ngx_int_t
+wait_for_ruling(ngx_http_request_t* r, Gate* gate, Ruling& ruling) {
+    for (;;) {
+        const ngx_int_t rc = find_ruling(r, gate, ruling);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+        // Nearly nobody waits, or has to.
+        if (gate->find<Waiting>() == nullptr &&
+            ruling.decision != Decision::pay) {
+            return NGX_OK;
+        }
+        auto& waiting = gate->part<Waiting>();
+        switch (next_step(r, waiting, gate->part<Order>(), ruling)) {
+            case WaitStep::answer:
+                return NGX_OK;
+            case WaitStep::look:
+                break;
+            case WaitStep::hold:
+                return gate_suspend(r);
+        }
     }
+}
+
+void
+set_pulse(Gate* gate, ngx_msec_t in) {
+    auto& waiting = gate->part<Waiting>();
+    waiting.pulse = false;
+    waiting.pulse_at = ngx_current_msec + in;
+}
+
+bool
+has_pulse(const Gate* gate) {
+    const auto* waiting = gate->find<Waiting>();
+    return waiting != nullptr && waiting->pulse;
 }
 
 }  // namespace entitle::ngx

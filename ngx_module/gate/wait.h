@@ -14,42 +14,16 @@
 // an answer.
 #pragma once
 
-#include "core/crypto/siphash.h"
-#include "ngx_module/settings.h"
+#include "core/access/decision.h"
+#include "ngx_module/gate/gate.h"
 
 namespace entitle::ngx {
 
-struct Gate;
+// find_ruling(), and waits where the location says so and it may get better.
+ngx_int_t wait_for_ruling(ngx_http_request_t* r, Gate* gate, Ruling& ruling);
 
-// What a request keeps of its waiting; part of its Gate. Times are
-// ngx_current_msec.
-struct Waiting {
-    enum class State {
-        not_yet,
-        listed,
-        over,  // a request waits once, wherever it is redirected to
-    } state = State::not_yet;
-    bool held = false;     // nothing but the list will wake it
-    bool changed = false;  // look again
-    bool failed = false;   // the newest look
-    bool pulse = false;    // pulse_at has come
-    Hash128 user{};
-    std::uint64_t address = 0;  // of the client; 0: a unix socket
-    ngx_msec_t since = 0;
-    ngx_msec_t until = 0;
-    ngx_msec_t look_at = 0;      // while changes are not heard
-    ngx_msec_t pulse_at = 0;     // of an open stream; 0: none
-    std::uint64_t heard_by = 0;  // changes_heard() before the newest look
-};
-
-// What a request does that would be answered by gate->ruling.
-enum class WaitStep {
-    answer,
-    look,  // gate_settle again, from the record on
-    hold,  // until gate_wake
-};
-WaitStep wait_step(ngx_http_request_t* r, Gate* gate);
-// The request goes away.
-void wait_leave(Gate* gate) noexcept;
+// Of an open stream: who waits is woken when the time has come, too.
+void set_pulse(Gate* gate, ngx_msec_t in);
+bool has_pulse(const Gate* gate);  // it has come
 
 }  // namespace entitle::ngx

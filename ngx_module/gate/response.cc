@@ -1,22 +1,13 @@
-// The answer: let it pass, or say why not in the way the asker understands.
-//
-//                       a navigation                  anything else
-//   not logged in       302 to entitle_login_url,     401 and problem JSON
-//                       else 401
-//   not entitled        402 through error_page        402 and problem JSON
-//   cannot be told      503 through error_page        503 and problem JSON
-//
-// A person's form has the status of the right column, with a page: that of
-// error_page or, where there is none or it means another status, a small one.
+#include "ngx_module/gate/response.h"
 
-#include <algorithm>
-#include <unordered_map>
+#include <utility>
 
-#include "core/access/packed_access.h"
 #include "core/access/problem.h"
 #include "core/base/ascii.h"
 #include "core/http/accept.h"
-#include "ngx_module/gate/gate.h"
+#include "ngx_module/gate/order.h"
+#include "ngx_module/http/headers.h"
+#include "ngx_module/http/send.h"
 #include "ngx_module/seldom.h"
 
 namespace entitle::ngx {
@@ -50,129 +41,16 @@ asker_of(ngx_http_request_t* r) {
                                  : Asker::program;
 }
 
-// --- entitle_require --------------------------------------------------------
-
-// Empty, which never matches, where a variable in it is empty.
-std::string_view
-required_name(ngx_http_request_t* r, const RequireName& name) {
-    ngx_str_t text;
-    for (ngx_http_complex_value_t* variable : name.variables) {
-        if (ngx_http_complex_value(r, variable, &text) != NGX_OK) {
-            throw std::bad_alloc();
-        }
-        if (text.len == 0) {
-            return {};
-        }
-    }
-    if (ngx_http_complex_value(r, name.value, &text) != NGX_OK) {
-        throw std::bad_alloc();
-    }
-    return view(text);
-}
-
-std::vector<Alternatives>
-required(ngx_http_request_t* r) {
-    std::vector<Alternatives> lines;
-    const std::vector<RequireLine>* configured = location_conf(r)->require;
-    if (configured == nullptr) {
-        return lines;
-    }
-    lines.reserve(configured->size());
-    for (const RequireLine& line : *configured) {
-        Alternatives& alternatives = lines.emplace_back();
-        alternatives.reserve(line.size());
-        for (const RequireName& name : line) {
-            alternatives.push_back(required_name(r, name));
-        }
-    }
-    return lines;
-}
-
-// The worker's, of each server, since they learn.
-struct AccessOfServers {
-    std::unordered_map<const ServerConf*, PackedAccess> all;
-};
-
-PackedAccess&
-access_of(ngx_http_request_t* r) {
-    auto& all = main_conf(r)->worker->part<AccessOfServers>().all;
-    const ServerConf* conf = server_conf(r);
-    return all.try_emplace(conf, *conf->grants, *conf->policy).first->second;
-}
-
-// Who is let in is told from the packed record; the reasons of a refusal need
-// all of it.
-Ruling
-rule_by_record(ngx_http_request_t* r, const Gate* gate) {
-    const ServerConf* conf = server_conf(r);
-    const std::vector<Alternatives> lines = required(r);
-    if (gate->record.packed.empty()) {
-        return decide(gate->record.standing, lines, *conf->grants,
-                      *conf->policy, now());
-    }
-    if (const auto held = access_of(r).effective(gate->record.packed, now())) {
-        if (const auto until = allowed_until(lines, *held)) {
-            Ruling ruling{Decision::allow, Reason::ok, *until, {}, {}};
-            ruling.entitlements.reserve(held->size());
-            for (const HeldEntitlement& entitlement : *held) {
-                ruling.entitlements.emplace_back(entitlement.name);
-            }
-            return ruling;
-        }
-    }
-    const std::optional<Standing> standing = unpack(gate->record.packed);
-    return standing
-               ? decide(*standing, lines, *conf->grants, *conf->policy, now())
-               : cannot_tell(Reason::record_unreadable);
-}
-
-// Old knowledge may let in; what somebody has bought since it cannot deny.
-Ruling
-rule_by_stale(Ruling ruling) {
-    if (ruling.decision != Decision::allow) {
-        return cannot_tell(Reason::redis_unreachable);
-    }
-    ruling.decision = Decision::allow_stale;
-    return ruling;
-}
-
-Ruling
-rule_in_trouble(ngx_http_request_t* r, const Gate* gate) {
-    Ruling ruling = cannot_tell(gate->trouble);
-    if (gate->trouble == Reason::redis_unreachable && gate->identity.user &&
-        location_conf(r)->redis_down == 1) {
-        ruling.decision = Decision::allow_unverified;
-    }
-    return ruling;
-}
-
-Ruling
-rule_here(ngx_http_request_t* r, const Gate* gate) {
-    switch (gate->stage) {
-        case Gate::Stage::known: {
-            Ruling ruling = rule_by_record(r, gate);
-            if (gate->record.use == CacheUse::stale) {
-                return rule_by_stale(std::move(ruling));
-            }
-            return ruling;
-        }
-        case Gate::Stage::guest:
-            return not_logged_in(gate->identity.why);
-        default:
-            return rule_in_trouble(r, gate);
-    }
-}
-
 // --- refusing ---------------------------------------------------------------
 
 void
-log_refusal(ngx_http_request_t* r, const Gate* gate) {
-    const Ruling& ruling = gate->ruling;
+log_refusal(ngx_http_request_t* r, const Gate* gate, const Ruling& ruling) {
     ngx_str_t decision = str(name(ruling.decision));
     ngx_str_t reason = str(name(ruling.reason));
     ngx_str_t who = ngx_string("nobody");
-    if (gate->identity.user) {
-        who = str(gate->identity.user->str());
+    const auto& user = gate->find<Order>()->identity().user;
+    if (user) {
+        who = str(user->str());
     }
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                   "entitle: %V for \"%V\": %V", &decision, &who, &reason);
@@ -271,9 +149,10 @@ refuse_form(ngx_http_request_t* r, const Ruling& ruling) {
 
 ngx_int_t
 refuse(ngx_http_request_t* r, Gate* gate) {
-    log_refusal(r, gate);
-    gate->refused = true;
-    const Ruling& ruling = gate->ruling;
+    auto& response = gate->part<Response>();
+    const Ruling& ruling = response.ruling;
+    log_refusal(r, gate, ruling);
+    response.refused = true;
     const ngx_int_t status = status_of(ruling.decision);
     const Asker asker = asker_of(r);
 
@@ -290,24 +169,33 @@ refuse(ngx_http_request_t* r, Gate* gate) {
                               problem_json(ruling));
 }
 
+// Decided; what the app is told says so, too.
+ngx_int_t
+decide_by(ngx_http_request_t* r, Gate* gate, Ruling ruling) {
+    auto& response = gate->part<Response>();
+    response.ruling = std::move(ruling);
+    response.decided = true;
+    return set_request_headers(r, gate);
+}
+
 }  // namespace
 
-Ruling
-gate_ruling(ngx_http_request_t* r, const Gate* gate) {
-    Ruling ruling = rule_here(r, gate);
-    return polled(r) ? poll_ruling(r, std::move(ruling)) : ruling;
+const Response*
+response_decided(const Gate* gate) {
+    const auto* response = gate == nullptr ? nullptr : gate->find<Response>();
+    return response != nullptr && response->decided ? response : nullptr;
 }
 
 ngx_int_t
-gate_answer(ngx_http_request_t* r, Gate* gate) {
-    gate->decided = true;
-    if (set_request_headers(r, gate) != NGX_OK) {
+respond(ngx_http_request_t* r, Gate* gate, Ruling ruling) {
+    const Decision decision = ruling.decision;
+    if (decide_by(r, gate, std::move(ruling)) != NGX_OK) {
         return NGX_ERROR;
     }
     if (location_conf(r)->gate == static_cast<ngx_uint_t>(GateMode::optional)) {
         return NGX_DECLINED;  // NGX_OK would satisfy `satisfy any`
     }
-    switch (gate->ruling.decision) {
+    switch (decision) {
         case Decision::allow:
         case Decision::allow_stale:
         case Decision::allow_unverified:
@@ -325,10 +213,10 @@ gate_answer(ngx_http_request_t* r, Gate* gate) {
 }
 
 ngx_int_t
-gate_fail(ngx_http_request_t* r, Gate* gate) {
-    gate->ruling = cannot_tell(gate->trouble);
-    gate->decided = true;
-    return set_request_headers(r, gate) == NGX_OK ? refuse(r, gate) : NGX_ERROR;
+respond_trouble(ngx_http_request_t* r, Gate* gate) {
+    const Reason why = gate->part<Order>().trouble();
+    return decide_by(r, gate, cannot_tell(why)) == NGX_OK ? refuse(r, gate)
+                                                          : NGX_ERROR;
 }
 
 }  // namespace entitle::ngx

@@ -1,0 +1,59 @@
+// The access phase, the last of nginx's access handlers: what was found out,
+// what that means here, and what the client is told.
+
+#include <utility>
+
+#include "ngx_module/edge.h"
+#include "ngx_module/gate/handlers.h"
+#include "ngx_module/gate/response.h"
+#include "ngx_module/gate/ruling.h"
+#include "ngx_module/gate/wait.h"
+#include "ngx_module/http/headers.h"
+
+namespace entitle::ngx {
+
+namespace {
+
+// A browser asks without credentials whether it may send them (Fetch standard,
+// section 4.8): only the app knows.
+bool
+is_preflight(ngx_http_request_t* r) {
+    bool origin = false, method = false;
+    each_request_header(r, [&](const ngx_table_elt_t& header) {
+        origin |= is_named(header, "Origin");
+        method |= is_named(header, "Access-Control-Request-Method");
+    });
+    return r->method == NGX_HTTP_OPTIONS && origin && method;
+}
+
+ngx_int_t
+access(ngx_http_request_t* r) {
+    if (!gated(r)) {
+        return NGX_DECLINED;
+    }
+    Gate* gate = gate_make(r);
+    if (gate == nullptr) {
+        return NGX_ERROR;
+    }
+    if (r->discard_body != 0 && r->connection->read->ready != 0) {
+        // What came while a subrequest had the connection tells nobody again.
+        ngx_post_event(r->connection->read, &ngx_posted_events);
+    }
+    if (location_conf(r)->preflight != 0 && is_preflight(r)) {
+        gate->part<Response>().preflight = true;
+        return NGX_OK;
+    }
+    Ruling ruling;
+    const ngx_int_t rc = polled(r) ? find_ruling(r, gate, ruling)
+                                   : wait_for_ruling(r, gate, ruling);
+    return rc == NGX_OK ? respond(r, gate, std::move(ruling)) : rc;
+}
+
+}  // namespace
+
+ngx_int_t
+gate_handler(ngx_http_request_t* r) noexcept {
+    return edge::request(r, "the gate failed", [=] { return access(r); });
+}
+
+}  // namespace entitle::ngx

@@ -1,0 +1,11 @@
+// entitle_logout.
+#pragma once
+
+#include "ngx_module/gate/gate.h"
+
+namespace entitle::ngx {
+
+// Whatever the response is, it clears our cookie.
+bool is_logged_out(ngx_http_request_t* r);
+
+}  // namespace entitle::ngx

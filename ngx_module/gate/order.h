@@ -1,0 +1,122 @@
+// The order of the questions: who is asking, does that still stand, what does
+// the record give. What each of them needs to know of the request is its own;
+// here is only what they came to.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/access/decision.h"
+#include "ngx_module/cache/record_cache.h"
+#include "ngx_module/gate/gate.h"
+#include "ngx_module/gate/identity.h"
+#include "ngx_module/gate/reauth.h"
+
+namespace entitle::ngx {
+
+// A part of the gate, wanted by the log.
+class Order {
+  public:
+    explicit Order(Gate* gate);
+
+    // Goes on until it is known who is asking, or that nobody is, or that it
+    // cannot be told: NGX_OK. Anything else is what an access handler returns.
+    ngx_int_t find_out(ngx_http_request_t* r);
+    // Who the request says it is, before anybody was asked. Null: nobody.
+    const User* said(ngx_http_request_t* r);
+
+    // What was found out. identity().user, with record():
+    bool
+    known() const {
+        return stage_ == Stage::known;
+    }
+    bool  // identity().why
+    guest() const {
+        return stage_ == Stage::guest;
+    }
+    const Identity&
+    identity() const {
+        return identity_;
+    }
+    const RecordLookup&
+    record() const {
+        return record_;
+    }
+    Reason  // why it cannot be told
+    trouble() const {
+        return trouble_;
+    }
+    // For the client: Set-Cookie of the app's answer, and ours. Empty: none.
+    const std::vector<std::string>&
+    app_cookies() const {
+        return app_cookies_;
+    }
+    const std::string&
+    session_cookie() const {
+        return session_cookie_;
+    }
+
+    // It cannot be told after all.
+    void fail(Reason why);
+    // find_out() again, from the record on.
+    void look_again(ngx_http_request_t* r);
+    // The answer to the client has begun: its headers can carry no cookie any
+    // more, so the app is not asked again.
+    void ask_no_more();
+
+    void
+    leave() noexcept {
+        record_.leave();
+    }
+
+  private:
+    enum class Stage {  // the next question
+        identify,
+        fetch_keys,
+        read_app_session,
+        read_record,
+        reauthenticate,
+        known,
+        guest,
+        trouble,
+    };
+    // The version the record had before the app was asked.
+    struct Before {
+        User user;
+        std::int64_t version;
+    };
+
+    void forget();
+    void identify(ngx_http_request_t* r);
+    ngx_int_t fetch_keys(ngx_http_request_t* r);
+    ngx_int_t read_app_session(ngx_http_request_t* r);
+    ngx_int_t read_record(ngx_http_request_t* r);
+    ngx_int_t ask_app(ngx_http_request_t* r);
+    ngx_int_t step(ngx_http_request_t* r);
+    void after_identify(ngx_http_request_t* r);
+    void after_answer();
+    void count_claims();
+    bool is_behind(ngx_http_request_t* r);
+    void keep_answer(ngx_http_request_t* r);
+
+    Gate* gate_;
+    Stage stage_ = Stage::identify;
+    std::optional<IdentitySettings> settings_;
+    bool identifying_ = false;  // a bind variable may ask for $entitle_user
+    Identity identity_;
+    RecordLookup record_;  // of identity_.user
+    Reason trouble_ = Reason::redis_unreachable;
+    std::optional<Before> before_;
+    std::shared_ptr<const ReauthAnswer> answer_;
+    std::vector<std::string> app_cookies_;
+    std::string session_cookie_;
+    std::int64_t version_awaited_ = 0;  // the record is not older than this
+    int rereads_ = 0;
+    // What is near is known to be behind: only the primary is asked.
+    bool of_primary_ = false;
+    bool asks_no_more_ = false;
+};
+
+}  // namespace entitle::ngx

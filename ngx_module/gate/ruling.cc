@@ -1,0 +1,162 @@
+#include "ngx_module/gate/ruling.h"
+
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "core/access/packed_access.h"
+
+namespace entitle::ngx {
+
+namespace {
+
+// --- entitle_require --------------------------------------------------------
+
+// Empty, which never matches, where a variable in it is empty.
+std::string_view
+required_name(ngx_http_request_t* r, const RequireName& name) {
+    ngx_str_t text;
+    for (ngx_http_complex_value_t* variable : name.variables) {
+        if (ngx_http_complex_value(r, variable, &text) != NGX_OK) {
+            throw std::bad_alloc();
+        }
+        if (text.len == 0) {
+            return {};
+        }
+    }
+    if (ngx_http_complex_value(r, name.value, &text) != NGX_OK) {
+        throw std::bad_alloc();
+    }
+    return view(text);
+}
+
+std::vector<Alternatives>
+required(ngx_http_request_t* r) {
+    std::vector<Alternatives> lines;
+    const std::vector<RequireLine>* configured = location_conf(r)->require;
+    if (configured == nullptr) {
+        return lines;
+    }
+    lines.reserve(configured->size());
+    for (const RequireLine& line : *configured) {
+        Alternatives& alternatives = lines.emplace_back();
+        alternatives.reserve(line.size());
+        for (const RequireName& name : line) {
+            alternatives.push_back(required_name(r, name));
+        }
+    }
+    return lines;
+}
+
+// The worker's, of each server, since they learn.
+struct AccessOfServers {
+    std::unordered_map<const ServerConf*, PackedAccess> all;
+};
+
+PackedAccess&
+access_of(ngx_http_request_t* r) {
+    auto& all = main_conf(r)->worker->part<AccessOfServers>().all;
+    const ServerConf* conf = server_conf(r);
+    return all.try_emplace(conf, *conf->grants, *conf->policy).first->second;
+}
+
+// Who is let in is told from the packed record; the reasons of a refusal need
+// all of it.
+Ruling
+rule_by_record(ngx_http_request_t* r, const RecordLookup& record) {
+    const ServerConf* conf = server_conf(r);
+    const std::vector<Alternatives> lines = required(r);
+    if (record.packed.empty()) {
+        return decide(record.standing, lines, *conf->grants, *conf->policy,
+                      now());
+    }
+    if (const auto held = access_of(r).effective(record.packed, now())) {
+        if (const auto until = allowed_until(lines, *held)) {
+            Ruling ruling{Decision::allow, Reason::ok, *until, {}, {}};
+            ruling.entitlements.reserve(held->size());
+            for (const HeldEntitlement& entitlement : *held) {
+                ruling.entitlements.emplace_back(entitlement.name);
+            }
+            return ruling;
+        }
+    }
+    const std::optional<Standing> standing = unpack(record.packed);
+    return standing
+               ? decide(*standing, lines, *conf->grants, *conf->policy, now())
+               : cannot_tell(Reason::record_unreadable);
+}
+
+// Old knowledge may let in; what somebody has bought since it cannot deny.
+Ruling
+rule_by_stale(Ruling ruling) {
+    if (ruling.decision != Decision::allow) {
+        return cannot_tell(Reason::redis_unreachable);
+    }
+    ruling.decision = Decision::allow_stale;
+    return ruling;
+}
+
+Ruling
+rule_in_trouble(ngx_http_request_t* r, const Order& order) {
+    Ruling ruling = cannot_tell(order.trouble());
+    if (order.trouble() == Reason::redis_unreachable && order.identity().user &&
+        location_conf(r)->redis_down == 1) {
+        ruling.decision = Decision::allow_unverified;
+    }
+    return ruling;
+}
+
+Ruling
+rule_found(ngx_http_request_t* r, const Order& order) {
+    if (order.guest()) {
+        return not_logged_in(order.identity().why);
+    }
+    if (!order.known()) {
+        return rule_in_trouble(r, order);
+    }
+    Ruling ruling = rule_by_record(r, order.record());
+    return order.record().use == CacheUse::stale
+               ? rule_by_stale(std::move(ruling))
+               : ruling;
+}
+
+// entitle_poll: only what is known for certain ends the waiting, and without a
+// requirement anything the user has does.
+Ruling
+rule_polled(ngx_http_request_t* r, Ruling ruling) {
+    if (ruling.decision == Decision::allow_unverified) {
+        return cannot_tell(Reason::redis_unreachable);
+    }
+    if (location_conf(r)->require != nullptr || !ruling.entitlements.empty()) {
+        return ruling;
+    }
+    if (ruling.decision == Decision::allow_stale) {
+        return cannot_tell(Reason::redis_unreachable);
+    }
+    if (ruling.decision == Decision::allow) {
+        ruling.decision = Decision::pay;
+        ruling.reason = Reason::not_entitled;
+    }
+    return ruling;
+}
+
+}  // namespace
+
+Ruling
+rule(ngx_http_request_t* r, const Order& order) {
+    Ruling ruling = rule_found(r, order);
+    return location_conf(r)->poll != 0 ? rule_polled(r, std::move(ruling))
+                                       : ruling;
+}
+
+ngx_int_t
+find_ruling(ngx_http_request_t* r, Gate* gate, Ruling& ruling) {
+    auto& order = gate->part<Order>();
+    const ngx_int_t rc = order.find_out(r);
+    if (rc == NGX_OK) {
+        ruling = rule(r, order);
+    }
+    return rc;
+}
+
+}  // namespace entitle::ngx

@@ -1,0 +1,15 @@
+// What a location makes of what was found out.
+#pragma once
+
+#include "core/access/decision.h"
+#include "ngx_module/gate/order.h"
+
+namespace entitle::ngx {
+
+// Once the order has found out.
+Ruling rule(ngx_http_request_t* r, const Order& order);
+// Finds out first. NGX_OK: `ruling`. Anything else is what an access handler
+// returns.
+ngx_int_t find_ruling(ngx_http_request_t* r, Gate* gate, Ruling& ruling);
+
+}  // namespace entitle::ngx
