@@ -122,6 +122,7 @@ struct ServerConf {
     std::string* audience;    // prefix and mode: whose records are kept apart
     ngx_str_t session_scope;  // len 0: the server itself
     Where user_from_where;
+    bool certificates;  // it refuses those of clients that it cannot verify
 };
 
 enum class GateMode { off, optional, on };

@@ -100,6 +100,17 @@ for my $what ('entitle_reauth /who;', "entitle_reauth /who;\nentitle_session_bin
     like $said, qr/entitle_reauth_user/, '  says what is missing';
 }
 
+for my $what ('entitle_logout;', 'entitle_logout all; entitle_trusted_user $remote_addr;') {
+    my $site_wide = 'satisfy any; allow 127.0.0.1; deny all;';
+    my ($accepted, $said) = $site->config_test(http("$site_wide $what"));
+    ok !$accepted, 'a_logout_that_others_may_answer_for';
+    like $said, qr/satisfy any/, '  says why';
+}
+{
+    my ($accepted, $said) = $site->config_test(http('satisfy all; allow 127.0.0.1; deny all; entitle_logout;'));
+    ok $accepted, '  and not where all rules count' or diag $said;
+}
+
 my $app = Test::Entitle->new;
 $app->start('server { listen 127.0.0.1:%%PORT%%; location / { add_header X-User ada; return 204; } }');
 my $ungated = Test::Entitle->new;

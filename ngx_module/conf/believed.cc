@@ -95,25 +95,6 @@ password_is_verified(ngx_conf_t* cf, void** location) {
            conf->realm->lengths == nullptr && view(conf->realm->value) != "off";
 }
 
-// `optional` refuses a certificate that cannot be verified, too;
-// `optional_no_ca` does not.
-bool
-certificate_is_verified([[maybe_unused]] ngx_conf_t* cf,
-                        [[maybe_unused]] void** server) {
-#if (NGX_HTTP_SSL)
-    constexpr ngx_uint_t on = 1, optional = 2;
-    const ngx_module_t* module = module_named(cf, "ngx_http_ssl_module");
-    if (module == nullptr) {
-        return false;
-    }
-    const auto* conf =
-        static_cast<const ngx_http_ssl_srv_conf_t*>(server[module->ctx_index]);
-    return conf->verify == on || conf->verify == optional;
-#else
-    return false;
-#endif
-}
-
 // Null: it is verified.
 const char*
 what_is_missing(ngx_conf_t* cf, const Belief& belief) {
@@ -137,6 +118,23 @@ what_is_missing(ngx_conf_t* cf, const Belief& belief) {
 }
 
 }  // namespace
+
+bool
+certificate_is_verified([[maybe_unused]] ngx_conf_t* cf,
+                        [[maybe_unused]] void** server) {
+#if (NGX_HTTP_SSL)
+    constexpr ngx_uint_t on = 1, optional = 2;
+    const ngx_module_t* module = module_named(cf, "ngx_http_ssl_module");
+    if (module == nullptr) {
+        return false;
+    }
+    const auto* conf =
+        static_cast<const ngx_http_ssl_srv_conf_t*>(server[module->ctx_index]);
+    return conf->verify == on || conf->verify == optional;
+#else
+    return false;
+#endif
+}
 
 Voucher
 voucher_of(std::string_view variable) {

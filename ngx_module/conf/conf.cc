@@ -116,6 +116,9 @@ merge_server(ngx_conf_t* cf, ServerConf* prev, ServerConf* conf) {
 
     merge_policy(cf, prev, conf);
     merge_sessions(cf, prev, conf);
+    // nginx's own modules have merged before us.
+    auto* here = static_cast<ngx_http_conf_ctx_t*>(cf->ctx);
+    conf->certificates = certificate_is_verified(cf, here->srv_conf);
     return check_user_from(cf, conf);
 }
 

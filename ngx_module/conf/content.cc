@@ -50,6 +50,14 @@ check_logout(ngx_conf_t* cf, const LocationConf* conf) {
                        "\"entitle_logout\" needs \"entitle_session_key_file\" "
                        "or another way to know who is there");
     }
+    const auto* core = static_cast<ngx_http_core_loc_conf_t*>(
+        ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+    if (core->satisfy == NGX_HTTP_SATISFY_ANY) {
+        return missing(cf, conf->role_where,
+                       "whoever satisfies the other rules of \"satisfy any\" "
+                       "would not be logged out: say \"satisfy all\" beside "
+                       "\"entitle_logout\"");
+    }
     if (!conf->logout_all) {
         return NGX_CONF_OK;
     }

@@ -5,6 +5,7 @@
 #include "core/json/document.h"
 #include "core/json/pointer.h"
 #include "ngx_module/gate/reauth.h"
+#include "ngx_module/http/client.h"
 #include "ngx_module/http/headers.h"
 #include "ngx_module/seldom.h"
 
@@ -55,6 +56,9 @@ named_by_header(ngx_http_request_t* sr, const ReauthUser& from) {
 
 Named
 named_by_variable(ngx_http_request_t* sr, const ReauthUser& from) {
+    if (certificate_refused(sr, server_conf(sr)->certificates)) {
+        return {Kind::guest, {}};
+    }
     // Whatever was known of it before the app answered is not its answer.
     ngx_http_variable_value_t& known = sr->variables[from.variable_index];
     known.valid = 0;

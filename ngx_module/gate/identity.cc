@@ -7,6 +7,7 @@
 
 #include "ngx_module/gate/binding.h"
 #include "ngx_module/gate/jwt.h"
+#include "ngx_module/http/client.h"
 #include "ngx_module/http/cookies.h"
 
 namespace entitle::ngx {
@@ -62,6 +63,10 @@ edge_session(ngx_http_request_t* r, Gate* gate) {
 Identity
 trusted_user(ngx_http_request_t* r) {
     Identity identity;
+    if (certificate_refused(r, server_conf(r)->certificates)) {
+        identity.why = Reason::session_invalid;
+        return identity;
+    }
     for (std::string_view name :
          carried(r, location_conf(r)->identity->carrier)) {
         identity.user = User::from(name);

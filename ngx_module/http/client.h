@@ -15,4 +15,9 @@ while_waiting(const ngx_http_request_t* r) noexcept {
                                 : ngx_http_test_reading;
 }
 
+// The client's certificate was refused, and only an error_page (of nginx's 495)
+// brings the request here: what says its name is the client's own word.
+// `demanded`: the server refuses what it cannot verify.
+bool certificate_refused(ngx_http_request_t* r, bool demanded) noexcept;
+
 }  // namespace entitle::ngx
