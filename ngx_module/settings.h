@@ -1,4 +1,5 @@
-// What the files of this module share: configuration and the request context.
+// The configuration, as plain values: what the directives said, and what was
+// made of it. Read-only at request time; conf/ fills it.
 #pragma once
 
 #include <optional>
@@ -14,7 +15,9 @@
 #include "core/delivery/delivery.h"
 #include "core/http/cookie.h"
 #include "core/http/cookie_names.h"
+#include "core/identity/app_session.h"
 #include "core/identity/edge_session.h"
+#include "core/identity/jwt.h"
 #include "core/record/keys.h"
 #include "core/redis/address.h"
 #include "core/redis/endpoint.h"
@@ -32,9 +35,6 @@ extern ngx_module_t ngx_http_entitle_filter_module;  // the header filter
 namespace entitle::ngx {
 
 // --- configuration: read-only at request time -----------------------------
-
-struct IdentitySource;  // these two: ngx_module/gate/identity.h
-struct JwtSettings;
 
 // Where a directive stands, for messages about what two directives say.
 struct Where {
@@ -175,6 +175,40 @@ struct ReauthUser {
 struct ClaimEmail {  // entitle_claim_email
     bool json;       // `name` is a pointer, else a header
     ngx_str_t name;  // len 0: off
+};
+
+// The app's own session in Redis.
+struct AppSessionSource {
+    SessionKey key;
+    AppSessionRules rules;
+};
+
+// One of entitle_jwt, entitle_session_redis, entitle_trusted_user; each takes
+// `off`, which is the edge session again.
+struct IdentitySource {
+    enum class Kind { edge_session, jwt, app_session, trusted_user };
+    Kind kind = Kind::edge_session;
+    Where where{};
+    ngx_str_t directive{};
+    Carrier carrier{};  // of the token, the session's id, the name
+    Voucher voucher = Voucher::site;  // for a trusted name
+    std::optional<AppSessionSource> app_session;
+};
+
+// entitle_jwt_...: what a level says; what it leaves open is the outer one's.
+// Locations with the same settings share one object, so its address stands for
+// them in JwtScope.
+struct JwtSettings {
+    JwtKeys* keys = nullptr;  // entitle_jwt_key_file
+    ngx_str_t key_request{};  // a URI of this server; len 0: none
+    bool no_keys = false;     // off: none of those above either
+    std::optional<std::vector<std::string>> issuers;  // empty: off
+    std::optional<std::vector<std::string>> audiences;
+    std::optional<Seconds> leeway;
+    std::optional<std::string> user_claim;
+    std::optional<std::string> version_claim;
+
+    std::optional<JwtRules> rules;  // of all that, once merged
 };
 
 // What a location is for, if not to give what stands there. It has one role.

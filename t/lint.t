@@ -118,17 +118,6 @@ fails('edges', 'a socket in core', qr{^core/base/hex\.cc:1: includes <sys/socket
 fails('edges', 'nginx past nginx.h',
     qr{^ngx_module/gate/own\.h:2: includes <ngx_http\.h>}m,
     'ngx_module/gate/own.h' => "// Own.\n#include <ngx_http.h>\n");
-fails('edges', 'an exception that nothing needs',
-    qr{^lint/rooms:5: "core/base/hex\.cc -> e::access" is no longer needed}m,
-    'lint/rooms' => "$clean{'lint/rooms'}except core/base/hex.cc -> e::access: once\n");
-{
-    my ($status, $said) = check('edges',
-        'lint/rooms' => "$clean{'lint/rooms'}except core/base/hex.cc -> e::access: yet\n",
-        'core/base/hex.cc' => "namespace e { int access(int);\n"
-            . "int hex(int n) { return access(n); } }\n");
-    is "$status $said", '0 ', 'edges: what is among the exceptions passes';
-}
-
 fails('clashes', 'one object of two sources',
     qr{^core/gate/gate\.cc and ngx_module/gate/gate\.cc both make addon/gate/gate\.o}m,
     'core/gate/gate.cc' => '');

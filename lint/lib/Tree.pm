@@ -14,8 +14,7 @@ sub slurp {
 
 sub new {
     my ($class, $root) = @_;
-    my $self = bless {root => $root, rooms => [], rank => {}, of_file => {},
-                      except => {}}, $class;
+    my $self = bless {root => $root, rooms => [], rank => {}, of_file => {}}, $class;
     $self->read_rooms("$root/lint/rooms");
     return $self;
 }
@@ -26,9 +25,7 @@ sub read_rooms {
     for (split /\n/, slurp($path)) {
         $line++;
         next if /^\s*(#|$)/;
-        if (/^except\s+(\S+)\s+->\s+(\S+):\s+(\S.*)$/) {
-            $self->{except}{"$1 -> $2"} = {why => $3, line => $line};
-        } elsif (m{^(core|ngx_module)/(\w+)((?:\s+[\w.]+)*)\s*$}) {
+        if (m{^(core|ngx_module)/(\w+)((?:\s+[\w.]+)*)\s*$}) {
             my ($tree, $name, $files) = ($1, $2, $3);
             my $room = "$tree/$name";
             die "$path:$line: $room is there twice\n"
@@ -38,7 +35,7 @@ sub read_rooms {
             $self->{of_file}{"$tree/$_"} = $room for split ' ', $files;
             $self->{by_name}{$room} = 1 if $files =~ /\S/;
         } else {
-            die "$path:$line: neither a room nor an exception: $_\n";
+            die "$path:$line: not a room: $_\n";
         }
     }
 }

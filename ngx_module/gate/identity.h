@@ -1,52 +1,14 @@
-// How a location knows who is asking: as configured, and by what a request
-// carries.
+// How a location knows who is asking, by what a request carries.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/access/decision.h"
-#include "core/identity/app_session.h"
-#include "core/identity/jwt.h"
 #include "ngx_module/gate/gate.h"
 
 namespace entitle::ngx {
-
-// The app's own session in Redis.
-struct AppSessionSource {
-    SessionKey key;
-    AppSessionRules rules;
-};
-
-// One of entitle_jwt, entitle_session_redis, entitle_trusted_user; each takes
-// `off`, which is the edge session again.
-struct IdentitySource {
-    enum class Kind { edge_session, jwt, app_session, trusted_user };
-    Kind kind = Kind::edge_session;
-    Where where{};
-    ngx_str_t directive{};
-    Carrier carrier{};  // of the token, the session's id, the name
-    Voucher voucher = Voucher::site;  // for a trusted name
-    std::optional<AppSessionSource> app_session;
-};
-
-// entitle_jwt_...: what a level says; what it leaves open is the outer one's.
-// Locations with the same settings share one object, so its address stands for
-// them in JwtScope.
-struct JwtSettings {
-    JwtKeys* keys = nullptr;  // entitle_jwt_key_file
-    ngx_str_t key_request{};  // a URI of this server; len 0: none
-    bool no_keys = false;     // off: none of those above either
-    std::optional<std::vector<std::string>> issuers;  // empty: off
-    std::optional<std::vector<std::string>> audiences;
-    std::optional<Seconds> leeway;
-    std::optional<std::string> user_claim;
-    std::optional<std::string> version_claim;
-
-    std::optional<JwtRules> rules;  // of all that, once merged
-};
 
 inline IdentitySource::Kind
 identity_kind(const LocationConf* conf) {
