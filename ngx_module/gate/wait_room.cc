@@ -67,15 +67,16 @@ WaitRoom::enter(Waiting* entering) {
         note_full(limit_per_, "requests of one user wait");
         return false;
     }
-    if (waiting.address != 0) {
-        ngx_uint_t& count = by_address_[waiting.address];
-        if (count >= limit_per_) {
-            note_full(limit_per_, "requests of one address wait");
-            return false;
-        }
-        count++;
+    ngx_uint_t* of_address =
+        waiting.address == 0 ? nullptr : &by_address_[waiting.address];
+    if (of_address != nullptr && *of_address >= limit_per_) {
+        note_full(limit_per_, "requests of one address wait");
+        return false;
     }
     all_.emplace(waiting.user, entering);
+    if (of_address != nullptr) {
+        ++*of_address;  // nothing after this fails
+    }
     if (!timer_.timer_set) {
         ngx_add_timer(&timer_, 1);
     }
