@@ -42,6 +42,8 @@ my %others = (
     fastcgi_pass => 'fastcgi_pass 127.0.0.1:1;',
     empty_gif    => 'empty_gif;',
     return       => 'return 200 "{ # }";',
+    rewrite      => 'rewrite ^ /elsewhere last;',
+    try_files    => 'try_files /nope @app;',
 );
 for my $role (grep { $_ ne 'entitle_logout' } sort keys %roles) {
     for my $other (sort keys %others) {
@@ -60,6 +62,10 @@ for my $role (grep { $_ ne 'entitle_logout' } sort keys %roles) {
 my @accepted = (
     ['a_logout_beside_the_apps', 'entitle_logout; proxy_pass http://127.0.0.1:1;'],
     ['a_logout_beside_return',   'entitle_logout; return 204;'],
+    ['a_logout_beside_try_files', 'entitle_logout; try_files /nope =404;'],
+    ['a_status_whose_uri_is_rewritten_in_place', 'entitle_status; rewrite ^ /y break;'],
+    ['a_webhook_with_a_rewrite_in_an_if', "$secret entitle_webhook test; if (\$arg_x) { rewrite ^ /y last; }"],
+    ['a_status_with_an_if_that_looks_for_a_pattern', 'entitle_status; if ($arg_x ~ y) { return 403; }'],
     ['a_redirect_and_an_if_that_returns', 'entitle_redirect /y; if ($arg_x) { return 403; }'],
     ['a_webhook_with_an_if', "$secret entitle_webhook test; if (\$arg_x) { return 403; }"],
     ['a_status_with_limit_except', 'entitle_status; limit_except GET { deny all; }'],

@@ -138,6 +138,73 @@ struct RewriteConf {
     ngx_array_t* codes;  // of bytes: structs that begin with a function
 };
 
+// Of what runs whenever a request comes here: what stands inside `if` is passed
+// over. `is` gets a code and where it begins.
+template <class Is>
+bool
+any_code(ngx_conf_t* cf, void** confs, Is is) {
+    const ngx_module_t* rewrite = module_named(cf, "ngx_http_rewrite_module");
+    const auto* conf =
+        rewrite == nullptr
+            ? nullptr
+            : static_cast<const RewriteConf*>(confs[rewrite->ctx_index]);
+    if (conf == nullptr || conf->codes == nullptr) {
+        return false;
+    }
+    const auto* at = static_cast<const char*>(conf->codes->elts);
+    const char* end = at + conf->codes->nelts;
+    while (at + sizeof(ngx_http_script_code_pt) <= end) {
+        ngx_http_script_code_pt code;
+        ngx_memcpy(&code, at, sizeof(code));
+        if (is(code, at)) {
+            return true;
+        }
+        ngx_http_script_if_code_t condition;
+        if (code == ngx_http_script_if_code && at + sizeof(condition) <= end) {
+            ngx_memcpy(&condition, at, sizeof(condition));
+            at += std::max<std::intptr_t>(condition.next, sizeof(condition));
+        } else {
+            at += sizeof(ngx_http_script_code_pt);
+        }
+    }
+    return false;
+}
+
+// A `rewrite` that leads out of the location: any but one with `break`.
+bool
+rewrites_away([[maybe_unused]] ngx_conf_t* cf, [[maybe_unused]] void** confs) {
+#if (NGX_PCRE)
+    return any_code(cf, confs,
+                    [](ngx_http_script_code_pt code, const char* at) {
+                        if (code != ngx_http_script_regex_start_code) {
+                            return false;
+                        }
+                        // Complete: other codes follow it.
+                        ngx_http_script_regex_code_t regex;
+                        ngx_memcpy(&regex, at, sizeof(regex));
+                        return regex.test == 0 && regex.break_cycle == 0;
+                    });
+#else
+    return false;
+#endif
+}
+
+// The beginning of what ngx_http_try_files_module.c keeps for a location, the
+// same since 1.13.4. (It has no header.)
+struct TryFilesConf {
+    void* try_files;  // null: none here
+};
+
+bool
+tries_files(ngx_conf_t* cf, void** confs) {
+    const ngx_module_t* module = module_named(cf, "ngx_http_try_files_module");
+    const auto* conf =
+        module == nullptr
+            ? nullptr
+            : static_cast<const TryFilesConf*>(confs[module->ctx_index]);
+    return conf != nullptr && conf->try_files != nullptr;
+}
+
 void**
 confs_here(ngx_conf_t* cf) {
     return static_cast<const ngx_http_conf_ctx_t*>(cf->ctx)->loc_conf;
@@ -163,32 +230,9 @@ refuse(ngx_conf_t* cf, const LocationConf* conf, const std::string& what) {
 
 bool
 always_returns(ngx_conf_t* cf, void** confs) {
-    const ngx_module_t* rewrite = module_named(cf, "ngx_http_rewrite_module");
-    const auto* conf =
-        rewrite == nullptr
-            ? nullptr
-            : static_cast<const RewriteConf*>(confs[rewrite->ctx_index]);
-    if (conf == nullptr || conf->codes == nullptr) {
-        return false;
-    }
-    const auto* at = static_cast<const char*>(conf->codes->elts);
-    const char* end = at + conf->codes->nelts;
-    while (at + sizeof(ngx_http_script_code_pt) <= end) {
-        ngx_http_script_code_pt code;
-        ngx_memcpy(&code, at, sizeof(code));
-        if (code == ngx_http_script_return_code) {
-            return true;
-        }
-        // What stands inside `if` is passed over.
-        ngx_http_script_if_code_t condition;
-        if (code == ngx_http_script_if_code && at + sizeof(condition) <= end) {
-            ngx_memcpy(&condition, at, sizeof(condition));
-            at += std::max<std::intptr_t>(condition.next, sizeof(condition));
-        } else {
-            at += sizeof(ngx_http_script_code_pt);
-        }
-    }
-    return false;
+    return any_code(cf, confs, [](ngx_http_script_code_pt code, const char*) {
+        return code == ngx_http_script_return_code;
+    });
 }
 
 char*
@@ -232,11 +276,20 @@ merge_role(ngx_conf_t* cf, const LocationConf* prev, LocationConf* conf) {
         core->handler != handler_of(conf->role)) {
         return refuse(cf, conf, found_beside(conf->role_where, answers));
     }
-    if (alone && !core->noname && always_returns(cf, confs_here(cf))) {
-        return refuse(cf, conf,
-                      found_beside(conf->role_where, [](std::string_view name) {
-                          return name == "return";
-                      }));
+    constexpr struct {
+        const char* name;
+        bool (*is_here)(ngx_conf_t*, void**);
+    } before[] = {{"return", always_returns},
+                  {"rewrite", rewrites_away},
+                  {"try_files", tries_files}};
+    for (const auto& other : before) {
+        if (alone && !core->noname && other.is_here(cf, confs_here(cf))) {
+            return refuse(
+                cf, conf,
+                found_beside(conf->role_where, [&](std::string_view name) {
+                    return name == other.name;
+                }));
+        }
     }
     if (core->handler == nullptr) {
         core->handler = handler_of(conf->role);
