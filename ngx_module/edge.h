@@ -4,9 +4,12 @@
 //   edge::event(what, f, otherwise)    timers, sockets, replies: no result
 //   edge::answer(what, f)              NGX_ERROR if it throws
 //   edge::request(r, what, f)          a phase or content handler: 500 if it
-//                                      throws, and the request's log says why
+//                                      throws (NGX_ERROR once the headers are
+//                                      out), and the request's log says why
 //   edge::setter<set>                  a directive: as ngx_command_t wants it
-//   edge::guard(f, failed)             the bare one, for what is none of these
+//   edge::configure(cf, f)             a hook that makes or merges
+//   configuration edge::guard(f, failed)             the bare one, for what is
+//   none of these
 //
 // `what` stands in the log before the reason
 // ("entitle: redis sentinels: bad_alloc").
@@ -70,7 +73,7 @@ ngx_int_t
 request(ngx_http_request_t* r, const char* what, F f) noexcept {
     return guard(f, [=](const std::exception& error) noexcept -> ngx_int_t {
         say(r->connection->log, what, error);
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        return r->header_sent != 0 ? NGX_ERROR : NGX_HTTP_INTERNAL_SERVER_ERROR;
     });
 }
 
@@ -83,6 +86,16 @@ setter(ngx_conf_t* cf, ngx_command_t* command, void* conf) noexcept {
                                         &command->name, error.what());
                      return static_cast<char*>(NGX_CONF_ERROR);
                  });
+}
+
+template <class F>
+char*
+configure(ngx_conf_t* cf, F f) noexcept {
+    return guard(f, [=](const std::exception& error) noexcept {
+        ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "entitle: configuration: %s",
+                      error.what());
+        return static_cast<char*>(NGX_CONF_ERROR);
+    });
 }
 
 }  // namespace entitle::ngx::edge

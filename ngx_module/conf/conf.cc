@@ -1,6 +1,7 @@
 #include "ngx_module/conf/conf.h"
 
 #include "ngx_module/conf/believed.h"
+#include "ngx_module/edge.h"
 #include "ngx_module/gate/identity.h"
 
 namespace entitle::ngx {
@@ -294,19 +295,6 @@ merge_location(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
     return result;
 }
 
-// The entry points' common edge: no exception reaches nginx.
-template <class F>
-char*
-at_the_edge(ngx_conf_t* cf, F f) noexcept {
-    try {
-        return f();
-    } catch (const std::exception& error) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0, "entitle: configuration: %s",
-                      error.what());
-    }
-    return static_cast<char*>(NGX_CONF_ERROR);
-}
-
 }  // namespace
 
 char*
@@ -359,7 +347,7 @@ init_main_conf(ngx_conf_t* cf, void* data) noexcept {
     ngx_conf_init_uint_value(conf->wait_limit, kWaitLimit);
     ngx_conf_init_uint_value(conf->wait_limit_per,
                              std::min(conf->wait_limit, kWaitLimitPer));
-    return at_the_edge(cf, [&] { return init_redis(cf, conf); });
+    return edge::configure(cf, [&] { return init_redis(cf, conf); });
 }
 
 void*
@@ -378,7 +366,7 @@ create_server_conf(ngx_conf_t* cf) noexcept {
 
 char*
 merge_server_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
-    return at_the_edge(cf, [&] {
+    return edge::configure(cf, [&] {
         return merge_server(cf, static_cast<ServerConf*>(parent),
                             static_cast<ServerConf*>(child));
     });
@@ -405,7 +393,7 @@ create_location_conf(ngx_conf_t* cf) noexcept {
 
 char*
 merge_location_conf(ngx_conf_t* cf, void* parent, void* child) noexcept {
-    return at_the_edge(cf, [&] {
+    return edge::configure(cf, [&] {
         return merge_location(cf, static_cast<LocationConf*>(parent),
                               static_cast<LocationConf*>(child));
     });

@@ -5,6 +5,7 @@
 
 #include "core/delivery/logout.h"
 #include "core/http/cross_site.h"
+#include "ngx_module/edge.h"
 #include "ngx_module/gate/handlers.h"
 #include "ngx_module/gate/order.h"
 #include "ngx_module/gate/response.h"
@@ -166,13 +167,7 @@ is_logged_out(ngx_http_request_t* r) {
 
 ngx_int_t
 logout_access(ngx_http_request_t* r) noexcept {
-    try {
-        return access(r);
-    } catch (const std::exception& error) {
-        ngx_log_error(NGX_LOG_CRIT, r->connection->log, 0,
-                      "entitle: logging out failed: %s", error.what());
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
+    return edge::request(r, "logging out failed", [=] { return access(r); });
 }
 
 // Where nobody else answers.

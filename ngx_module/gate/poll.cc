@@ -9,6 +9,7 @@
 #include "core/access/granted.h"
 #include "core/access/problem.h"
 #include "core/http/accept.h"
+#include "ngx_module/edge.h"
 #include "ngx_module/gate/handlers.h"
 #include "ngx_module/gate/response.h"
 #include "ngx_module/gate/ruling.h"
@@ -257,13 +258,7 @@ poll(ngx_http_request_t* r) {
 
 ngx_int_t
 poll_handler(ngx_http_request_t* r) noexcept {
-    try {
-        return poll(r);
-    } catch (const std::exception& error) {
-        ngx_log_error(NGX_LOG_CRIT, r->connection->log, 0,
-                      "entitle: the poll failed: %s", error.what());
-        return r->header_sent ? NGX_ERROR : NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
+    return edge::request(r, "the poll failed", [=] { return poll(r); });
 }
 
 }  // namespace entitle::ngx

@@ -1,6 +1,7 @@
 // entitle_redirect: a content handler, so that it answers after the gate
 // (`return` would before it). Made for Payment Links that carry who buys.
 
+#include "ngx_module/edge.h"
 #include "ngx_module/gate/handlers.h"
 #include "ngx_module/http/headers.h"
 #include "ngx_module/seldom.h"
@@ -47,13 +48,7 @@ redirect(ngx_http_request_t* r) {
 
 ngx_int_t
 redirect_handler(ngx_http_request_t* r) noexcept {
-    try {
-        return redirect(r);
-    } catch (const std::exception& error) {
-        ngx_log_error(NGX_LOG_CRIT, r->connection->log, 0,
-                      "entitle: the redirect failed: %s", error.what());
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
+    return edge::request(r, "the redirect failed", [=] { return redirect(r); });
 }
 
 }  // namespace entitle::ngx

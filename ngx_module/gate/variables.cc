@@ -3,6 +3,7 @@
 #include "ngx_module/http/variables.h"
 
 #include "core/http/return_url.h"
+#include "ngx_module/edge.h"
 #include "ngx_module/gate/handlers.h"
 #include "ngx_module/gate/order.h"
 #include "ngx_module/gate/response.h"
@@ -143,7 +144,7 @@ client_reference_id(ngx_http_request_t* r) {
 ngx_int_t
 give(ngx_http_request_t* r, ngx_http_variable_value_t* v,
      uintptr_t data) noexcept {
-    try {
+    return edge::answer("a variable failed", [=]() -> ngx_int_t {
         const Value value = reinterpret_cast<ValueOf>(data)(r);
         ngx_str_t copy = ngx_null_string;
         if (value) {
@@ -154,9 +155,7 @@ give(ngx_http_request_t* r, ngx_http_variable_value_t* v,
         }
         give_value(v, copy);
         return NGX_OK;
-    } catch (const std::exception&) {
-        return NGX_ERROR;
-    }
+    });
 }
 
 struct Definition {
