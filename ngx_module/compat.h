@@ -53,6 +53,31 @@ knows_a_server(const Resolver* resolver) {
     }
 }
 
+// What a location is configured with: itself, or what Angie's locations of one
+// block share.
+template <class Location>
+auto*
+core_of(Location* location) {
+    if constexpr (requires { location->conf->loc_conf; }) {
+        return location->conf;
+    } else {
+        return location;
+    }
+}
+
+// Appends to a log line what nginx says of a request there; where that ends.
+template <class Log, class Request, class Context>
+auto*
+say_request(Log* log, Request* r, Context* context, unsigned char* at,
+            unsigned char* end) {
+    if constexpr (requires { r->log_handler(log, at, end, context); }) {
+        return r->log_handler(log, at, end, context);  // Angie
+    } else {
+        return r->log_handler(r, context->current_request, at,
+                              static_cast<std::size_t>(end - at));
+    }
+}
+
 // Whether an address speaks SSL; QUIC, since 1.25.0, does in any case.
 template <class Listen>
 bool

@@ -7,6 +7,14 @@ using Kind = Location::Kind;
 
 Location make(Kind kind, ngx_http_core_loc_conf_t* core, void** confs);
 
+// Of one that has a block of its own.
+template <class Located>
+void
+add(std::vector<Location>& found, Kind kind, Located* located) {
+    ngx_http_core_loc_conf_t* core = compat::core_of(located);
+    found.push_back(make(kind, core, core->loc_conf));
+}
+
 void
 add_tree(std::vector<Location>& found,
          const ngx_http_location_tree_node_t* node) {
@@ -14,11 +22,10 @@ add_tree(std::vector<Location>& found,
         return;
     }
     if (node->exact != nullptr) {
-        found.push_back(make(Kind::exact, node->exact, node->exact->loc_conf));
+        add(found, Kind::exact, node->exact);
     }
     if (node->inclusive != nullptr) {
-        found.push_back(
-            make(Kind::prefix, node->inclusive, node->inclusive->loc_conf));
+        add(found, Kind::prefix, node->inclusive);
     }
     add_tree(found, node->left);
     add_tree(found, node->tree);
@@ -26,11 +33,11 @@ add_tree(std::vector<Location>& found,
 }
 
 // Up to the null at the end.
+template <class Located>
 void
-add_list(std::vector<Location>& found, Kind kind,
-         ngx_http_core_loc_conf_t** list) {
+add_list(std::vector<Location>& found, Kind kind, Located** list) {
     for (; list != nullptr && *list != nullptr; list++) {
-        found.push_back(make(kind, *list, (*list)->loc_conf));
+        add(found, kind, *list);
     }
 }
 

@@ -35,13 +35,12 @@ far_end_of(ngx_http_request_t* r) noexcept {
 
 u_char*
 log_error(ngx_log_t* log, u_char* buffer, std::size_t size) noexcept {
-    const auto* context = static_cast<ngx_http_log_ctx_t*>(log->data);
+    auto* context = static_cast<ngx_http_log_ctx_t*>(log->data);
     u_char* end = ngx_snprintf(buffer, size, ", a request of the worker's own");
     ngx_http_request_t* r = context->request;
     return r == nullptr
                ? end
-               : r->log_handler(r, context->current_request, end,
-                                size - static_cast<std::size_t>(end - buffer));
+               : compat::say_request(log, r, context, end, buffer + size);
 }
 
 // As ngx_http_request_handler: nobody is at the other end, but limit_req sets a
