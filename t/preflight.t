@@ -78,6 +78,11 @@ for my $case ([OPTIONS => 204, @preflight[2, 3]], [GET => 401], [POST => 401]) {
 is ask('/allow/', 'OPTIONS')->status, 401, 'any_other_options_does_not';
 is ask('/allow/', 'OPTIONS', @preflight[0, 1])->status, 401, 'nor one without a method';
 is ask('/allow/', 'OPTIONS', @preflight[2, 3])->status, 401, 'nor one without an origin';
+is ask('/allow/', 'OPTIONS', Origin => '', @preflight[2, 3])->status, 401, 'nor one with an empty one';
+is ask('/allow/', 'OPTIONS', @preflight, Connection => 'upgrade', Upgrade => 'websocket')->status, 401,
+    'nor_one_that_asks_for_a_tunnel';
+is $site->request(uri => '/allow/', method => 'OPTIONS', headers => \@preflight, body => 'x=1')->status, 401,
+    'nor_one_that_brings_a_body';
 is ask('/allow/', 'GET', @preflight)->status, 401, 'nor what it asks about';
 is ask('/allow/not/', 'OPTIONS', @preflight)->status, 401, 'an inner location may say otherwise';
 is ask('/allow/denied/', 'OPTIONS', @preflight)->status, 403, 'and other rules hold';

@@ -18,12 +18,17 @@ namespace {
 // section 4.8): only the app knows.
 bool
 is_preflight(ngx_http_request_t* r) {
-    bool origin = false, method = false;
+    // Both say something, and nothing goes along that a preflight never has: a
+    // body or a tunnel.
+    bool origin = false, method = false, more = false;
     each_request_header(r, [&](const ngx_table_elt_t& header) {
-        origin |= is_named(header, "Origin");
-        method |= is_named(header, "Access-Control-Request-Method");
+        origin |= is_named(header, "Origin") && header.value.len != 0;
+        method |= is_named(header, "Access-Control-Request-Method") &&
+                  header.value.len != 0;
+        more |= is_named(header, "Upgrade");
     });
-    return r->method == NGX_HTTP_OPTIONS && origin && method;
+    return r->method == NGX_HTTP_OPTIONS && origin && method && !more &&
+           r->headers_in.content_length_n <= 0 && r->headers_in.chunked == 0;
 }
 
 ngx_int_t
