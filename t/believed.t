@@ -18,12 +18,12 @@ system("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -da
 my %of_client = (
     header   => [qw($http_x_user ${http_x_user} $HTTP_X_USER $cookie_user $Cookie_user
         $content_type $content_length $host $proxy_add_x_forwarded_for $invalid_referer
-        $msie $modern_browser $ancient_browser $slice_range $uid_got)],
+        $msie $modern_browser $ancient_browser $slice_range $uid_got $uid_set)],
     question => [qw($arg_user $ARG_user $args $query_string $is_args $secure_link_expires)],
     uri      => [qw($uri $document_uri $request_uri $request $request_method $request_filename
-        $request_body $request_body_file $request_length $realpath_root $entitle_return_url)],
+        $request_body $request_body_file $request_length $realpath_root $document_root $entitle_return_url)],
     regex    => [qw($1 $9)],
-    connection => [qw($remote_port $scheme $https $http2 $server_protocol)],
+    connection => [qw($remote_port $connection_requests $scheme $https $http2 $server_protocol)],
     ssl      => [qw($ssl_server_name $ssl_protocol $ssl_cipher $ssl_session_id $ssl_early_data)],
 );
 

@@ -26,6 +26,7 @@ constexpr std::string_view kNamesOfClient[] = {
     "args",
     "content_length",
     "content_type",
+    "document_root",  // `root` may be made of any of these
     "document_uri",
     "fastcgi_path_info",
     "fastcgi_script_name",
@@ -45,8 +46,10 @@ constexpr std::string_view kNamesOfClient[] = {
     "secure_link_expires",
     "slice_range",
     "uid_got",
+    "uid_set",
     "uri",
     // of the connection
+    "connection_requests",
     "http2",
     "http3",
     "https",
