@@ -267,6 +267,14 @@ fresh_installed() {  # directory
   fresh_packages "$1" | LC_ALL=C comm -13 "$FRESH/minimal" - | fmt -w 78 >&2
 }
 
+# What a failed step said of it: the tests with what they got, the summary, and
+# what compilers and lint call an error.
+fresh_why() {  # log
+  grep -nE '^#( +(Failed|at|got|expected|.*doesn.t match)|   )|^not ok|FAILED|Dubious|Parse errors|\berror:|^lint: failed' \
+    "$1" | tail -n 60 || true
+  sed -n '/^Test Summary Report/,/^Files=/p' "$1"
+}
+
 # The counts of what ran inside; a step that failed counts, too.
 fresh_closing() {
   local passed=0 failed=0 p f step file
@@ -277,6 +285,7 @@ fresh_closing() {
   done
   for step in ${FRESH_FAILED[@]+"${FRESH_FAILED[@]}"}; do
     echo "failed: $step (build/fresh/${step//[^A-Za-z0-9]/_}.log)"
+    fresh_why "$FRESH_LOG/${step//[^A-Za-z0-9]/_}.log"
     grep -qE '^[0-9]+ passed, [1-9][0-9]* failed$' \
       "$FRESH_LOG/${step//[^A-Za-z0-9]/_}.log" || failed=$((failed + 1))
   done
