@@ -21,7 +21,9 @@ my $app = Test::Entitle::GateApp->new($site, sub {
     return { status => 204, headers => ['X-User' => 'staff'] } if $r->{uri} eq '/staff';
     return { status => 204, headers => ['X-User' => $r->{cookies}{sid}, 'Cache-Control' => 'max-age=60'] }
         if $r->{uri} eq '/cached' && $r->{cookies}{sid};
-    my $user = $has{'x-api-key'} // $has{'x-tenant'} // $r->{cookies}{sid};
+    return { status => 403, delay => $delay } if grep { $_->[1] eq 'refuse me' } @{ $r->{headers} };
+    return { status => 406, delay => $delay } if ($has{accept} // '*/*') !~ m{\*/\*};
+    my $user = $has{'x-request-id'} // $has{'x-api-key'} // $has{'x-tenant'} // $r->{cookies}{sid};
     return { status => 302, delay => $delay, headers => [Location => '/'] }
         if ($has{'x-forwarded-host'} // '') eq 'broken';
     return { status => 500, delay => $delay } if ($has{'x-forwarded-host'} // '') eq 'worse';
@@ -50,10 +52,12 @@ upstream app { server 127.0.0.1:$port; }
 
 server {
     listen 127.0.0.1:%%PORT%%;
+    listen 127.0.0.1:%%PORT6%%;
     $common
     entitle on;
     entitle_reauth /whoami;
     location = /page { }
+    location = /poll { entitle_require pro; entitle_poll 1s; }
     location = /keyed { entitle_credentials header=X-Api-Key; try_files /page =404; }
     location = /tenant { set \$tenant \$arg_tenant; entitle_reauth /tenant-of; entitle_reauth_key \$tenant; try_files /page =404; }
     location = /narrow { entitle_credentials cookie=sid* header=Authorization; try_files /page =404; }
@@ -61,6 +65,19 @@ server {
     location = /admin-named { entitle_reauth_user header=X-Staff; try_files /admin =404; }
     location = /cached { entitle_reauth /cached-whoami; try_files /page =404; }
     location = /whoami { internal; proxy_pass http://app; }
+    location = /referred { entitle_reauth /whoami-referred; try_files /page =404; }
+    location = /whoami-referred {
+        internal;
+        proxy_set_header X-Tenant \$http_referer\$http_origin;
+        proxy_pass http://app/whoami;
+    }
+    location = /at-port { entitle_reauth /whoami-at-port; try_files /page =404; }
+    location = /whoami-at-port {
+        internal;
+        proxy_set_header X-Tenant port\$server_port;
+        proxy_set_header Host shop.example;
+        proxy_pass http://app/whoami;
+    }
     location = /tenant-of { internal; proxy_set_header X-Tenant \$tenant; proxy_pass http://app; }
     location = /staff { internal; proxy_pass http://app; }
     location = /cached-whoami {
@@ -141,6 +158,35 @@ is who(together('/keyed', map { ['X-Api-Key' => $_] } qw(ada bob eve))), 'ada bo
     together('/page', [@sid, 'User-Agent' => 'a'], [@sid, 'User-Agent' => 'b'],
         [@sid, 'Accept-Language' => 'de']);
     is asked(), 3, 'those_of_several_browsers_are_not';
+}
+{
+    # Each on a flight of its own with one who has no such header, and leading it.
+    my @kept_back = (qw(Accept Accept-Encoding Cache-Control Origin Pragma Priority Purpose Referer
+        Sec-Fetch-Dest Sec-Fetch-Mode Sec-Fetch-Site Sec-Fetch-User Sec-Purpose
+        Upgrade-Insecure-Requests B3 CF-Ray Request-Id Sentry-Trace Traceparent Tracestate
+        Uber-Trace-Id X-Amzn-Trace-Id X-B3-TraceId X-Cloud-Trace-Context X-Correlation-Id
+        X-Datadog-Trace-Id X-Request-Id X-Trace-Id));
+    $app->forget;
+    my @answers = together('/page', map { my @cookie = (Cookie => "sid=ada; flight=$_");
+        ([@cookie, $_ => 'refuse me'], [@cookie]) } @kept_back);
+    for my $name (@kept_back) {
+        is who(splice @answers, 0, 2), 'ada ada',
+            "who_leads_a_flight_answers_for_nobody_else: $name";
+    }
+    is asked(), @kept_back, 'each was one question';
+    is who(together('/page', [Cookie => 'sid=ada', 'X-Request-Id' => 'eve'], [Cookie => 'sid=ada'])),
+        'ada ada', 'nor does one name others by it';
+    is who(together('/referred', [Cookie => 'sid=ada', Referer => 'eve', Origin => 'eve'],
+        [Cookie => 'sid=ada'])), 'ada ada', 'nor where the question is to be sent its variable';
+    my ($question) = $app->seen('/whoami');
+    is_deeply [Test::Entitle::GateApp::header($question, 'Accept')], ['*/*'],
+        'the app may answer with whatever it likes';
+    my @ports = ($site->port, $site->port(6));
+    my @all = map { $site->connect(port => $_)->send(uri => '/at-port', host => 'shop.example',
+        headers => [Cookie => 'x=1']) } @ports;
+    is who(map { $_->receive } @all), "port$ports[0] port$ports[1]", 'nor one port for another';
+    is $site->get('/poll', Cookie => 'sid=ada', Accept => 'text/event-stream')->status, 200,
+        'so_an_EventSource_is_told_by_an_app_that_has_no_such_stream';
 }
 is who(together('/tenant?tenant=ada', [Cookie => 'x=1']), together('/tenant?tenant=bob', [Cookie => 'x=1'])),
     'ada bob', 'one after the other';

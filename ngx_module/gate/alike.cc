@@ -16,79 +16,75 @@ namespace {
 
 // --- the list ---------------------------------------------------------------
 
-enum class Passage {
-    stays,  // belongs to the client's own request and its body; passed on,
-            // each of these makes some app answer something else
-    alike,  // goes along; differs between the requests of one page, and no app
-            // tells people by it
-    tells,  // goes along; everything that is not in the list
+// A name, or the beginning of one, where it ends with a dash.
+constexpr std::string_view kKeptBack[] = {
+    // Belongs to the client's own request and its body: passed on, each of
+    // these makes some app answer something else.
+    "Accept-Encoding",
+    "Connection",
+    "Content-Encoding",
+    "Content-Length",
+    "Content-Range",
+    "Content-Type",
+    "Expect",
+    "If-Match",
+    "If-Modified-Since",
+    "If-None-Match",
+    "If-Range",
+    "If-Unmodified-Since",
+    "Keep-Alive",
+    "Last-Event-ID",
+    "Range",
+    "Sec-WebSocket-",
+    "TE",
+    "Trailer",
+    "Transfer-Encoding",
+    "Upgrade",
+
+    // Differs between the requests of one page and says nothing of who asks.
+    // But an app may refuse one by it (an Origin, a Sec-Fetch-Site, an Accept),
+    // and what it says is said to all who share the question.
+    "Accept",
+    "Cache-Control",
+    "Origin",
+    "Pragma",
+    "Priority",
+    "Purpose",
+    "Referer",
+    "Sec-Fetch-",
+    "Sec-Purpose",
+    "Upgrade-Insecure-Requests",
+
+    // Likewise: tracing.
+    "B3",
+    "CF-Ray",
+    "Request-Id",
+    "Sentry-Trace",
+    "Traceparent",
+    "Tracestate",
+    "Uber-Trace-Id",
+    "X-Amzn-Trace-Id",
+    "X-B3-",
+    "X-Cloud-Trace-Context",
+    "X-Correlation-Id",
+    "X-Datadog-",
+    "X-Request-Id",
+    "X-Trace-Id",
 };
 
-struct Listed {
-    std::string_view name;  // or its beginning, where it ends with a dash
-    Passage passage;
-};
+}  // namespace
 
-constexpr Listed kList[] = {
-    {"Accept-Encoding", Passage::stays},
-    {"Connection", Passage::stays},
-    {"Content-Encoding", Passage::stays},
-    {"Content-Length", Passage::stays},
-    {"Content-Range", Passage::stays},
-    {"Content-Type", Passage::stays},
-    {"Expect", Passage::stays},
-    {"If-Match", Passage::stays},
-    {"If-Modified-Since", Passage::stays},
-    {"If-None-Match", Passage::stays},
-    {"If-Range", Passage::stays},
-    {"If-Unmodified-Since", Passage::stays},
-    {"Keep-Alive", Passage::stays},
-    {"Range", Passage::stays},
-    {"TE", Passage::stays},
-    {"Trailer", Passage::stays},
-    {"Transfer-Encoding", Passage::stays},
-    {"Upgrade", Passage::stays},
-
-    {"Accept", Passage::alike},
-    {"Cache-Control", Passage::alike},
-    {"Origin", Passage::alike},
-    {"Pragma", Passage::alike},
-    {"Priority", Passage::alike},
-    {"Purpose", Passage::alike},
-    {"Referer", Passage::alike},
-    {"Sec-Fetch-", Passage::alike},
-    {"Sec-Purpose", Passage::alike},
-    {"Upgrade-Insecure-Requests", Passage::alike},
-
-    // tracing
-    {"B3", Passage::alike},
-    {"CF-Ray", Passage::alike},
-    {"Request-Id", Passage::alike},
-    {"Sentry-Trace", Passage::alike},
-    {"Traceparent", Passage::alike},
-    {"Tracestate", Passage::alike},
-    {"Uber-Trace-Id", Passage::alike},
-    {"X-Amzn-Trace-Id", Passage::alike},
-    {"X-B3-", Passage::alike},
-    {"X-Cloud-Trace-Context", Passage::alike},
-    {"X-Correlation-Id", Passage::alike},
-    {"X-Datadog-", Passage::alike},
-    {"X-Request-Id", Passage::alike},
-    {"X-Trace-Id", Passage::alike},
-};
-
-Passage
-passage_of(const ngx_table_elt_t& header) {
+bool
+goes_along(const ngx_table_elt_t& header) {
     const std::string_view name = view(header.key);
-    const auto known = std::find_if(
-        std::begin(kList), std::end(kList), [&](const Listed& listed) {
-            return equal_ignoring_case(listed.name.ends_with('-')
-                                           ? name.substr(0, listed.name.size())
-                                           : name,
-                                       listed.name);
+    return std::none_of(
+        std::begin(kKeptBack), std::end(kKeptBack), [&](std::string_view kept) {
+            return equal_ignoring_case(
+                kept.ends_with('-') ? name.substr(0, kept.size()) : name, kept);
         });
-    return known == std::end(kList) ? Passage::tells : known->passage;
 }
+
+namespace {
 
 // --- the key ----------------------------------------------------------------
 
@@ -154,17 +150,14 @@ variable(ngx_http_request_t* r, std::string_view name) {
 void
 add_connection(ngx_http_request_t* r, Message& message) {
     message.add(view(r->connection->addr_text));
+    message.add(variable(r, "proxy_protocol_addr"));
     message.add(variable(r, "scheme"));
+    message.add(variable(r, "server_port"));
     message.add(variable(r, "ssl_client_verify"));
     message.add(variable(r, "ssl_client_fingerprint"));
 }
 
 }  // namespace
-
-bool
-goes_along(const ngx_table_elt_t& header) {
-    return passage_of(header) != Passage::stays;
-}
 
 Mac
 question_key(ngx_http_request_t* r, const std::vector<std::string_view>& bound,
@@ -186,12 +179,11 @@ question_key(ngx_http_request_t* r, const std::vector<std::string_view>& bound,
             message.add(evaluated(r, value));
         }
     }
-    each_request_header(r, [&](const ngx_table_elt_t& header) {
-        if (passage_of(header) == Passage::tells) {
-            message.add(view(header.key));
-            message.add(view(header.value));
-        }
-    });
+    each_question_header(r->headers_in.headers,
+                         [&](const ngx_table_elt_t& header) {
+                             message.add(view(header.key));
+                             message.add(view(header.value));
+                         });
     return key_mac()({message.text()});
 }
 

@@ -1,7 +1,7 @@
 // What of a client's request goes along with the question who this is, and
-// which of two such questions are alike. Both are read off one list (alike.cc):
-// whatever goes along keeps questions apart, unless it is known that no app
-// tells people by it.
+// which of two such questions are alike. Both are made by one function from one
+// list (alike.cc): whatever goes along keeps questions apart, so nothing that
+// the app sees of one request decides for another that lacks it.
 #pragma once
 
 #include <cstdint>
@@ -9,12 +9,23 @@
 #include <vector>
 
 #include "core/crypto/hmac.h"
+#include "ngx_module/http/headers.h"
 #include "ngx_module/settings.h"
 
 namespace entitle::ngx {
 
-// Whether this header of the client's goes along.
+// Of the client's headers those that go along, which are those of the key:
+// use(const ngx_table_elt_t&).
 bool goes_along(const ngx_table_elt_t& header);
+template <class Use>
+void
+each_question_header(ngx_list_t& sent, Use use) {
+    each_header(sent, [&](const ngx_table_elt_t& header) {
+        if (goes_along(header)) {
+            use(header);
+        }
+    });
+}
 
 // Whether the request has anything an app could know somebody by, as
 // entitle_credentials and entitle_reauth_key say.

@@ -23,11 +23,10 @@ strip_headers(ngx_http_request_t* sr) {
         NGX_OK) {
         return NGX_ERROR;
     }
-    bool full = false;
-    each_header(all, [&](const ngx_table_elt_t& header) {
-        if (!goes_along(header)) {
-            return;
-        }
+    // What the client would like to have is said to nobody; some apps, and
+    // what guards them, take no request that says nothing of it.
+    bool full = push_header(in.headers, "Accept", "*/*") == nullptr;
+    each_question_header(all, [&](const ngx_table_elt_t& header) {
         full |= push_header(in.headers, header) == nullptr;
     });
 
@@ -45,11 +44,15 @@ strip_headers(ngx_http_request_t* sr) {
     in.keep_alive = nullptr;
     in.connection = nullptr;
     in.range = nullptr;
+    in.referer = nullptr;
     in.te = nullptr;
     in.transfer_encoding = nullptr;
     in.upgrade = nullptr;
 #if (NGX_HTTP_GZIP || NGX_HTTP_HEADERS)
     in.accept_encoding = nullptr;
+#endif
+#if (NGX_HTTP_HEADERS)
+    in.accept = nullptr;
 #endif
     return full ? NGX_ERROR : NGX_OK;
 }
@@ -76,7 +79,7 @@ separate_variables(ngx_http_request_t* sr) {
         const std::string_view name = view(variable[i].name);
         if (name.starts_with("http_") || name.starts_with("content_") ||
             name.starts_with("upstream_") ||
-            name.starts_with("proxy_internal_")) {
+            name.starts_with("proxy_internal_") || name == "invalid_referer") {
             values[i].valid = 0;
             values[i].not_found = 0;
         }
