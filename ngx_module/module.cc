@@ -3,8 +3,8 @@
 #include "core/base/version.h"
 #include "ngx_module/cache/record_cache.h"
 #include "ngx_module/conf/believed.h"
+#include "ngx_module/conf/check.h"
 #include "ngx_module/conf/conf.h"
-#include "ngx_module/conf/warnings.h"
 #include "ngx_module/edge.h"
 #include "ngx_module/gate/handlers.h"
 #include "ngx_module/gate/identity.h"
@@ -328,7 +328,9 @@ init_handlers(ngx_conf_t* cf) noexcept {
     if (check_beliefs(cf, conf) != NGX_OK) {
         return NGX_ERROR;
     }
-    warn_of_servers(cf);
+    if (check_servers(cf) != NGX_OK) {
+        return NGX_ERROR;
+    }
     if (add_handler(cf, NGX_HTTP_POST_READ_PHASE, strip_handler) != NGX_OK) {
         return NGX_ERROR;
     }

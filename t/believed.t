@@ -99,7 +99,7 @@ for my $name (qw($1 course_$1 $9_x)) {
 }
 {
     my ($accepted, $said) =
-        $site->config_test(http('entitle_require course_$slug $arg_x;') =~ s/\(\.\*\)/(?<slug>.*)/r);
+        $site->config_test(http('%%ASKED%% entitle_require course_$slug $arg_x;') =~ s/\(\.\*\)/(?<slug>.*)/r);
     ok $accepted, 'a capture with a name may say what is required' or diag $said;
 }
 

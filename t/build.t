@@ -103,7 +103,8 @@ $site->write_file("html/$_", 'content') for qw(open any);
 $site->write_file('users', "ada:{PLAIN}secret\n");
 $site->start(<<'EOF');
 entitle_redis redis://127.0.0.1:%%REDIS%%;
-entitle_session_key_file %%KEY%%;
+%%SESSIONS%%
+%%ASKED%%
 server {
     listen 127.0.0.1:%%PORT%%;
 

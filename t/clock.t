@@ -31,7 +31,7 @@ entitle_grace 0s;
 %%SESSIONS%%
 EOF
 location = /member {
-    entitle_session_bind cookie=app;
+    %%REAUTH%%
     entitle_session_recheck 10d;
     entitle_require pro;
     add_header X-Reason $entitle_reason always;
@@ -51,7 +51,6 @@ sub jump {
         or die 'nginx has another clock';
 }
 
-$Test::Entitle::GateSession::ASKED = [];  # nobody is asked
 my $cookie = 'app=s1; entitle=' . session(user => 'ada', version => 1, bind => ['s1']);
 sub member {
     my $answer = $site->get('/member', Cookie => $cookie);

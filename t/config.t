@@ -29,7 +29,8 @@ sub webhook  { return location("entitle_webhook test; $_[0]") }
 sub secret   { return webhook("entitle_webhook_secret_file %%DIR%%/$_[0];") }
 sub key      { return "entitle_session_key_file %%DIR%%/$_[0];" }
 # Without SSL, so browsers would drop a Secure cookie.
-sub plain    { return 'entitle_session_cookie e secure=off;' }
+sub plain    { return 'entitle_session_cookie e secure=off; entitle_reauth /who;'
+    . ' entitle_reauth_user header=X; entitle_session_bind cookie=s;' }
 sub gate     { return plain() . key('two_keys') . location($_[0]) }
 
 # name, what stands in http { }, what the message must say (list of patterns)
@@ -72,6 +73,17 @@ my @refused = (
             . location(''), qr/entitle_session_key_file/],
 
     ['a_gate_without_a_key', location('entitle_require pro;'), qr/entitle_session_key_file/],
+    (map { ["a_gate_that_could_never_open: $_->[0]", key('two_keys') . plain() . $_->[1],
+        qr/a gate needs a way to know who is there: "entitle_reauth"/, qr/nginx\.conf:\d+/] }
+        ['of a location', location('entitle on; entitle_reauth off;')],
+        ['of a server', 'server { listen 127.0.0.1:%%PORT%%; entitle_reauth off; entitle_require pro; location = /x { } }'],
+        ['by another name', location('entitle on; entitle_reauth off; entitle_session_scope both;')
+            =~ s/(server \{)(.*)entitle_session_scope both;/$1entitle_session_scope both;$2/r],
+        ['of a poll', location('entitle_poll 1s; entitle_reauth off;')],
+        ['inside one that can', location('entitle on; location = /x/y { entitle_reauth off; }') =~ s/= \/x \{/\/x {/r],
+        ['where others may be let in', location('entitle on; entitle_reauth off; satisfy any; allow 127.0.0.1;')]),
+    ['a_logout_everywhere_of_nobody', key('two_keys') . location('entitle_logout all;'),
+        qr/"entitle_logout all" needs a way to know who is there: "entitle_reauth"/],
     ['a_gate_that_is_half_open', gate('entitle maybe;'), qr/"maybe"/],
     ['off_and_a_requirement', gate('entitle off; entitle_require pro;'), qr/contradict/],
     ['off_and_a_requirement_in_a_server', key('two_keys')
@@ -105,7 +117,7 @@ my @refused = (
         qr/has to know who is waiting/] } 'off', 'optional'),
     ['a_poll_twice', gate('entitle_poll 1s; entitle_poll 1s;'), qr/duplicate/],
     ['a_poll_without_a_key', location('entitle_poll 1s;'), qr/entitle_session_key_file/],
-    ['asking_the_app_for_nothing', gate('entitle on; entitle_reauth /who;'),
+    ['asking_the_app_for_nothing', gate('entitle on; entitle_reauth_user off;'),
         qr/entitle_reauth_user/],
     ['a_cookie_browsers_would_drop', q(entitle_session_cookie __Host-x secure=off;), qr/__Host-/],
     ['a_cookie_with_a_bad_name', q(entitle_session_cookie "a b";), qr/"a b"/],
@@ -141,6 +153,10 @@ my @accepted = (
     ['polling', gate('entitle_poll 30s;')],
     ['polling under a requirement, inside an if', plain() . key('two_keys')
             . 'entitle_require pro;' . location('entitle_poll 30s; if ($arg_x) { add_header X 1; }')],
+    ['a server whose locations know better than it', plain() . key('two_keys')
+            . 'server { listen 127.0.0.1:%%PORT%%; entitle_reauth off; entitle on; location / { entitle_reauth /who; }'
+            . ' location = /who { internal; } location = /t { entitle_trusted_user $remote_addr; } }'],
+    ['a gate of all who say so, and no app', plain() . key('two_keys') . location('entitle optional; entitle_reauth off;')],
     ['requirements with variables', gate('entitle_require course-$arg_id pro;'
             . ' entitle_require member;')],
 );

@@ -11,7 +11,8 @@ my $dir = $check->dir;
 system("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=a"
     . " -keyout $dir/a.key -out $dir/a.pem 2>/dev/null") == 0 or die 'openssl';
 
-my $key = "entitle_session_key_file %%KEY%%;\n";
+my $asks = 'entitle_reauth /_who; entitle_reauth_user header=X; entitle_session_bind cookie=s;';
+my $key = "entitle_session_key_file %%KEY%%;\n$asks\n";
 my $plain = "entitle_session_cookie entitle secure=off;\n";
 sub server { return "server {\nlisten 127.0.0.1:%%PORT%%;\n$_[0]\n}\n" }
 sub site   { return $key . $plain . server($_[0]) }
@@ -22,7 +23,6 @@ my $proto = qr/"proxy_set_header" in .* replaces those above it, X-Forwarded-Pro
 my $regex = qr/is tried before the gate of/;
 my $cookie = qr/is Secure and its server listens without SSL/;
 
-my $asks = 'entitle_reauth /_who; entitle_reauth_user header=X; entitle_session_bind cookie=s;';
 my $app  = 'proxy_pass http://127.0.0.1:1; proxy_pass_request_body off;';
 my $sent = 'proxy_set_header Host $host; proxy_set_header X-Forwarded-Proto $scheme;';
 sub question {
@@ -67,10 +67,10 @@ my @cases = (
          $sent . question('', 'proxy_set_header Host app.example;')],
         [question($sent, ''), question('', 'proxy_set_header Host app.example;'),
          question($sent, "proxy_set_header x-forwarded-proto https;"),
-         site("$sent location / { entitle on; $app proxy_set_header Host x; }")]],
+         site("$sent location / { entitle on; entitle_reauth off; entitle_trusted_user \$remote_addr; $app proxy_set_header Host x; }")]],
 
     ['a_question_without_a_binding', qr/"entitle_reauth" without "entitle_session_bind"/,
-        [site('location / { entitle on; entitle_reauth /_who; entitle_reauth_user header=X; }')],
+        [site('location / { entitle on; entitle_session_bind off; }')],
         [question('', '')]],
 
     ['a_cookie_that_browsers_drop', $cookie,

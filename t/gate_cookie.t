@@ -7,7 +7,7 @@ use lib "$FindBin::Bin/lib";
 use Test::Entitle;
 use Test::Entitle::GateSession;
 
-$Test::Entitle::GateSession::ASKED = [];  # nobody is asked
+$Test::Entitle::GateSession::ASKED = ['/guest', 'header=x-user'];  # nobody is anybody
 my @app = ('/whoami', 'header=x-user');
 my $site = Test::Entitle->new;
 my $redis = $site->redis;
@@ -25,7 +25,9 @@ server {
     listen 127.0.0.1:%%PORT%%;
     entitle_session_cookie entitle secure=off;
     entitle_session_bind cookie=app;
+    entitle_reauth /guest;
     entitle_reauth_user header=X-User;
+    location = /guest { internal; return 401; }
     location = /pro { entitle_require pro; }
     location = /asks { entitle_require pro; entitle_reauth /whoami; try_files /pro =404; }
     location = /two { entitle_require pro; entitle_session_bind cookie=app $http_x_device; try_files /pro =404; }

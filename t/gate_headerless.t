@@ -26,7 +26,7 @@ my %identity = (
     jwt     => 'entitle_jwt $arg_token;',
     app     => 'entitle_session_redis sess:$arg_sid json=/user;',
     trusted => 'entitle_trusted_user $who;',
-    edge    => '',
+    edge    => '%%ASKED%%',
     asked   => 'entitle_reauth /auth; entitle_reauth_user header=X-User;'
         . ' entitle_session_bind $who; entitle_reauth_key $arg_key;',
 );

@@ -32,6 +32,7 @@ entitle_redis redis://127.0.0.1:%%REDIS%%;
 entitle_mode test;
 entitle_grant pro prod_Pro;
 %%SESSIONS%%
+%%ASKED%%
 log_format who '\$request_uri user=\$entitle_user version=\$entitle_version decision=\$entitle_decision reason=\$entitle_reason has=\$entitle_entitlements until=\$entitle_until';
 map \$entitle_user \$greeting { default 'hello \$entitle_user'; '' stranger; }
 limit_req_zone \$entitle_user zone=each:1m rate=1r/m;
@@ -114,7 +115,6 @@ server {
 EOT
 
 my $VERSION = 1_767_000_000_000;
-$Test::Entitle::GateSession::ASKED = [];  # nobody is asked
 my $end = time + 86400;
 put_record($redis, 'ada', version => $VERSION, subscription('active', period_end => $end));
 put_record($redis, 'bob', version => $VERSION, subscription('active', identifiers => ['prod_X']));

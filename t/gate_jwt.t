@@ -86,7 +86,7 @@ server {
         internal;
         proxy_pass http://127.0.0.1:%%PORT2%%/refresh;
     }
-    location /edge/ { alias %%DIR%%/html/; entitle on; entitle_jwt off; }
+    location /edge/ { alias %%DIR%%/html/; entitle on; entitle_jwt off; %%ASKED%% }
 }
 EOF
 

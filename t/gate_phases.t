@@ -55,6 +55,7 @@ entitle_mode test;
 entitle_grant pro prod_Pro;
 entitle_grant other prod_Other;
 %%SESSIONS%%
+%%ASKED%%
 large_client_header_buffers 8 32k;
 keepalive_requests 10000;
 proxy_cache_path %%DIR%%/cache keys_zone=cache:1m;
@@ -138,7 +139,6 @@ put_record($redis, 'both', version => $VERSION,
 sub edge { return 'entitle=' . session(user => $_[0], version => $VERSION, @_[1 .. $#_]) }
 
 {
-    local $Test::Entitle::GateSession::ASKED = [];  # nobody is asked there
     my $connection = $site->connect;
     my %holder = (customer => edge('ada'), stranger => undef, poor => edge('bob'));
     my %said = (stranger => 401, poor => 402);

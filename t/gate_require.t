@@ -14,6 +14,7 @@ $site->start(<<'EOT');
 entitle_redis redis://127.0.0.1:%%REDIS%%;
 entitle_mode test;
 %%SESSIONS%%
+%%ASKED%%
 map $arg_map $mapped { default ''; a a; both a,b; }
 
 server {
@@ -63,7 +64,6 @@ server {
 }
 EOT
 
-$Test::Entitle::GateSession::ASKED = [];  # nobody is asked
 my $VERSION = 1_767_000_000_000;
 sub holds {
     my ($user, @names) = @_;
@@ -191,6 +191,7 @@ $site->reload(<<'EOT');
 entitle_redis redis://127.0.0.1:%%REDIS%%;
 entitle_mode test;
 %%SESSIONS%%
+%%ASKED%%
 entitle_require a;
 server {
     listen 127.0.0.1:%%PORT%%;

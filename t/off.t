@@ -55,8 +55,8 @@ server {
     location /app {
         entitle_trusted_user off;
         location = /app      { try_files /page.html =404; }
-        location = /app/dumb { entitle_reauth off; try_files /page.html =404; }
-        location = /app/word { entitle_reauth off; entitle_reauth_user off; try_files /page.html =404; }
+        location = /app/dumb { entitle_jwt $arg_token; entitle_reauth off; try_files /page.html =404; }
+        location = /app/word { entitle_jwt $arg_token; entitle_reauth off; entitle_reauth_user off; try_files /page.html =404; }
     }
     location = /token   { entitle_jwt $arg_token; try_files /page.html =404; }
     location = /token/i { entitle_jwt $arg_token; entitle_jwt_issuer off; try_files /page.html =404; }
@@ -162,7 +162,7 @@ for (
         'entitle on; entitle_session_bind off;'));
     ok $accepted, 'entitle_session_bind off is accepted';
     like $said, qr/"entitle_reauth" without "entitle_session_bind"/, '  and none is left';
-    ($accepted, $said) = $check->config_test("entitle_require off; $key" . http('', 'entitle on;'));
+    ($accepted, $said) = $check->config_test("entitle_require off; $app" . http('', 'entitle on;'));
     ok $accepted, 'nothing to cancel is nothing to complain of' or diag $said;
 }
 

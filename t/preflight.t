@@ -26,7 +26,8 @@ $site->redis;
 $site->write_file('html/file', 'the paid file');
 $site->start(<<'EOF');
 entitle_redis redis://127.0.0.1:%%REDIS%%;
-entitle_session_key_file %%KEY%%;
+%%SESSIONS%%
+%%ASKED%%
 server {
     listen 127.0.0.1:%%PORT%%;
     location /gate/  { entitle_require pro; proxy_pass http://127.0.0.1:%%PORT2%%; }

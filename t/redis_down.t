@@ -81,13 +81,14 @@ server {
     location = /first { entitle on; entitle_trusted_user $me; try_files /nothing /second; }
     location = /second {
         entitle on;
+        %%ASKED%%
         entitle_session_bind $entitle_user;
         add_header X-Is "[$entitle_user]" always;
         try_files /page.html =404;
     }
 }
 EOF
-    my $session = session(user => 'ada', bind => [''], asked => []);
+    my $session = session(user => 'ada', bind => ['']);
     my $answer = $site->get('/first', Cookie => "entitle=$session");
     is $answer->header('X-Is'), '[ada]', 'while_it_is_looked_anew_nobody_is_known';
     is $answer->status, 200, 'and it is let in as that one';

@@ -12,6 +12,7 @@ my $http = <<'EOF';
 entitle_redis redis://127.0.0.1:%%REDIS%%;
 entitle_grant pro prod_FxPRO000001;
 %%SESSIONS%%
+%%ASKED%%
 entitle_mode test;
 server {
     listen 127.0.0.1:%%PORT%%;

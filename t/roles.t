@@ -87,12 +87,13 @@ for my $role (qw(entitle_webhook entitle_status entitle_logout)) {
 
 # --- return beside a gate --------------------------------------------------------------
 
+my $asks = "entitle_reauth /who; entitle_reauth_user header=X;\n";
 for (['return_beside_a_gate', "entitle on;\nreturn 200 x;", 1],
     ['return_beside_a_requirement', "entitle_require pro;\nreturn 200 x;", 1],
     ['return_beside_an_optional_gate', "entitle optional;\nreturn 200 x;", 0],
     ['return_in_an_if', "entitle on;\nif (\$arg_x) { return 403; }", 0]) {
     my ($name, $directives, $warned) = @$_;
-    my ($accepted, $said) = $site->config_test(http($directives));
+    my ($accepted, $said) = $site->config_test(http("$asks$directives"));
     ok $accepted, $name or diag $said;
     my $word = qr/\[warn\].*"return" in location "\/x" answers before the gate/;
     $warned ? like $said, $word, '  is warned about' : unlike $said, $word, '  is nobody\'s business';

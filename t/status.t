@@ -13,6 +13,7 @@ entitle_redis_timeout 300ms;
 entitle_mode test;
 entitle_grant pro prod_FxPRO000001;
 %%SESSIONS%%
+%%ASKED%%
 server {
     listen 127.0.0.1:%%PORT%%;
     %%WEBHOOK%%

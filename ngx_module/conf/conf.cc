@@ -193,30 +193,6 @@ requires_something(const LocationConf* conf) {
     return conf->require != nullptr && !is_cancelled(conf->require);
 }
 
-void
-inherit_reauth(const LocationConf* prev, LocationConf* conf) {
-    if (conf->reauth.data == nullptr) {
-        conf->reauth = prev->reauth;
-        conf->reauth_where = prev->reauth_where;
-    }
-    inherit(conf->reauth_user, prev->reauth_user);
-    if (conf->reauth_user != nullptr && conf->reauth_user->off) {
-        conf->reauth_user = nullptr;
-    }
-}
-
-void
-inherit_login_url(const LocationConf* prev, LocationConf* conf) {
-    if (conf->login_url == nullptr) {
-        conf->login_url = prev->login_url;
-        conf->login_url_where = prev->login_url_where;
-    }
-    const ngx_http_complex_value_t* url = conf->login_url;
-    if (url != nullptr && url->lengths == nullptr && url->value.len == 0) {
-        conf->login_url = nullptr;  // off
-    }
-}
-
 char*
 merge_gate(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
     conf->gate_said = conf->gate != NGX_CONF_UNSET_UINT;
@@ -252,9 +228,7 @@ merge_gate(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
     inherit_list(conf->session_bind, prev->session_bind);
     inherit_list(conf->reauth_key, prev->reauth_key);
     inherit_list(conf->credentials, prev->credentials);
-    inherit_reauth(prev, conf);
-    inherit(conf->claim_email, prev->claim_email);
-    inherit_login_url(prev, conf);
+    merge_reauth(prev, conf);
     merge_identity(cf, prev, conf);
     merge_cache(prev, conf);
     merge_wait(cf, prev, conf);
@@ -296,21 +270,6 @@ merge_location(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
 }
 
 }  // namespace
-
-char*
-check_reauth(ngx_conf_t* cf, const LocationConf* conf) {
-    if (conf->reauth.len == 0) {
-        return NGX_CONF_OK;
-    }
-    if (conf->reauth_user != nullptr) {
-        note_belief(cf, conf->reauth_user->voucher, "entitle_reauth_user",
-                    conf->reauth_user->where);
-        return NGX_CONF_OK;
-    }
-    return missing(cf, conf->reauth_where,
-                   "\"entitle_reauth\" needs \"entitle_reauth_user\": where "
-                   "in the answer the user's id is");
-}
 
 char*
 missing(ngx_conf_t* cf, const Where& at, const char* why) {

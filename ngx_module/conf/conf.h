@@ -35,6 +35,8 @@ char* init_redis_ssl(ngx_conf_t* cf, MainConf* conf);
 // ngx_module/conf/gate.cc
 Setter set_gate, add_require, add_session_key_file, set_session_cookie,
     set_reauth, set_reauth_user, set_login_url, set_claim_email;
+void merge_reauth(const LocationConf* prev, LocationConf* conf);
+char* check_reauth(ngx_conf_t* cf, const LocationConf* conf);
 
 // ngx_module/conf/session.cc
 Setter add_session_bind, set_session_scope, add_credentials, add_reauth_key;
@@ -71,9 +73,6 @@ char* check_ungated(ngx_conf_t* cf, const LocationConf* conf);
 bool always_returns(ngx_conf_t* cf, void** confs);
 // Where `return` answers before the gate.
 void warn_return(ngx_conf_t* cf, const LocationConf* conf);
-
-// ngx_module/conf/conf.cc
-char* check_reauth(ngx_conf_t* cf, const LocationConf* conf);
 
 // ngx_module/conf/wait.cc
 Setter set_wait, set_wait_limit, set_poll;

@@ -63,6 +63,32 @@ parse_reauth_user(ngx_conf_t* cf, std::string_view text, ReauthUser& user,
     return user.variable_index != NGX_ERROR;
 }
 
+void
+inherit_reauth(const LocationConf* prev, LocationConf* conf) {
+    if (conf->reauth.data == nullptr) {
+        conf->reauth = prev->reauth;
+        conf->reauth_where = prev->reauth_where;
+    }
+    if (conf->reauth_user == nullptr) {
+        conf->reauth_user = prev->reauth_user;
+    }
+    if (conf->reauth_user != nullptr && conf->reauth_user->off) {
+        conf->reauth_user = nullptr;
+    }
+}
+
+void
+inherit_login_url(const LocationConf* prev, LocationConf* conf) {
+    if (conf->login_url == nullptr) {
+        conf->login_url = prev->login_url;
+        conf->login_url_where = prev->login_url_where;
+    }
+    const ngx_http_complex_value_t* url = conf->login_url;
+    if (url != nullptr && url->lengths == nullptr && url->value.len == 0) {
+        conf->login_url = nullptr;  // off
+    }
+}
+
 }  // namespace
 
 char*
@@ -251,6 +277,32 @@ set_login_url(ngx_conf_t* cf, ngx_command_t*, void* data) {
     }
     conf->login_url = &compiled(cf, url);
     return NGX_CONF_OK;
+}
+
+// --- merging -----------------------------------------------------------------
+
+void
+merge_reauth(const LocationConf* prev, LocationConf* conf) {
+    inherit_reauth(prev, conf);
+    inherit_login_url(prev, conf);
+    if (conf->claim_email == nullptr) {
+        conf->claim_email = prev->claim_email;
+    }
+}
+
+char*
+check_reauth(ngx_conf_t* cf, const LocationConf* conf) {
+    if (conf->reauth.len == 0) {
+        return NGX_CONF_OK;
+    }
+    if (conf->reauth_user != nullptr) {
+        note_belief(cf, conf->reauth_user->voucher, "entitle_reauth_user",
+                    conf->reauth_user->where);
+        return NGX_CONF_OK;
+    }
+    return missing(cf, conf->reauth_where,
+                   "\"entitle_reauth\" needs \"entitle_reauth_user\": where "
+                   "in the answer the user's id is");
 }
 
 }  // namespace entitle::ngx

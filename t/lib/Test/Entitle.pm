@@ -25,10 +25,11 @@ package Test::Entitle;
 # In a configuration %%PORT%%, %%PORT2%% ... are free ports, %%REDIS%% and
 # %%REDIS_SOCKET%% where Redis listens, %%DIR%% the directory, %%SECRET%% a file
 # with the secret Test::Entitle::Stripe signs with, %%KEY%% a session key file.
-# Three pieces that most sites have: %%WEBHOOK%% is the location /webhook, which
+# Pieces that most sites have: %%WEBHOOK%% is the location /webhook, which
 # takes test events signed with that secret; %%SESSIONS%% says that sessions are
 # sealed with that key, in a cookie "entitle" that needs no TLS; %%REAUTH%% that
-# the app behind /whoami answers who somebody is, in X-User, by the cookie "app".
+# the app behind /whoami answers who somebody is, in X-User, by the cookie "app";
+# %%ASKED%% that it would, and nothing is bound to that cookie.
 #
 # Environment: ENTITLE_TEST_NGINX, ENTITLE_TEST_MODULE (other binaries),
 # ENTITLE_VALGRIND=1, ENTITLE_SLOW=1 (five times the patience, as with valgrind),
@@ -134,6 +135,8 @@ sub _expand {
     );
     $words{REAUTH} = sub { 'entitle_reauth /whoami; entitle_reauth_user header=X-User; '
             . 'entitle_session_bind cookie=app;' };
+    $words{ASKED} = sub { 'entitle_reauth /whoami; entitle_reauth_user header=X-User; '
+            . 'entitle_credentials cookie=app;' };
     $words{WEBHOOK} = sub { 'location = /webhook { entitle_webhook test; '
             . 'entitle_webhook_secret_file ' . $words{SECRET}->() . '; }' };
     $words{SESSIONS} = sub { 'entitle_session_key_file ' . $words{KEY}->() . '; '

@@ -107,6 +107,9 @@ sub _with_keys {
         $self->_place_file($directive);
         unshift @$http, $directive;
     }
+    unshift @$http, @{ parse('entitle_reauth /_whoami; entitle_reauth_user header=X-User;'
+            . ' entitle_session_bind cookie=app;') }
+        if !grep { $named{$_} } qw(entitle_reauth entitle_jwt entitle_session_redis entitle_trusted_user);
     return $http;
 }
 
