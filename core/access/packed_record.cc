@@ -65,12 +65,20 @@ PackedIdentifier split(const Identifier& identifier) {
   return {static_cast<std::uint8_t>(parts.type), parts.account, parts.value};
 }
 
+// One of a type unknown is known to no grant.
+bool is_known(const Identifier& identifier) {
+  return identifier.parts().type != Identifier::Type::unknown;
+}
+
 bool put_identifiers(std::string& out,
                      const std::vector<Identifier>& identifiers) {
-  if (identifiers.size() > kMaxCount) return false;
-  put_count(out, identifiers.size());
+  auto count = static_cast<std::size_t>(
+      std::count_if(identifiers.begin(), identifiers.end(), is_known));
+  if (count > kMaxCount) return false;
+  put_count(out, count);
   std::string_view account;
   for (const Identifier& identifier : identifiers) {
+    if (!is_known(identifier)) continue;
     PackedIdentifier parts = split(identifier);
     bool same = parts.account == account;
     std::uint8_t head = parts.type;

@@ -126,11 +126,11 @@ std::optional<Projection> project_features(const Source& source) {
 }
 
 std::optional<Projection> project_grant(const Source& source) {
-  if (!source.granted_until) return std::nullopt;
+  if (!source.granted) return std::nullopt;
   Projection projection;
   projection.state = State::ending;
-  projection.end = *source.granted_until;
-  projection.identifiers = source.granted;
+  projection.end = source.granted->until;
+  projection.identifiers = source.granted->identifiers;
   return projection;
 }
 
@@ -140,6 +140,7 @@ std::optional<Projection> project_source(const Source& source,
     return project_subscription(source);
   }
   if (!source.sessions.empty()) {
+    if (!source.sessions.front().other_mode.empty()) return std::nullopt;
     return source.sessions.front().subscription_mode
                ? project_provisional(source, sources)
                : project_payment(source, sources);

@@ -47,4 +47,23 @@ bool is_utf8(std::string_view text) {
   return true;
 }
 
+void append_utf8(std::string& text, char32_t code) {
+  auto put = [&](char32_t byte) { text.push_back(static_cast<char>(byte)); };
+  auto more = [&](int shift) { put(0x80 | (code >> shift & 0x3f)); };
+  if (code < 0x80) return put(code);
+  if (code < 0x800) {
+    put(0xc0 | code >> 6);
+    return more(0);
+  }
+  if (code < 0x10000) {
+    put(0xe0 | code >> 12);
+    more(6);
+    return more(0);
+  }
+  put(0xf0 | code >> 18);
+  more(12);
+  more(6);
+  more(0);
+}
+
 }  // namespace entitle

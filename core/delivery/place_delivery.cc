@@ -44,7 +44,9 @@ void take_claims(Place& place, const std::vector<Claim>& claims) {
 
 bool has_any(const std::vector<Claim>& claims, const std::vector<Claim>& some) {
   return std::any_of(some.begin(), some.end(), [&](const Claim& claim) {
-    return std::find(claims.begin(), claims.end(), claim) != claims.end();
+    return std::any_of(claims.begin(), claims.end(), [&](const Claim& known) {
+      return known.says_what(claim);
+    });
   });
 }
 

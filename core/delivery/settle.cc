@@ -78,7 +78,7 @@ Edit merge_into_owner(Settling& s, const Record& before, Record& after) {
   if (!in_time(s, before)) return {Edit::Action::refuse};
   merge(after.sources, s.bring);
   fold(after.sources, seconds_of(s.delivery.options));
-  after.places[s.id] = PlaceMark{s.place.epoch, true};
+  after.places[s.id].set(s.place.epoch, true);
   s.report.kept = s.delivery.says(after.sources);
   bool same = after.sources == before.sources && after.places == before.places;
   if (same) return {Edit::Action::leave};
@@ -107,7 +107,8 @@ Conversation<Round> give_to_places(Settling& s) {
 
 Edit remove_from_other(Settling& s, const Record& before, Record& after) {
   if (!in_time(s, before)) return {Edit::Action::refuse};
-  PlaceMark gone{s.place.epoch, false};
+  PlaceMark& gone = after.places[s.id];
+  gone.set(s.place.epoch, false);
   auto mark = before.places.find(s.id);
   if (mark != before.places.end() && mark->second == gone) {
     return {Edit::Action::leave};
@@ -115,7 +116,6 @@ Edit remove_from_other(Settling& s, const Record& before, Record& after) {
   Sources leaving = sources_of(before, s.id);
   if (!includes(s.bring, leaving)) return {Edit::Action::refuse};
   for (const auto& [id, source] : leaving) after.sources.erase(id);
-  after.places[s.id] = gone;
   return {Edit::Action::write, "moved"};
 }
 

@@ -3,6 +3,7 @@
 #include "core/access/access.h"
 #include "core/base/percent.h"
 #include "core/json/writer.h"
+#include "core/record/fields.h"
 #include "core/source/claim.h"
 #include "core/source/source.h"
 
@@ -34,6 +35,12 @@ class HashWrite {
     for (const auto& [id, source] : before) {
       if (!after.contains(id)) remove(prefix + id);
     }
+  }
+
+  bool empty() const { return set_.size() == 2 && remove_.size() == 2; }
+  // A later version's number stays.
+  void format(std::int64_t before) {
+    if (before < kFormat) set("format", std::to_string(kFormat));
   }
 
   void append_to(std::vector<Command>& commands) && {
@@ -83,7 +90,7 @@ std::vector<Command> place_commands(const Keys& keys, std::string_view id,
     hash.set("epoch", std::to_string(after.epoch));
   }
   if (after.holders != before.holders) {
-    hash.set("holders", encode_holders(after.holders));
+    hash.set("holders", encode_holders(after.holders, after.other_holders));
   }
   if (after.to && after.to != before.to) {
     hash.set("to", encode_target(*after.to));
@@ -91,6 +98,7 @@ std::vector<Command> place_commands(const Keys& keys, std::string_view id,
   if (!after.to && before.to) hash.remove("to");
   hash.sources("source:", before.sources, after.sources);
   hash.sources("passed_on:", before.passed_on, after.passed_on);
+  if (!hash.empty()) hash.format(before.format);
 
   std::vector<Command> commands;
   std::move(hash).append_to(commands);
@@ -118,6 +126,7 @@ RecordWrite write_record(const DeliveryOptions& options, const User& user,
     }
   }
   hash.set("updated", std::to_string(to_unix(now)));
+  hash.format(before.format);
   write.version = before.version;
   bool made = before.version == 0;
   if (made) {

@@ -1,9 +1,15 @@
 #include "core/json/reader.h"
 
 #include <charconv>
+#include <map>
+
+#include "core/base/utf8.h"
+#include "core/json/writer.h"
 
 namespace entitle {
 namespace {
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 bool is_space(char c) {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r';
@@ -74,7 +80,6 @@ void JsonReader::string(std::string& into) {
   }
 }
 
-// We write \", \\ and \u00XX; the others are read for those who edit by hand.
 void JsonReader::escape(std::string& into) {
   if (rest_.empty()) return fail();
   char c = rest_.front();
@@ -84,15 +89,103 @@ void JsonReader::escape(std::string& into) {
     into.push_back(to[at]);
     return;
   }
-  unsigned code = 0;
-  if (c != 'u' || rest_.size() < 4) return fail();
-  auto [end, error] = std::from_chars(rest_.data(), rest_.data() + 4, code, 16);
-  if (error != std::errc() || end != rest_.data() + 4 || code == 0 ||
-      code >= 0x80) {
-    return fail();
+  if (c != 'u') return fail();
+  char32_t code = code_unit();
+  if (code >= 0xd800 && code < 0xdc00 && rest_.starts_with("\\u")) {
+    rest_.remove_prefix(2);
+    char32_t low = code_unit();
+    if (low < 0xdc00 || low > 0xdfff) return fail();
+    code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
   }
-  into.push_back(static_cast<char>(code));
+  if (code >= 0xd800 && code <= 0xdfff) return fail();
+  append_utf8(into, code);
+}
+
+// The four hexadecimal digits after \u.
+unsigned JsonReader::code_unit() {
+  unsigned code = 0;
+  if (rest_.size() < 4) {
+    fail();
+    return 0;
+  }
+  auto [end, error] = std::from_chars(rest_.data(), rest_.data() + 4, code, 16);
+  if (error != std::errc() || end != rest_.data() + 4) fail();
   rest_.remove_prefix(4);
+  return code;
+}
+
+void JsonReader::value(std::string& into) {
+  skip_space();
+  if (!ok_ || rest_.empty()) return fail();
+  switch (rest_.front()) {
+    case '{':
+      return members(into);
+    case '[':
+      return elements(into);
+    case '"': {
+      std::string text;
+      string(text);
+      json::Writer(into).string(text);
+      return;
+    }
+    default:
+      break;
+  }
+  for (std::string_view word : {"true", "false", "null"}) {
+    if (!skip_word(word)) continue;
+    into += word;
+    return;
+  }
+  number(into);
+}
+
+void JsonReader::members(std::string& into) {
+  std::map<std::string, std::string> by_name;
+  object([&](std::string_view key) {
+    std::string one;
+    value(one);
+    by_name.insert_or_assign(std::string(key), std::move(one));
+  });
+  json::Writer out(into);
+  out.begin_object();
+  for (const auto& [name, one] : by_name) out.key(name).raw(one);
+  out.end_object();
+}
+
+void JsonReader::elements(std::string& into) {
+  json::Writer out(into);
+  out.begin_array();
+  array([&] {
+    std::string one;
+    value(one);
+    out.raw(one);
+  });
+  out.end_array();
+}
+
+void JsonReader::number(std::string& into) {
+  std::size_t at = 0;
+  auto digits = [&] {
+    std::size_t begin = at;
+    while (at < rest_.size() && is_digit(rest_[at])) ++at;
+    return at > begin;
+  };
+  auto sees = [&](std::string_view any) {
+    bool there = at < rest_.size() && any.find(rest_[at]) != any.npos;
+    if (there) ++at;
+    return there;
+  };
+  sees("-");
+  bool zero = sees("0");
+  bool good = zero || digits();
+  if (sees(".")) good = digits() && good;
+  if (sees("eE")) {
+    sees("+-");
+    good = digits() && good;
+  }
+  if (!good) return fail();
+  into += rest_.substr(0, at);
+  rest_.remove_prefix(at);
 }
 
 void JsonReader::integer(std::int64_t& into) {

@@ -1,10 +1,11 @@
-// Reads the JSON this code wrote itself, in one pass and without a tree: what
-// stands in a record is read on every event and every gate miss. Strict, and
-// bounded by the text; anything unexpected fails for good.
+// Reads the JSON that stands in records and places, in one pass and without a
+// tree: it is read on every event and every gate miss. Any JSON is understood,
+// whoever wrote it (RFC 8259; a string is text, so half a surrogate pair is
+// none); what is of another type than asked for fails for good.
 //
 //   JsonReader in(text);
 //   in.object([&](std::string_view key) {
-//     if (key == "event") in.string(event); else in.fail();
+//     if (key == "event") in.string(event); else in.value(unknown);
 //   });
 //   if (!in.finish()) corrupt;
 #pragma once
@@ -57,8 +58,13 @@ class JsonReader {
   void boolean(bool& into);
   bool null();  // true when a null was there; else nothing is read
 
+  // Any value, appended to `into` in one form for one value: compact, strings
+  // as json::Writer writes them, members of objects by name (of one name the
+  // last), numbers as they stand.
+  void value(std::string& into);
+
  private:
-  static constexpr int kMaxDepth = 8;
+  static constexpr int kMaxDepth = 64;
 
   bool open(char bracket);
   bool close(char bracket);
@@ -67,6 +73,10 @@ class JsonReader {
   bool skip(char c);
   bool skip_word(std::string_view word);
   void escape(std::string& into);
+  unsigned code_unit();
+  void number(std::string& into);
+  void members(std::string& into);
+  void elements(std::string& into);
   void skip_space();
 
   std::string_view rest_;

@@ -34,6 +34,8 @@ class Writer {
   Writer& number(std::int64_t number);
   Writer& boolean(bool value) { return word(value ? "true" : "false"); }
   Writer& null() { return word("null"); }
+  // What is JSON already.
+  Writer& raw(std::string_view value) { return word(value); }
 
   // A member of that type.
   Writer& text(std::string_view name, std::string_view value) {

@@ -11,6 +11,10 @@
 
 namespace entitle {
 
+// The field `format` of every record and place: the greatest format that has
+// written it (docs/redis.md, "Versions"). 0: before there were numbers.
+inline constexpr std::int64_t kFormat = 2;
+
 // A whole decimal number that is not negative; false leaves `number` alone.
 bool read_integer(std::string_view text, std::int64_t& number);
 bool read_time(std::string_view text, std::optional<UnixTime>& time);

@@ -14,9 +14,9 @@ bool names_place(const Claim& claim) {
 }
 
 auto weight_of_user(const Claim& claim) {
-  return std::make_tuple(rank(claim.kind), claim.created,
-                         std::string_view(claim.event), claim.kind,
-                         std::string_view(claim.target));
+  return std::make_tuple(
+      rank(claim), claim.created, std::string_view(claim.event), claim.kind,
+      std::string_view(claim.other_kind), std::string_view(claim.target));
 }
 
 auto weight_of_place(const Claim& claim) {
@@ -33,10 +33,14 @@ bool greater(const Claim& a, const Claim& b) {
 // Of two claims of one kind and target. A user's counts by when it was last
 // said; what belongs to what does not change, so the first is kept and the
 // many that repeat it write nothing.
-bool replaces(const Claim& claim, const Claim& known) {
+void join(Claim& known, const Claim& claim) {
   auto said = std::tie(claim.created, claim.event);
   auto said_before = std::tie(known.created, known.event);
-  return names_place(claim) ? said < said_before : said > said_before;
+  if (said == said_before) {
+    known.unknown.merge(claim.unknown);
+  } else if ((said < said_before) == names_place(claim)) {
+    known = claim;
+  }
 }
 
 // Drops the least of those that name a user, or of those that name a place,
@@ -78,7 +82,10 @@ bool read_field(Place& place, std::string_view name, const std::string& text) {
     return read_source(place.passed_on, name.substr(10), text);
   }
   if (name == "claims") return keep(decode_claims(text), place.claims);
-  if (name == "holders") return keep(decode_holders(text), place.holders);
+  if (name == "holders") {
+    return decode_holders(text, place.holders, place.other_holders);
+  }
+  if (name == "format") return read_integer(text, place.format);
   if (name == "epoch") return read_integer(text, place.epoch);
   if (name == "to") return read_to(place, text);
   return true;
@@ -98,12 +105,13 @@ bool is_customer(std::string_view place) {
 bool Place::add(const Claim& claim) {
   std::vector<Claim> next = claims;
   auto same = std::find_if(next.begin(), next.end(), [&](const Claim& known) {
-    return known.kind == claim.kind && known.target == claim.target;
+    return known.kind == claim.kind && known.target == claim.target &&
+           known.other_kind == claim.other_kind;
   });
   if (same == next.end()) {
     next.push_back(claim);
-  } else if (replaces(claim, *same)) {
-    *same = claim;
+  } else {
+    join(*same, claim);
   }
   std::sort(next.begin(), next.end(), greater);
   bound(next);
@@ -123,7 +131,7 @@ std::vector<std::string> Place::forwards() const {
 std::vector<Claim> Place::user_claims() const {
   std::vector<Claim> users;
   for (const Claim& claim : claims) {
-    if (!names_place(claim)) users.push_back(claim);
+    if (!names_place(claim) && user_of(claim.target)) users.push_back(claim);
   }
   return users;
 }
@@ -131,7 +139,7 @@ std::vector<Claim> Place::user_claims() const {
 std::optional<std::string> Place::owner() const {
   auto forward = std::find_if(claims.begin(), claims.end(), names_place);
   if (forward != claims.end()) return forward->target;
-  if (claims.empty()) return std::nullopt;
+  if (claims.empty() || rank(claims.front()) == 0) return std::nullopt;
   return claims.front().target;
 }
 

@@ -24,8 +24,10 @@ struct Place {
   std::vector<Claim> claims;  // users first, greatest first; see add()
   std::int64_t epoch = 0;
   std::set<std::string> holders;  // "u:<user>": records that may hold its facts
-  std::optional<std::string> to;  // settled: where facts go
-  Sources sources;                // waiting
+  std::set<std::string> other_holders;  // a later version's, as JSON
+  std::int64_t format = 0;              // see core/record/fields.h
+  std::optional<std::string> to;        // settled: where facts go
+  Sources sources;                      // waiting
   // Passed on to every place in forwards() already, and kept for one that may
   // become known later.
   Sources passed_on;

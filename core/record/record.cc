@@ -20,6 +20,7 @@ bool read_field(Record& record, std::string_view name,
     record.places.insert_or_assign(std::string(name.substr(6)), *mark);
     return true;
   }
+  if (name == "format") return read_integer(text, record.format);
   if (name == "version") return read_integer(text, record.version);
   if (name == "not_before") return read_time(text, record.not_before);
   if (name == "updated") return read_time(text, record.updated);
@@ -29,18 +30,22 @@ bool read_field(Record& record, std::string_view name,
 }  // namespace
 
 std::string PlaceMark::encode() const {
-  return std::to_string(epoch) + (live ? " live" : " gone");
+  return std::to_string(epoch) + (live ? " live" : " gone") + more;
 }
 
 std::optional<PlaceMark> PlaceMark::decode(std::string_view text) {
   PlaceMark mark;
-  if (text.ends_with(" live")) {
-    mark.live = true;
-  } else if (!text.ends_with(" gone")) {
+  std::size_t space = text.find(' ');
+  if (space == std::string_view::npos ||
+      !read_integer(text.substr(0, space), mark.epoch)) {
     return std::nullopt;
   }
-  text.remove_suffix(5);
-  if (!read_integer(text, mark.epoch)) return std::nullopt;
+  text.remove_prefix(space);
+  mark.live = text.starts_with(" live");
+  if (!mark.live && !text.starts_with(" gone")) return std::nullopt;
+  text.remove_prefix(5);
+  if (!text.empty() && text.front() != ' ') return std::nullopt;
+  mark.more = text;
   return mark;
 }
 

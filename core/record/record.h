@@ -17,9 +17,14 @@ namespace entitle {
 
 struct PlaceMark {  // field place:<id> of a record
   std::int64_t epoch = 0;
-  bool live = false;  // gone: its facts were moved elsewhere at this epoch
+  bool live = false;      // gone: its facts were moved elsewhere at this epoch
+  std::string more = {};  // a later version's: what follows, kept
   bool operator==(const PlaceMark&) const = default;
 
+  void set(std::int64_t new_epoch, bool is_live) {
+    epoch = new_epoch;
+    live = is_live;
+  }
   std::string encode() const;  // "3 live", "3 gone"
   static std::optional<PlaceMark> decode(std::string_view text);
 };
@@ -29,6 +34,7 @@ struct Record {
   std::int64_t version = 0;            // 0: no record yet
   std::optional<UnixTime> not_before;  // sessions and JWTs older are stale
   std::optional<UnixTime> updated;
+  std::int64_t format = 0;  // see core/record/fields.h
   Sources sources;
   std::map<std::string, PlaceMark, std::less<>> places;
 

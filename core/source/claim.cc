@@ -1,6 +1,7 @@
 #include "core/source/claim.h"
 
 #include <array>
+#include <tuple>
 
 #include "core/base/percent.h"
 #include "core/json/reader.h"
@@ -24,15 +25,40 @@ constexpr std::array<KindRow, 6> kKinds = {{
     {ClaimKind::client_reference, "client_reference", 3},
 }};
 
-const KindRow& row(ClaimKind kind) {
-  return kKinds[static_cast<std::size_t>(kind)];
+std::string_view name_of(const Claim& claim) {
+  for (const KindRow& known : kKinds) {
+    if (known.kind == claim.kind) return known.name;
+  }
+  return claim.other_kind;
 }
 
-std::optional<ClaimKind> kind_of(std::string_view name) {
+// Below what no later version's "rank" can be.
+constexpr std::int64_t kMaxRank = 1000;
+
+std::int64_t said_rank(const Claim& claim) {
+  const std::string* said = claim.unknown.find("rank");
+  if (said == nullptr) return 0;
+  std::int64_t rank = 0;
+  JsonReader in(*said);
+  in.integer(rank);
+  return in.finish() && rank > 0 && rank < kMaxRank ? rank : 0;
+}
+
+void read_kind(std::string by, Claim& claim) {
   for (const KindRow& candidate : kKinds) {
-    if (candidate.name == name) return candidate.kind;
+    if (candidate.name != by) continue;
+    claim.kind = candidate.kind;
+    return;
   }
-  return std::nullopt;
+  claim.kind = ClaimKind::other;
+  claim.other_kind = std::move(by);
+}
+
+// Of a kind we know, whether it names what that kind names.
+bool is_sound(const Claim& claim) {
+  if (claim.kind == ClaimKind::other) return !claim.other_kind.empty();
+  if (claim.kind == ClaimKind::forward) return !place_of(claim.target).empty();
+  return user_of(claim.target).has_value();
 }
 
 // Null where a member is missing, or where a user's claim names a place.
@@ -46,24 +72,34 @@ std::optional<Claim> read_claim(JsonReader& in) {
     if (key == "at") return in.integer(at);
     if (key == "event") return in.string(claim.event);
     if (key == "to") return in.string(to);
-    in.fail();
+    std::string value;
+    in.value(value);
+    claim.unknown.keep(key, std::move(value));
   });
-  std::optional<ClaimKind> kind = kind_of(by);
-  std::optional<std::string> target = decode_target(to);
-  if (!kind || !target || at < 0) return std::nullopt;
-  bool to_place = !user_of(*target);
-  if (to_place != (*kind == ClaimKind::forward)) return std::nullopt;
-  claim.kind = *kind;
+  std::optional<std::string> target = percent_decode(to);
+  if (!target || at < 0) return std::nullopt;
   claim.created = unix_time(at);
   claim.target = *std::move(target);
+  read_kind(std::move(by), claim);
+  if (!is_sound(claim)) return std::nullopt;
   return claim;
 }
 
 }  // namespace
 
-std::string_view name(ClaimKind kind) { return row(kind).name; }
+bool Claim::says_what(const Claim& other) const {
+  return std::tie(kind, created, event, target, other_kind) ==
+         std::tie(other.kind, other.created, other.event, other.target,
+                  other.other_kind);
+}
 
-int rank(ClaimKind kind) { return row(kind).rank; }
+int rank(const Claim& claim) {
+  for (const KindRow& known : kKinds) {
+    if (known.kind == claim.kind) return known.rank;
+  }
+  bool names_user = user_of(claim.target).has_value();
+  return names_user ? static_cast<int>(said_rank(claim)) : 0;
+}
 
 std::string encode_target(std::string_view target) {
   return percent_encode(target);
@@ -92,11 +128,12 @@ std::string encode_claims(const std::vector<Claim>& claims) {
   out.begin_array();
   for (const Claim& claim : claims) {
     out.begin_object()
-        .text("by", name(claim.kind))
+        .text("by", name_of(claim))
         .number("at", to_unix(claim.created))
         .text("event", claim.event)
-        .text("to", encode_target(claim.target))
-        .end_object();
+        .text("to", encode_target(claim.target));
+    claim.unknown.write(out);
+    out.end_object();
   }
   out.end_array();
   return text;
@@ -114,24 +151,34 @@ std::optional<std::vector<Claim>> decode_claims(std::string_view json) {
   return claims;
 }
 
-std::string encode_holders(const std::set<std::string>& holders) {
+std::string encode_holders(const std::set<std::string>& holders,
+                           const std::set<std::string>& others) {
   std::string text;
-  json::Writer(text).strings(holders, encode_target);
+  json::Writer out(text);
+  out.begin_array();
+  for (const std::string& holder : holders) out.string(encode_target(holder));
+  for (const std::string& other : others) out.raw(other);
+  out.end_array();
   return text;
 }
 
-std::optional<std::set<std::string>> decode_holders(std::string_view json) {
-  std::set<std::string> holders;
+bool decode_holders(std::string_view json, std::set<std::string>& holders,
+                    std::set<std::string>& others) {
   JsonReader in(json);
   in.array([&] {
+    std::string value;
+    in.value(value);
     std::string text;
-    in.string(text);
-    std::optional<std::string> holder = decode_target(text);
-    if (!holder || !user_of(*holder)) return in.fail();
-    holders.insert(*std::move(holder));
+    JsonReader holder(value);
+    holder.string(text);
+    std::optional<std::string> target = decode_target(text);
+    if (holder.finish() && target && user_of(*target)) {
+      holders.insert(*std::move(target));
+    } else {
+      others.insert(std::move(value));
+    }
   });
-  if (!in.finish()) return std::nullopt;
-  return holders;
+  return in.finish();
 }
 
 }  // namespace entitle

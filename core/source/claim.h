@@ -5,6 +5,9 @@
 //              "to":"u:alice"}, ...]  greatest first
 //   holders  ["u:alice", ...]
 //
+// A claim of a kind that a later version made is kept, and counts by the number
+// in its "rank"; without one it says nothing to us.
+//
 // A target is written as the text inside the braces of its key, so any user's
 // bytes become printable ASCII.
 #pragma once
@@ -17,6 +20,7 @@
 #include <vector>
 
 #include "core/base/types.h"
+#include "core/source/unknown.h"
 
 namespace entitle {
 
@@ -30,26 +34,34 @@ enum class ClaimKind {
   session_metadata,
   subscription_metadata,
   client_reference,
+  other,  // a later version's
 };
 
 struct Claim {
   ClaimKind kind;
-  UnixTime created;    // of the event
-  std::string event;   // evt_...
-  std::string target;  // "u:<user>" or "p:<stripe id>"
+  UnixTime created;             // of the event
+  std::string event;            // evt_...
+  std::string target;           // "u:<user>" or "p:<stripe id>"
+  std::string other_kind = {};  // as it is called, of kind other
+  UnknownMembers unknown = {};
+  // Whether they say the same, whatever else is known of either.
+  bool says_what(const Claim& other) const;
   auto operator<=>(const Claim&) const = default;
 };
 
-std::string_view name(ClaimKind kind);
-
-// Trust: explicit claims alike, then the customer's metadata, then e-mail.
-int rank(ClaimKind kind);
+// Trust: explicit claims alike, then the customer's metadata, then e-mail. 0:
+// it names no user.
+int rank(const Claim& claim);
 
 std::string encode_claims(const std::vector<Claim>& claims);
 std::optional<std::vector<Claim>> decode_claims(std::string_view json);
 
-std::string encode_holders(const std::set<std::string>& holders);
-std::optional<std::set<std::string>> decode_holders(std::string_view json);
+// `others`: what is no user, as JSON, kept for the version that wrote it.
+std::string encode_holders(const std::set<std::string>& holders,
+                           const std::set<std::string>& others = {});
+// False: it is no list.
+bool decode_holders(std::string_view json, std::set<std::string>& holders,
+                    std::set<std::string>& others);
 
 // "u:<user>" or "p:<place>", percent-encoded. Null when it is neither.
 std::string encode_target(std::string_view target);

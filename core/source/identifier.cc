@@ -11,6 +11,7 @@ namespace {
 using Type = Identifier::Type;
 
 constexpr std::size_t kMaxBytes = 255;
+constexpr std::size_t kMaxStoredBytes = 1024;
 
 std::optional<Type> type_of(std::string_view text) {
   for (std::size_t i = 0; i < Identifier::kTypes; ++i) {
@@ -54,6 +55,15 @@ std::optional<Identifier> Identifier::parse(std::string_view text) {
   return named(account, *type, text.substr(prefix_of(*type).size()));
 }
 
+std::optional<Identifier> Identifier::stored(std::string_view text) {
+  if (std::optional<Identifier> known = parse(text)) return known;
+  if (text.empty() || text.size() > kMaxStoredBytes ||
+      has_control_bytes(text)) {
+    return std::nullopt;
+  }
+  return Identifier(std::string(text), false);
+}
+
 // An id that could be read as `feature=...` would let whoever names a product
 // choose an entitlement, so only Stripe's own alphabet passes.
 std::optional<Identifier> Identifier::from_stripe_id(const AccountId& account,
@@ -84,6 +94,7 @@ std::optional<Identifier> Identifier::metadata(const AccountId& account,
 }
 
 Identifier::Parts Identifier::parts() const {
+  if (!known_) return {{}, Type::unknown, text_};
   std::string_view text = text_;
   std::string_view account;
   if (text.starts_with("acct_")) {

@@ -29,6 +29,7 @@ class Identifier {
     lookup_key,
     feature,
     metadata,
+    unknown = 0x7f,  // a later version's: kept, and known to no grant
   };
   // What a type's text begins with.
   static constexpr std::string_view prefix_of(Type type) {
@@ -45,6 +46,8 @@ class Identifier {
         return "feature=";
       case Type::metadata:
         return "metadata=";
+      case Type::unknown:
+        break;
     }
     return {};
   }
@@ -52,6 +55,10 @@ class Identifier {
 
   // The form an operator writes in `entitle_grant`; nothing else is accepted.
   static std::optional<Identifier> parse(std::string_view text);
+
+  // As it stands in a record: what parse() does not accept is of a type
+  // unknown. Null: it can be none (empty, over 1024 bytes, control bytes).
+  static std::optional<Identifier> stored(std::string_view text);
 
   // The forms events say. Null where the value is no is_entitlement_name() of
   // at most 255 bytes, or the id no price's, product's or payment link's.
@@ -67,7 +74,7 @@ class Identifier {
   const std::string& str() const { return text_; }
 
   struct Parts {
-    std::string_view account;  // empty: our own
+    std::string_view account;  // empty: our own, or of an unknown type
     Type type;
     std::string_view value;  // without the type's prefix
   };
@@ -76,10 +83,12 @@ class Identifier {
   auto operator<=>(const Identifier&) const = default;
 
  private:
-  explicit Identifier(std::string text) : text_(std::move(text)) {}
+  explicit Identifier(std::string text, bool known = true)
+      : text_(std::move(text)), known_(known) {}
   static std::optional<Identifier> named(const AccountId& account, Type type,
                                          std::string_view value);
   std::string text_;
+  bool known_;  // parse() accepts it
 };
 
 }  // namespace entitle

@@ -1,6 +1,7 @@
 // A source as it stands in the field `source:<id>` of a record or a place:
-// compact JSON, members in this order, left out where false, null, empty or
-// unknown, so that equal sources are equal bytes.
+// compact JSON, members in this order, left out where they say nothing (false,
+// null, empty), so that equal sources are equal bytes. What a later version
+// wrote beside them follows, by name (core/source/unknown.h).
 //
 //   {"place":"cus_...",
 //    "snapshots":[{"event":"evt_...","type":"updated","created":1767225600,
@@ -28,196 +29,200 @@
 // one before it in the list (they rarely change). "issued" is left out where it
 // equals "created"; "until" where a grant never ends. Times are unix seconds.
 // In "previous", null says that there was none before.
-#include "core/base/types.h"
-#include "core/json/writer.h"
-#include "core/source/identifier.h"
+#include <array>
+#include <concepts>
+
+#include "core/source/json_members.h"
 #include "core/source/source.h"
 
 namespace entitle {
 namespace {
 
-using json::Writer;
-using Identifiers = std::vector<Identifier>;
-using OptionalTime = std::optional<UnixTime>;
+using SnapshotWord = std::pair<SnapshotType, std::string_view>;
+constexpr std::array<SnapshotWord, 4> kTypes = {{
+    {SnapshotType::created, "created"},
+    {SnapshotType::notice, "notice"},
+    {SnapshotType::updated, "updated"},
+    {SnapshotType::deleted, "deleted"},
+}};
+constexpr Words<SnapshotType> kSnapshotTypes = {kTypes, SnapshotType::notice};
 
-// --- members, left out where they say nothing -------------------------------
-
-void text(Writer& out, std::string_view name, std::string_view value) {
-  if (!value.empty()) out.text(name, value);
-}
-
-void flag(Writer& out, std::string_view name, bool value) {
-  if (value) out.boolean(name, true);
-}
-
-void time(Writer& out, std::string_view name, UnixTime value) {
-  out.number(name, to_unix(value));
-}
-
-void time(Writer& out, std::string_view name, const OptionalTime& value) {
-  if (value) time(out, name, *value);
-}
-
-void previous_time(Writer& out, std::string_view name,
-                   const std::optional<OptionalTime>& value) {
-  if (!value) return;
-  if (*value) {
-    time(out, name, **value);
-  } else {
-    out.key(name).null();
-  }
-}
-
-void list(Writer& out, std::string_view name, const Identifiers& value) {
-  out.key(name).strings(value, [](const Identifier& identifier) {
-    return std::string_view(identifier.str());
-  });
-}
-
-void list_if_any(Writer& out, std::string_view name, const Identifiers& value) {
-  if (!value.empty()) list(out, name, value);
-}
-
-// --- facts -------------------------------------------------------------------
-
-template <class Fact>
-void event(Writer& out, const Fact& fact) {
-  text(out, "event", fact.event);
-  time(out, "created", fact.created);
-}
-
-void previous_state(Writer& out, const PreviousState& previous) {
-  out.begin_object();
-  if (previous.status) out.text("status", *previous.status);
-  previous_time(out, "period_end", previous.period_end);
-  previous_time(out, "trial_end", previous.trial_end);
-  previous_time(out, "cancel_at", previous.cancel_at);
-  if (previous.cancel_at_period_end) {
-    out.boolean("cancel_at_period_end", *previous.cancel_at_period_end);
-  }
-  previous_time(out, "ended_at", previous.ended_at);
-  if (previous.identifiers) list(out, "identifiers", *previous.identifiers);
-  if (previous.names) list(out, "names", *previous.names);
-  out.end_object();
-}
-
-void snapshot(Writer& out, const Snapshot& fact, const Identifiers& before) {
-  out.begin_object();
-  text(out, "event", fact.event);
-  text(out, "type", name(fact.type));
-  time(out, "created", fact.created);
-  text(out, "status", fact.state.status);
-  time(out, "period_end", fact.state.period_end);
-  time(out, "trial_end", fact.state.trial_end);
-  time(out, "cancel_at", fact.state.cancel_at);
-  flag(out, "cancel_at_period_end", fact.state.cancel_at_period_end);
-  time(out, "ended_at", fact.state.ended_at);
-  if (fact.state.identifiers != before) {
-    list(out, "identifiers", fact.state.identifiers);
-  }
-  flag(out, "more_items", fact.state.more_items);
-  if (fact.previous != PreviousState{}) {
-    out.key("previous");
-    previous_state(out, fact.previous);
-  }
-  out.end_object();
-}
-
-void members(Writer& out, const PaidInvoice& fact) {
-  if (fact.issued != fact.created) time(out, "issued", fact.issued);
-  text(out, "id", fact.invoice);
-  time(out, "period_end", fact.period_end);
-  list_if_any(out, "identifiers", fact.identifiers);
-}
-
-void members(Writer& out, const SessionFact& fact) {
-  text(out, "mode", fact.subscription_mode ? "subscription" : "payment");
-  flag(out, "paid", fact.paid);
-  text(out, "subscription", fact.subscription);
-  text(out, "payment_intent", fact.payment_intent);
-  list_if_any(out, "identifiers", fact.identifiers);
-}
-
-void members(Writer& out, const RefundFact& fact) {
-  text(out, fact.of_charge ? "charge" : "refund", fact.id);
-  flag(out, "full", fact.full);
-  flag(out, "returned", fact.returned);
-}
-
-void members(Writer& out, const DisputeFact& fact) {
-  text(out, "id", fact.id);
-  text(out, "status", fact.status);
-}
-
-void members(Writer& out, const SummaryFact& fact) {
-  list_if_any(out, "identifiers", fact.identifiers);
-  flag(out, "has_more", fact.has_more);
-  if (fact.previous) list(out, "previous", *fact.previous);
-}
-
-// The event alone.
-void members(Writer&, const PastDueFact&) {}
-void members(Writer&, const DeletedFact&) {}
-
-template <class Fact>
-void fact_object(Writer& out, const Fact& fact) {
-  out.begin_object();
-  event(out, fact);
-  members(out, fact);
-  out.end_object();
-}
-
-template <class Fact>
-void one(Writer& out, std::string_view name, const std::optional<Fact>& fact) {
-  if (!fact) return;
-  out.key(name);
-  fact_object(out, *fact);
-}
-
-template <class Fact>
-void all(Writer& out, std::string_view name, const std::vector<Fact>& facts) {
-  if (facts.empty()) return;
-  out.key(name).begin_array();
-  for (const Fact& fact : facts) fact_object(out, fact);
-  out.end_array();
-}
-
-void all_snapshots(Writer& out, const std::vector<Snapshot>& snapshots) {
-  if (snapshots.empty()) return;
-  static const Identifiers none;
-  const Identifiers* before = &none;
-  out.key("snapshots").begin_array();
-  for (const Snapshot& fact : snapshots) {
-    snapshot(out, fact, *before);
-    before = &fact.state.identifiers;
-  }
-  out.end_array();
-}
+using ModeWord = std::pair<bool, std::string_view>;  // of a subscription
+constexpr std::array<ModeWord, 2> kModes = {{
+    {false, "payment"},
+    {true, "subscription"},
+}};
+constexpr Words<bool> kSessionModes = {kModes, false};
 
 }  // namespace
 
+template <class Fact, class Of>
+concept Either = std::same_as<std::remove_const_t<Fact>, Of>;
+
+// --- what each kind of fact has ----------------------------------------------
+
+template <class M, class Fact>
+void event(M& m, Fact& fact) {
+  m.text("event", fact.event);
+  m.time("created", fact.created);
+}
+
+template <class M, Either<PreviousState> Fact>
+void members(M& m, Fact& fact) {
+  m.said("status", fact.status);
+  m.said("period_end", fact.period_end);
+  m.said("trial_end", fact.trial_end);
+  m.said("cancel_at", fact.cancel_at);
+  m.said("cancel_at_period_end", fact.cancel_at_period_end);
+  m.said("ended_at", fact.ended_at);
+  m.said("identifiers", fact.identifiers);
+  m.said("names", fact.names);
+}
+
+template <class M, Either<Snapshot> Fact>
+void members(M& m, Fact& fact) {
+  m.text("event", fact.event);
+  m.word("type", kSnapshotTypes, fact.type, fact.other_type);
+  m.time("created", fact.created);
+  m.text("status", fact.state.status);
+  m.time("period_end", fact.state.period_end);
+  m.time("trial_end", fact.state.trial_end);
+  m.time("cancel_at", fact.state.cancel_at);
+  m.flag("cancel_at_period_end", fact.state.cancel_at_period_end);
+  m.time("ended_at", fact.state.ended_at);
+  m.inherited("identifiers", fact.state.identifiers);
+  m.flag("more_items", fact.state.more_items);
+  m.object("previous", fact.previous);
+}
+
+// The event alone.
+template <class M, class Fact>
+requires Either<Fact, PastDueFact> || Either<Fact, DeletedFact>
+void members(M& m, Fact& fact) { event(m, fact); }
+
+template <class M, Either<PaidInvoice> Fact>
+void members(M& m, Fact& fact) {
+  event(m, fact);
+  m.time_unless(fact.created, "issued", fact.issued);
+  m.text("id", fact.invoice);
+  m.time("period_end", fact.period_end);
+  m.identifiers("identifiers", fact.identifiers);
+}
+
+template <class M, Either<SessionFact> Fact>
+void members(M& m, Fact& fact) {
+  event(m, fact);
+  m.word("mode", kSessionModes, fact.subscription_mode, fact.other_mode);
+  m.flag("paid", fact.paid);
+  m.text("subscription", fact.subscription);
+  m.text("payment_intent", fact.payment_intent);
+  m.identifiers("identifiers", fact.identifiers);
+}
+
+template <class M, Either<RefundFact> Fact>
+void members(M& m, Fact& fact) {
+  event(m, fact);
+  m.text_of("charge", "refund", fact.of_charge, fact.id);
+  m.flag("full", fact.full);
+  m.flag("returned", fact.returned);
+}
+
+template <class M, Either<DisputeFact> Fact>
+void members(M& m, Fact& fact) {
+  event(m, fact);
+  m.text("id", fact.id);
+  m.text("status", fact.status);
+}
+
+template <class M, Either<SummaryFact> Fact>
+void members(M& m, Fact& fact) {
+  event(m, fact);
+  m.identifiers("identifiers", fact.identifiers);
+  m.flag("has_more", fact.has_more);
+  m.said("previous", fact.previous);
+}
+
+template <class M, Either<Granted> Fact>
+void members(M& m, Fact& fact) {
+  m.time_unless(kForever, "until", fact.until);
+  m.identifiers("identifiers", fact.identifiers);
+}
+
+template <class M, Either<Source> Fact>
+void members(M& m, Fact& source) {
+  m.text("place", source.place);
+  m.all("snapshots", source.snapshots);
+  m.one("past_due", source.entered_past_due);
+  m.one("invoice", source.invoice);
+  m.all("sessions", source.sessions);
+  m.all("refunds", source.refunds);
+  m.all("disputes", source.disputes);
+  m.all("summaries", source.summaries);
+  m.one("deleted", source.deleted);
+  m.one("granted", source.granted);
+}
+
+// --- what it must have -------------------------------------------------------
+
+template <class Fact>
+bool has_event(const Fact& fact) {
+  return !fact.event.empty() && fact.created != UnixTime{};
+}
+
+template <class Fact>
+bool complete(const Fact& fact) {
+  return has_event(fact);
+}
+bool complete(const PreviousState&) { return true; }
+bool complete(const Granted&) { return true; }
+bool complete(const Source&) { return true; }
+bool complete(const Snapshot& fact) {
+  return has_event(fact) && !fact.state.status.empty();
+}
+bool complete(PaidInvoice& fact) {
+  if (fact.issued == UnixTime{}) fact.issued = fact.created;
+  return has_event(fact) && fact.period_end != UnixTime{};
+}
+bool complete(const RefundFact& fact) {
+  return has_event(fact) && !fact.id.empty();
+}
+bool complete(const DisputeFact& fact) {
+  return has_event(fact) && !fact.id.empty();
+}
+
+// --- what is not said twice --------------------------------------------------
+
+template <class Fact>
+const Identifiers* inheritance(const Fact&) {
+  return nullptr;
+}
+const Identifiers* inheritance(const Snapshot& fact) {
+  return &fact.state.identifiers;
+}
+
+template <class Fact>
+void inherit(Fact&, const Fact&) {}
+void inherit(Snapshot& fact, const Snapshot& before) {
+  fact.state.identifiers = before.state.identifiers;
+}
+
 std::string Source::encode() const {
-  std::string text_of_all;
-  text_of_all.reserve(512);
-  Writer out(text_of_all);
-  out.begin_object();
-  text(out, "place", place);
-  all_snapshots(out, snapshots);
-  one(out, "past_due", entered_past_due);
-  one(out, "invoice", invoice);
-  all(out, "sessions", sessions);
-  all(out, "refunds", refunds);
-  all(out, "disputes", disputes);
-  all(out, "summaries", summaries);
-  one(out, "deleted", deleted);
-  if (granted_until) {
-    out.key("granted").begin_object();
-    if (*granted_until != kForever) time(out, "until", *granted_until);
-    list(out, "identifiers", granted);
-    out.end_object();
-  }
-  out.end_object();
-  return text_of_all;
+  std::string text;
+  text.reserve(512);
+  json::Writer out(text);
+  MemberWriter(out, nullptr).write(*this, nullptr);
+  return text;
+}
+
+std::optional<Source> Source::decode(std::string_view json) {
+  JsonReader in(json);
+  Source read;
+  MemberReader::read_object(in, read);
+  if (!in.finish()) return std::nullopt;
+  // Whoever wrote it, the order and the bounds are ours.
+  Source canonical;
+  canonical.merge(read);
+  return canonical;
 }
 
 }  // namespace entitle

@@ -44,15 +44,49 @@ auto rank(const DeletedFact& f) {
   return std::make_tuple(f.created, std::string_view(f.event));
 }
 
+auto rank(const Granted& f) { return std::tie(f.until, f.identifiers); }
+
 template <class Fact>
 bool greater(const Fact& a, const Fact& b) {
   auto rank_a = rank(a), rank_b = rank(b);
   return rank_a != rank_b ? rank_a > rank_b : a > b;
 }
 
+// Unknown members: nothing is known of their order, so of two copies of one
+// fact none loses any.
+template <class Fact>
+void keep_unknown(Fact& into, const Fact& from) {
+  into.unknown.merge(from.unknown);
+}
+void keep_unknown(Snapshot& into, const Snapshot& from) {
+  into.unknown.merge(from.unknown);
+  into.previous.unknown.merge(from.previous.unknown);
+}
+
+// The greater one; of one rank, what both say that is unknown. So the order is
+// that of the ranks, of the known members within a rank, and of sets within
+// those: a semilattice.
+template <class Fact>
+bool join(Fact& into, const Fact& from) {
+  if (into == from) return false;
+  auto rank_into = rank(into), rank_from = rank(from);
+  if (rank_into > rank_from) return false;
+  if (rank_into < rank_from) {
+    into = from;
+    return true;
+  }
+  Fact joined = std::max(into, from);
+  keep_unknown(joined, into);
+  keep_unknown(joined, from);
+  bool changed = joined != into;
+  into = std::move(joined);
+  return changed;
+}
+
 template <class Fact>
 bool keep_greatest(std::optional<Fact>& into, const std::optional<Fact>& from) {
-  if (!from || (into && !greater(*from, *into))) return false;
+  if (!from) return false;
+  if (into) return join(*into, *from);
   into = from;
   return true;
 }
@@ -69,8 +103,8 @@ bool keep_greatest(std::vector<Fact>& into, const std::vector<Fact>& from,
     });
     if (same == all.end()) {
       all.push_back(fact);
-    } else if (greater(fact, *same)) {
-      *same = fact;
+    } else {
+      join(*same, fact);
     }
   }
   std::sort(all.begin(), all.end(), greater<Fact>);
@@ -121,16 +155,6 @@ auto place_rank(const std::string& place) {
   return std::make_tuple(kind, std::string_view(place));
 }
 
-bool merge_grant(Source& into, const Source& from) {
-  if (!from.granted_until || std::tie(from.granted_until, from.granted) <=
-                                 std::tie(into.granted_until, into.granted)) {
-    return false;
-  }
-  into.granted_until = from.granted_until;
-  into.granted = from.granted;
-  return true;
-}
-
 template <class Facts>
 bool has(const Facts& facts, std::string_view event) {
   return std::any_of(facts.begin(), facts.end(),
@@ -138,20 +162,6 @@ bool has(const Facts& facts, std::string_view event) {
 }
 
 }  // namespace
-
-std::string_view name(SnapshotType type) {
-  switch (type) {
-    case SnapshotType::created:
-      return "created";
-    case SnapshotType::notice:
-      return "notice";
-    case SnapshotType::updated:
-      return "updated";
-    case SnapshotType::deleted:
-      return "deleted";
-  }
-  return "updated";
-}
 
 bool Snapshot::terminal() const {
   return type == SnapshotType::deleted || state.ended_at ||
@@ -210,7 +220,8 @@ bool Source::merge(const Source& other) {
       keep_greatest(disputes, other.disputes, &DisputeFact::id, kMaxDisputes);
   changed |= merge_summaries(summaries, other.summaries);
   changed |= keep_greatest(deleted, other.deleted);
-  changed |= merge_grant(*this, other);
+  changed |= keep_greatest(granted, other.granted);
+  changed |= unknown.merge_facts(other.unknown);
   return changed;
 }
 

@@ -23,11 +23,12 @@
 
 #include "core/base/types.h"
 #include "core/source/identifier.h"
+#include "core/source/unknown.h"
 
 namespace entitle {
 
+// A type that a later version wrote counts as a notice.
 enum class SnapshotType { created, notice, updated, deleted };
-std::string_view name(SnapshotType type);
 
 // The part of a subscription that decides access, as compared by the rule for
 // events of one second (reference: docs/stripe.md, "Order").
@@ -52,6 +53,7 @@ struct PreviousState {
   std::optional<bool> cancel_at_period_end;
   std::optional<std::vector<Identifier>> identifiers;  // of the items
   std::optional<std::vector<Identifier>> names;  // of metadata.entitlements
+  UnknownMembers unknown = {};
   auto operator<=>(const PreviousState&) const = default;
 };
 
@@ -60,7 +62,9 @@ struct Snapshot {
   SnapshotType type = SnapshotType::updated;
   UnixTime created;
   SubscriptionState state;
+  std::string other_type = {};  // as it is called, when it is no SnapshotType
   PreviousState previous;
+  UnknownMembers unknown = {};
   // canceled, incomplete_expired, ended or deleted: nothing comes after.
   bool terminal() const;
   auto operator<=>(const Snapshot&) const = default;
@@ -71,6 +75,7 @@ struct Snapshot {
 struct PastDueFact {
   std::string event;
   UnixTime created;
+  UnknownMembers unknown = {};
   auto operator<=>(const PastDueFact&) const = default;
 };
 
@@ -81,6 +86,7 @@ struct PaidInvoice {
   std::string invoice;
   UnixTime period_end;
   std::vector<Identifier> identifiers;  // of lines that are no prorations
+  UnknownMembers unknown = {};
   auto operator<=>(const PaidInvoice&) const = default;
 };
 
@@ -92,6 +98,8 @@ struct SessionFact {
   std::string subscription;    // sub_... or empty
   std::string payment_intent;  // pi_... or empty
   std::vector<Identifier> identifiers;
+  std::string other_mode = {};  // as it is called, when it is neither
+  UnknownMembers unknown = {};
   auto operator<=>(const SessionFact&) const = default;
 };
 
@@ -102,6 +110,7 @@ struct RefundFact {
   bool of_charge = false;  // charge.refunded said it
   bool full = false;       // the whole charge is refunded (of_charge only)
   bool returned = false;   // the refund failed or was canceled: money is back
+  UnknownMembers unknown = {};
   auto operator<=>(const RefundFact&) const = default;
 };
 
@@ -110,6 +119,7 @@ struct DisputeFact {
   UnixTime created;
   std::string id;  // du_... / dp_...
   std::string status;
+  UnknownMembers unknown = {};
   // Money is or was taken back. An inquiry (warning_*) has moved none, a won,
   // prevented or closed one leaves it; a status nobody knows yet suspends.
   bool suspends() const;
@@ -124,13 +134,23 @@ struct SummaryFact {
   bool has_more = false;  // some of them only: absence proves nothing
   std::optional<std::vector<Identifier>>
       previous;  // whole list before, if said
+  UnknownMembers unknown = {};
   auto operator<=>(const SummaryFact&) const = default;
 };
 
 struct DeletedFact {
   std::string event;
   UnixTime created;
+  UnknownMembers unknown = {};
   auto operator<=>(const DeletedFact&) const = default;
+};
+
+// An operator's grant: the source id is `grant:<name>`.
+struct Granted {
+  UnixTime until = kForever;
+  std::vector<Identifier> identifiers;
+  UnknownMembers unknown = {};
+  auto operator<=>(const Granted&) const = default;
 };
 
 struct Source {
@@ -145,9 +165,8 @@ struct Source {
   std::vector<DisputeFact> disputes;   // one an id, newest first
   std::vector<SummaryFact> summaries;  // newest first
   std::optional<DeletedFact> deleted;  // the newest
-  // An operator's grant: the source id is `grant:<name>`.
-  std::optional<UnixTime> granted_until;
-  std::vector<Identifier> granted;
+  std::optional<Granted> granted;      // the one that ends last
+  UnknownMembers unknown = {};
 
   bool operator==(const Source&) const = default;
 

@@ -363,8 +363,8 @@ void the_end_of_an_old_subscription_leaves_the_new_one(void**) {
 
 void an_operators_grant_ends_when_it_says(void**) {
   Sources all;
-  all["grant:beta"].granted = {*Identifier::parse("metadata=beta")};
-  all["grant:beta"].granted_until = unix_time(kEnd);
+  all["grant:beta"].granted =
+      Granted{unix_time(kEnd), {*Identifier::parse("metadata=beta")}};
   assert_int_equal(effective_identifiers(all, {}, unix_time(kEnd - 1)).size(),
                    1);
   assert_true(effective_identifiers(all, {}, unix_time(kEnd)).empty());

@@ -68,8 +68,8 @@ void what_ended_400_days_ago_goes(void**) {
 void what_may_be_effective_stays(void**) {
   Sources all = purchase(1, kStart);  // refunded: effective where policy keeps
   merge(all, subscription(2, kStart, "active", kStart + 5000 * kDay));
-  all["grant:x"].granted = {*Identifier::parse("metadata=x")};
-  all["grant:x"].granted_until = kForever;
+  all["grant:x"].granted =
+      Granted{kForever, {*Identifier::parse("metadata=x")}};
   merge(all, test::sources_of({test::summary_event({"evt_9", kStart}, "cus_1",
                                                    {"sso"}, false)}));
   Sources kept = all;

@@ -9,6 +9,7 @@
 
 #include "core/base/types.h"
 #include "core/delivery/writes.h"
+#include "core/record/fields.h"
 #include "core/source/source.h"
 #include "lua-free-tests/support/deliveries.h"
 
@@ -88,6 +89,11 @@ void place_mark_reads_what_it_writes(void**) {
     assert_true(PlaceMark::decode(mark.encode()) == mark);
   }
   assert_string_equal((PlaceMark{3, true}).encode().c_str(), "3 live");
+  // A later version may say more.
+  std::optional<PlaceMark> later = PlaceMark::decode("3 gone since 7");
+  assert_int_equal(later->epoch, 3);
+  assert_false(later->live);
+  assert_string_equal(later->encode().c_str(), "3 gone since 7");
 }
 
 const Command* find(const std::vector<Command>& commands,
@@ -102,6 +108,7 @@ void only_what_differs_is_written(void**) {
   Record before;
   before.exists = true;
   before.version = 5;
+  before.format = kFormat;
   before.sources = purchase("evt_1", "cus_1", "cs_1").facts.places[0].sources;
   before.sources.merge(
       purchase("evt_2", "cus_1", "cs_2").facts.places[0].sources);

@@ -1,0 +1,271 @@
+// Each kind of fact says once what its members are called; MemberWriter and
+// MemberReader are what it says it to. A member that says nothing (false, 0,
+// empty, null) is left out. Of no use outside core/source/json.cc.
+#pragma once
+
+#include <algorithm>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "core/base/types.h"
+#include "core/json/reader.h"
+#include "core/json/writer.h"
+#include "core/source/identifier.h"
+#include "core/source/unknown.h"
+
+namespace entitle {
+
+using Identifiers = std::vector<Identifier>;
+using OptionalTime = std::optional<UnixTime>;
+
+// One word of several. One that is none of them counts as `other`, and is kept
+// as it is.
+template <class Value>
+struct Words {
+  std::span<const std::pair<Value, std::string_view>> words;
+  Value other;
+};
+
+// Defined by each kind of fact, for const facts and others:
+//   members(member, fact)   what it has, and how that is called
+//   complete(fact)          after reading; false: it is damaged
+//   inheritance(fact)       what the next in a list need not say again, or null
+//   inherit(fact, before)
+
+class MemberWriter {
+ public:
+  explicit MemberWriter(json::Writer& out, const Identifiers* inherited)
+      : out_(out), inherited_(inherited) {}
+
+  void text(std::string_view name, const std::string& value) {
+    if (!value.empty()) out_.text(name, value);
+  }
+  void flag(std::string_view name, bool value) {
+    if (value) out_.boolean(name, true);
+  }
+  void time(std::string_view name, UnixTime value) {
+    if (value != UnixTime{}) out_.number(name, to_unix(value));
+  }
+  void time(std::string_view name, const OptionalTime& value) {
+    if (value) out_.number(name, to_unix(*value));
+  }
+  // Left out where it equals `usual`, which complete() puts there again.
+  void time_unless(UnixTime usual, std::string_view name, UnixTime value) {
+    if (value != usual) time(name, value);
+  }
+  template <class Value>
+  void word(std::string_view name, const Words<Value>& words, Value value,
+            const std::string& other) {
+    if (!other.empty()) return text(name, other);
+    for (const auto& [known, text] : words.words) {
+      if (known == value) out_.text(name, text);
+    }
+  }
+  // A text that goes by the name of what it is.
+  void text_of(std::string_view yes, std::string_view no, bool which,
+               const std::string& value) {
+    text(which ? yes : no, value);
+  }
+  void identifiers(std::string_view name, const Identifiers& value) {
+    if (!value.empty()) list(name, value);
+  }
+  // Left out where they are those of the fact before in the list.
+  void inherited(std::string_view name, const Identifiers& value) {
+    if (inherited_ == nullptr || value != *inherited_) list(name, value);
+  }
+
+  // Members whose absence says something else than being empty.
+  void said(std::string_view name, const std::optional<std::string>& value) {
+    if (value) out_.text(name, *value);
+  }
+  void said(std::string_view name, const std::optional<bool>& value) {
+    if (value) out_.boolean(name, *value);
+  }
+  void said(std::string_view name, const std::optional<Identifiers>& value) {
+    if (value) list(name, *value);
+  }
+  // null: there was none.
+  void said(std::string_view name, const std::optional<OptionalTime>& value) {
+    if (!value) return;
+    if (*value) return time(name, **value);
+    out_.key(name).null();
+  }
+
+  template <class Fact>
+  void object(std::string_view name, const Fact& fact) {
+    if (fact == Fact{}) return;
+    out_.key(name);
+    write(fact, nullptr);
+  }
+  template <class Fact>
+  void one(std::string_view name, const std::optional<Fact>& fact) {
+    if (!fact) return;
+    out_.key(name);
+    write(*fact, nullptr);
+  }
+  template <class Facts>
+  void all(std::string_view name, const Facts& facts) {
+    if (facts.empty()) return;
+    out_.key(name).begin_array();
+    const Identifiers none;
+    const Identifiers* before = &none;
+    for (const auto& fact : facts) {
+      write(fact, before);
+      before = inheritance(fact);
+    }
+    out_.end_array();
+  }
+
+  // The whole object.
+  template <class Fact>
+  void write(const Fact& fact, const Identifiers* before) {
+    out_.begin_object();
+    MemberWriter inner(out_, before);
+    members(inner, fact);
+    fact.unknown.write(out_);
+    out_.end_object();
+  }
+
+ private:
+  void list(std::string_view name, const Identifiers& value) {
+    out_.key(name).strings(value, [](const Identifier& identifier) {
+      return std::string_view(identifier.str());
+    });
+  }
+
+  json::Writer& out_;
+  const Identifiers* inherited_;
+};
+
+// One member that was read, offered to each name there is.
+class MemberReader {
+ public:
+  MemberReader(JsonReader& in, std::string_view key) : in_(in), key_(key) {}
+  bool taken() const { return taken_; }
+
+  void text(std::string_view name, std::string& value) {
+    if (takes(name)) in_.string(value);
+  }
+  void flag(std::string_view name, bool& value) {
+    if (takes(name)) in_.boolean(value);
+  }
+  void time(std::string_view name, UnixTime& value) {
+    if (takes(name)) read(value);
+  }
+  void time(std::string_view name, OptionalTime& value) {
+    if (takes(name)) read(value.emplace());
+  }
+  void time_unless(UnixTime, std::string_view name, UnixTime& value) {
+    time(name, value);
+  }
+  template <class Value>
+  void word(std::string_view name, const Words<Value>& words, Value& value,
+            std::string& other) {
+    if (!takes(name)) return;
+    in_.string(other);
+    value = words.other;
+    for (const auto& [known, text] : words.words) {
+      if (text != other) continue;
+      value = known;
+      other.clear();
+    }
+  }
+  void text_of(std::string_view yes, std::string_view no, bool& which,
+               std::string& value) {
+    bool is_yes = takes(yes);
+    if (!is_yes && !takes(no)) return;
+    which = is_yes;
+    in_.string(value);
+  }
+  void identifiers(std::string_view name, Identifiers& value) {
+    if (takes(name)) read(value);
+  }
+  void inherited(std::string_view name, Identifiers& value) {
+    identifiers(name, value);
+  }
+
+  template <class Value>
+  void said(std::string_view name, std::optional<Value>& value) {
+    if (takes(name)) read(value.emplace());
+  }
+  void said(std::string_view name, std::optional<OptionalTime>& value) {
+    if (!is(name)) return;
+    value.emplace();
+    if (!in_.null()) read(value->emplace());
+  }
+
+  template <class Fact>
+  void object(std::string_view name, Fact& fact) {
+    if (takes(name)) read_object(in_, fact);
+  }
+  template <class Fact>
+  void one(std::string_view name, std::optional<Fact>& fact) {
+    if (takes(name)) read_object(in_, fact.emplace());
+  }
+  template <class Facts>
+  void all(std::string_view name, Facts& facts) {
+    if (!takes(name)) return;
+    using Fact = typename Facts::value_type;
+    in_.array([&] {
+      Fact fact;
+      if (!facts.empty()) inherit(fact, facts.back());
+      read_object(in_, fact);
+      facts.push_back(std::move(fact));
+    });
+  }
+
+  template <class Fact>
+  static void read_object(JsonReader& in, Fact& fact) {
+    in.object([&](std::string_view key) {
+      MemberReader member(in, key);
+      members(member, fact);
+      if (member.taken()) return;
+      std::string value;
+      in.value(value);
+      fact.unknown.keep(key, std::move(value));
+    });
+    if (!complete(fact)) in.fail();
+  }
+
+ private:
+  bool is(std::string_view name) {
+    if (taken_ || key_ != name) return false;
+    taken_ = true;
+    return true;
+  }
+  // What is null is not said.
+  bool takes(std::string_view name) { return is(name) && !in_.null(); }
+
+  void read(std::string& value) { in_.string(value); }
+  void read(bool& value) { in_.boolean(value); }
+  void read(UnixTime& value) {
+    std::int64_t seconds = 0;
+    in_.integer(seconds);
+    if (!is_time(seconds)) return in_.fail();
+    value = unix_time(seconds);
+  }
+  // Sorted and unique, whoever wrote them.
+  void read(Identifiers& value) {
+    value.clear();
+    std::string text;
+    in_.array([&] {
+      in_.string(text);
+      std::optional<Identifier> identifier = Identifier::stored(text);
+      if (!identifier) return in_.fail();
+      value.push_back(*std::move(identifier));
+    });
+    std::sort(value.begin(), value.end());
+    value.erase(std::unique(value.begin(), value.end()), value.end());
+  }
+
+  JsonReader& in_;
+  std::string_view key_;
+  bool taken_ = false;
+};
+
+}  // namespace entitle
