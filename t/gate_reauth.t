@@ -100,7 +100,7 @@ server {
     entitle_reauth /auth;
     entitle_reauth_user header=X-User;
     entitle_session_bind cookie=app;
-    location = /auth { internal; proxy_read_timeout 1s; proxy_pass http://app/auth; }
+    location = /auth { internal; proxy_read_timeout 5s; proxy_pass http://app/auth; }
     location = /intercepted {
         internal;
         proxy_intercept_errors on;

@@ -132,11 +132,13 @@ sub raise {
     ok warm($site), 'cached again';
     $all->freeze_sentinel($_) for 0, 1;
     my $frozen = time;
-    # Each worker asks them for itself.
-    my %answers;
-    while ((my $asked = time) < $frozen + 2 * $LEASE) {
-        $answers{ $asked > $frozen + $LEASE ? 'beyond' : 'within' }
-            { $site->get('/paid?user=ada')->status }++;
+    # Each worker asks them for itself. One request may take seconds on a busy
+    # machine, so some that began beyond the lease are waited for.
+    my ($beyond, %answers) = 0;
+    while ((my $asked = time) < $frozen + 2 * $LEASE || $beyond < 10) {
+        my $when = $asked > $frozen + $LEASE ? 'beyond' : 'within';
+        $beyond++ if $when eq 'beyond';
+        $answers{$when}{ $site->get('/paid?user=ada')->status }++;
         sleep 0.01;
     }
     is join(' ', keys %{ $answers{beyond} }), 503,
