@@ -71,6 +71,8 @@ struct Belief {
     void** location;
 };
 
+struct ConfNotes;  // ngx_module/conf/conf.h
+
 struct MainConf {
     Worker* worker;   // the one thing here that changes at run time
     ngx_flag_t used;  // some location is gated or takes webhooks
@@ -101,6 +103,7 @@ struct MainConf {
     ngx_uint_t wait_limit;
     ngx_uint_t wait_limit_per;     // of one user, and of one address
     std::vector<Belief>* beliefs;  // null: none
+    ConfNotes* notes;              // of what was read, to check it; or null
 };
 
 struct ServerConf {

@@ -9,7 +9,8 @@ use Test::Entitle;
 my $check = Test::Entitle->new;
 my $dir = $check->dir;
 system("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=a"
-    . " -keyout $dir/a.key -out $dir/a.pem 2>/dev/null") == 0 or die 'openssl';
+    . " -keyout $dir/a.key -out $dir/a.pem 2>/dev/null") == 0
+    && system("openssl pkey -in $dir/a.key -pubout -out $dir/a.pub") == 0 or die 'openssl';
 
 my $asks = 'entitle_reauth /_who; entitle_reauth_user header=X; entitle_session_bind cookie=s;';
 my $key = "entitle_session_key_file %%KEY%%;\n$asks\n";
@@ -79,8 +80,43 @@ my @cases = (
          ssl('', '', 'entitle_session_cookie __Secure-mine;')],
         [site('location / { entitle on; }'), ssl('ssl'), ssl('', 'listen 127.0.0.1:%%PORT2%% ssl;'),
          ssl('proxy_protocol'), ssl('', 'set_real_ip_from 127.0.0.1;'),
-         $key . server('location / { }'),
+         'entitle_session_key_file %%KEY%%;' . server('location / { }'),
          $key . server('location / { entitle on; entitle_trusted_user $remote_addr; }')]],
+
+    (map { my ($name, $value) = split / /, $_, 2;
+        ["${name}_where_nothing_is_gated", qr/"$name" does nothing where nobody is asked who is there/,
+        [site("location /x { $name $value; } location / { entitle on; }"), site("location /x { entitle off; $name $value; } location / { entitle on; }"),
+         site("location / { entitle on; location /x { entitle off; $name $value; location /x/y { } } }")],
+        [site("location /x { $name off; } location / { entitle on; }")]] }
+        'entitle_jwt $http_authorization', 'entitle_trusted_user $remote_addr', 'entitle_session_redis s:$cookie_a json=/id',
+        'entitle_jwt_issuer a', 'entitle_reauth /_w', 'entitle_reauth_user header=Y', 'entitle_reauth_key $remote_addr',
+        'entitle_login_url /login', 'entitle_claim_email header=E', 'entitle_credentials cookie=c', 'entitle_session_bind cookie=c'),
+    ['a_preflight_where_nothing_is_gated', qr/"entitle_preflight" does nothing where nobody is asked/,
+        [site('location /x { entitle_preflight allow; } location / { entitle on; }')],
+        [site('location /x { entitle_preflight allow; location /x/y { entitle on; } }'),
+         site('entitle_preflight allow; location / { entitle on; }')]],
+    ['a_server_that_nobody_gated', qr/"entitle_login_url" does nothing where nobody is asked/,
+        [server('entitle_login_url /login; location / { }')],
+        [site('entitle_login_url /login; location / { entitle on; } location = /login { entitle off; }'),
+         site('entitle_login_url /login; location /b { entitle on; }') . 'server { listen 127.0.0.1:%%PORT2%%; entitle_login_url /login; }']],
+    ['a_reader_of_answers_without_a_question', qr/"entitle_reauth_user" does nothing without "entitle_reauth"/,
+        [site('location / { entitle on; entitle_jwt $arg_t; entitle_jwt_key_file %%DIR%%/a.pub; entitle_reauth off; entitle_reauth_user header=Y; }')],
+        [site('location / { entitle on; entitle_reauth_user header=Y; }'),
+         site('location / { entitle optional; entitle_reauth_user header=Y; }'),
+         site('location = /out { entitle_logout all; entitle_reauth_user header=Y; } location / { entitle on; }')]],
+    ['an_email_without_a_question', qr/"entitle_claim_email" does nothing without "entitle_reauth"/,
+        [site('location / { entitle on; entitle_trusted_user $remote_addr; entitle_claim_email header=E; }')],
+        [site('location / { entitle on; entitle_claim_email header=E; }')]],
+    ['rules_for_tokens_nobody_takes', qr/"entitle_jwt_audience" does nothing without "entitle_jwt"/,
+        [site('location / { entitle on; entitle_jwt_audience shop; }')],
+        [site('location / { entitle on; entitle_jwt $arg_t; entitle_jwt_key_file %%DIR%%/a.pub; entitle_jwt_audience shop; }')]],
+    ['a_question_about_who_is_trusted', qr/"entitle_reauth" does nothing beside "entitle_trusted_user"/,
+        [site('location / { entitle on; entitle_trusted_user $remote_addr; entitle_reauth /_w; }')], []],
+    ['a_binding_of_no_session', qr/"entitle_session_bind" does nothing where visitors are known without a session/,
+        [site('location / { entitle on; entitle_trusted_user $remote_addr; entitle_session_bind cookie=c; }')], []],
+    ['a_login_page_for_nobody', qr/"entitle_login_url" does nothing where nobody is refused/,
+        [site('location / { entitle optional; entitle_login_url /login; }')],
+        [site('location / { entitle on; entitle_login_url /login; } location = /login { }')]],
 
     ['a_regex_that_serves_what_is_gated', $regex,
         [regex('~ \.php$ { }'), regex('~* \.(?:jpg|mp4)$ { expires 30d; }'),

@@ -11,7 +11,7 @@ namespace {
 using Kind = Location::Kind;
 
 ngx_int_t
-check(Server server) {
+check(Server& server) {
     check_gates(server);
     if (server.refused()) {
         return NGX_ERROR;
@@ -98,10 +98,15 @@ check_servers(ngx_conf_t* cf) noexcept {
         static_cast<ngx_http_core_srv_conf_t**>(core->servers.elts);
     return edge::answer("configuration", [&] {
         ngx_int_t result = NGX_OK;
+        std::vector<Server> all;
         for (ngx_uint_t i = 0; i < core->servers.nelts; i++) {
-            if (check(Server(cf, servers[i])) != NGX_OK) {
+            all.emplace_back(cf, servers[i]);
+            if (check(all.back()) != NGX_OK) {
                 result = NGX_ERROR;
             }
+        }
+        if (result == NGX_OK) {
+            check_idle(cf, all);
         }
         return result;
     });

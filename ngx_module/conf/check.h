@@ -44,6 +44,10 @@ void check_pages(Server& server);
 // ngx_module/conf/check_doors.cc: ways past a gate.
 void check_doors(Server& server);
 
+// ngx_module/conf/check_idle.cc: directives about visitors where nobody is
+// asked who is there.
+void check_idle(ngx_conf_t* cf, const std::vector<Server>& servers);
+
 // All of that. NGX_ERROR: refused.
 ngx_int_t check_servers(ngx_conf_t* cf) noexcept;
 

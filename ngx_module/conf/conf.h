@@ -3,6 +3,7 @@
 // read has a setter here. Setters say file, line, value and what is allowed.
 #pragma once
 
+#include "ngx_module/edge.h"
 #include "ngx_module/settings.h"
 
 namespace entitle::ngx {
@@ -106,6 +107,31 @@ says_off(ngx_conf_t* cf) {
     const std::span<ngx_str_t> args = arguments(cf);
     return args.size() == 2 && view(args[1]) == "off";
 }
+
+// Where a directive of ours was said, but for an `off`.
+struct Said {
+    ngx_str_t directive;
+    const void* conf;  // of the level it was said at
+    Where where;
+};
+
+struct ConfNotes {
+    std::vector<Said> said;
+};
+
+// Of the directive being read, for when all is merged.
+void note_said(ngx_conf_t* cf, const void* conf);
+
+template <Setter set>
+char*
+read_directive(ngx_conf_t* cf, ngx_command_t* command, void* conf) {
+    note_said(cf, conf);
+    return set(cf, command, conf);
+}
+
+// As ngx_command_t wants a setter.
+template <Setter set>
+constexpr auto reads = edge::setter<read_directive<set>>;
 
 // Logs "invalid value "<value>" in "<directive>": <why>" with file and line.
 char* invalid_value(ngx_conf_t* cf, std::string_view value,

@@ -97,6 +97,18 @@ parse_carrier(ngx_conf_t* cf, std::string_view text) {
     return std::nullopt;
 }
 
+void
+note_said(ngx_conf_t* cf, const void* conf) {
+    const std::string_view last = view(arguments(cf).back());
+    if (last == "off" || last == "gate") {
+        return;  // as where nothing was said
+    }
+    auto* main = static_cast<MainConf*>(
+        ngx_http_conf_get_module_main_conf(cf, ngx_http_entitle_module));
+    own(cf, main->notes)
+        .said.push_back({arguments(cf).front(), conf, where(cf)});
+}
+
 char*
 invalid_value(ngx_conf_t* cf, std::string_view value, std::string_view why) {
     ngx_str_t quoted = str(value);
