@@ -44,6 +44,11 @@ server {
     location = /csrf { entitle_session_bind cookie=sid cookie=csrf; try_files /page =404; }
     location = /loose { entitle_session_bind off; try_files /page =404; }
     location = /device { entitle_session_bind cookie=sid \$http_x_device; try_files /page =404; }
+    location = /remembered { entitle_session_bind cookie=remember; try_files /page =404; }
+    location = /two { entitle_session_bind cookie=a cookie=b; try_files /page =404; }
+    location = /swapped { entitle_session_bind cookie=b cookie=a; try_files /page =404; }
+    location = /variable { entitle_session_bind \$cookie_sid; try_files /page =404; }
+    location = /org { entitle_reauth_key \$arg_org; try_files /page =404; }
     location = /whoami { internal; proxy_pass http://127.0.0.1:${\$app->port}; }
 }
 EOT
@@ -90,6 +95,29 @@ is((ask('/page', 'consent=yes'))[0], '401 1', 'who has some cookie is');
     is((ask('/device', "entitle=$device; sid=ada"))[0], 'ada 1', 'absent is another value');
     my (undef, $loose) = ask('/loose', 'sid=ada');
     is((ask('/loose', "entitle=$loose"))[0], 'ada 0', 'off binds to nothing');
+}
+
+# --- one binding is not another -------------------------------------------------
+
+{
+    my (undef, $session) = ask('/page', 'sid=ada');
+    for (['of another cookie', '/remembered', 'remember=ada'], ['of another kind', '/variable', 'sid=ada'],
+        ['of alternatives', '/either', 'sid=ada'], ['that binds to nothing', '/loose', 'sid=ada'])
+    {
+        my ($name, $uri, $cookie) = @$_;
+        is((ask($uri, "$cookie; entitle=$session"))[0], 'ada 1',
+            "a_session_of_one_binding_is_worth_nothing_under_one_$name");
+    }
+    is((ask('/loose', "x=1; entitle=$session"))[0], '401 1',
+        'not_even_where_nothing_is_bound_to_without_the_value_it_was_bound_to');
+    (undef, $session) = ask('/two', 'sid=ada; a=1; b=2');
+    is((ask('/two', "b=2; sid=ada; a=1; entitle=$session"))[0], 'ada 0', 'two cookies');
+    is((ask('/swapped', "sid=ada; a=2; b=1; entitle=$session"))[0], 'ada 1', 'are_not_two_swapped');
+    (undef, $session) = ask('/org?org=a', 'sid=ada');
+    is((ask('/org?org=a', "sid=ada; entitle=$session"))[0], 'ada 0',
+        'a session for what the question was sent besides holds for that');
+    is((ask("/org$_", "sid=ada; entitle=$session"))[0], 'ada 1',
+        "what_the_question_was_sent_besides_is_bound_to: '$_' is not ?org=a") for '', '?org=b';
 }
 
 # --- several cookies ---------------------------------------------------------------

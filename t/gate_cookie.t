@@ -230,14 +230,14 @@ is status("app=; entitle=$good"), 401, 'nor with an empty one';
 is status("app=S1; entitle=$good"), 401, 'case counts';
 is status("app=s1; app=s2; entitle=$good"), 401, 'nor_with_a_second_one_slipped_in';
 
-my $device = session(@mine, bind => ['s1', 'd1']);
+my $device = session(@mine, bind => ['s1', ['variable', '$http_x_device', 'd1']]);
 is ask('/two', "app=s1; entitle=$device", 'X-Device' => 'd1')->status, 200,
     'bound_to_two_values';
 is ask('/two', "app=s1; entitle=$device", 'X-Device' => 'd2')->status, 401, 'to each';
 is ask('/two', "app=s1; entitle=$device")->status, 401, 'and none may be missing';
 is ask('/two', "app=d1; entitle=$device", 'X-Device' => 's1')->status, 401,
     'nor change places';
-is ask('/two', "app=s1d; entitle=" . session(@mine, bind => ['s1', 'd1']),
+is ask('/two', "app=s1d; entitle=" . session(@mine, bind => ['s1', ['variable', '$http_x_device', 'd1']]),
     'X-Device' => '1')->status, 401, 'nor share bytes';
 
 # --- as it is set ------------------------------------------------------------

@@ -88,7 +88,7 @@ server {
     }
 }
 EOF
-    my $session = session(user => 'ada', bind => ['']);
+    my $session = session(user => 'ada', bind => [['variable', '$entitle_user', '']]);
     my $answer = $site->get('/first', Cookie => "entitle=$session");
     is $answer->header('X-Is'), '[ada]', 'while_it_is_looked_anew_nobody_is_known';
     is $answer->status, 200, 'and it is let in as that one';

@@ -52,6 +52,15 @@ std::string framed(std::span<const std::string_view> values) {
   return message;
 }
 
+std::string framed(std::span<const BoundTo> all) {
+  std::vector<std::string_view> words;
+  words.reserve(3 * all.size());
+  for (const BoundTo& to : all) {
+    words.insert(words.end(), {to.kind, to.name, to.value});
+  }
+  return framed(words);
+}
+
 bool parse_binding(std::string_view text, Binding& binding) {
   return base64url_decode(text, std::span<char>(binding)) == kBindingBytes;
 }
@@ -156,7 +165,7 @@ SessionVerdict read_payload(std::string_view json, std::string_view audience,
 
 SessionKeys::SessionKeys(std::span<const std::string> raw_keys)
     : session_(derived(raw_keys, "entitle session v1")),
-      bind_(derived(raw_keys, "entitle session binding v1")) {
+      bind_(derived(raw_keys, "entitle session binding v2")) {
   if (raw_keys.empty()) throw std::invalid_argument("no session key");
 }
 
@@ -170,17 +179,18 @@ std::string session_audience(std::string_view space,
   return audience;
 }
 
-std::string bind(const SessionKeys& keys,
-                 std::span<const std::string_view> values) {
-  Mac mac = keys.bind()({framed(values)});
+std::string bind(const SessionKeys& keys, std::span<const BoundTo> to) {
+  if (to.empty()) return {};
+  Mac mac = keys.bind()({framed(to)});
   return base64url_encode(view(mac).substr(0, kBindingBytes));
 }
 
 bool bind_matches(const SessionKeys& keys, std::string_view binding,
-                  std::span<const std::string_view> values) {
+                  std::span<const BoundTo> to) {
+  if (to.empty()) return binding.empty();
   Binding claimed;
   if (!parse_binding(binding, claimed)) return false;
-  const std::string message = framed(values);
+  const std::string message = framed(to);
   bool matches = false;
   for (const HmacSha256& key : keys.binds()) {
     Mac mac = key({message});

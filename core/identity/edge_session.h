@@ -57,13 +57,21 @@ struct Session {
   std::string binding;  // see bind(); empty: not bound
 };
 
-// 16 bytes of HMAC over the length-prefixed values, base64url. The key is the
-// first session key's; check with bind_matches, which tries every key.
-std::string bind(const SessionKeys& keys,
-                 std::span<const std::string_view> values);
-// False for an empty binding.
+// One of what a session is bound to: where it is read (which of `kind`, by
+// which name) and what it says there, empty where it is absent. One place's
+// value is worth nothing at another.
+struct BoundTo {
+  std::string_view kind;  // "cookie"
+  std::string_view name;  // as the configuration says it
+  std::string_view value;
+};
+
+// 16 bytes of HMAC over the three of each, length-prefixed, base64url. The key
+// is the first session key's; check with bind_matches, which tries every key.
+// Bound to nothing: empty.
+std::string bind(const SessionKeys& keys, std::span<const BoundTo> to);
 bool bind_matches(const SessionKeys& keys, std::string_view binding,
-                  std::span<const std::string_view> values);
+                  std::span<const BoundTo> to);
 
 enum class SessionError {
   malformed,

@@ -14,6 +14,7 @@ extern "C" {
 #include "core/base/base64url.h"
 #include "core/base/types.h"
 
+using entitle::BoundTo;
 using entitle::Session;
 using entitle::session_audience;
 using entitle::SessionError;
@@ -39,7 +40,9 @@ const std::string kToken =
     "eyJhdWQiOiJsaXZlIiwic3ViIjoidXNlcl8xIiwic3YiOjE3NjcyMjU2MDAxMjMsImlhdCI6"
     "MTc2NzIyNTYwMCwiZXhwIjoxNzY3MjY4ODAwLCJibmQiOiIifQ."
     "q75fkBgkBK4ko50X2mCTsjZ2nH0BgbCqZyfDk80SiQc";
-const std::string kBinding = "di0OFi7vFarHCo1FWFdQ6A";  // likewise
+const std::vector<BoundTo> kBoundTo = {{"cookie", "sid", "1"},
+                                       {"variable", "$x", "ab"}};
+const std::string kBinding = "DyIZTCSIzpGk2RQ4mRkTOw";  // likewise
 
 SessionKeys keys(std::vector<std::string> raw = {kRawKey}) {
   return SessionKeys(raw);
@@ -285,38 +288,53 @@ void an_audience_stands_for_where_a_session_was_made(void**) {
               session_audience("entitle:test", parts));
 }
 
-void a_binding_holds_for_the_same_values_only(void**) {
-  const std::vector<std::string_view> values = {"sid=1", "ab"};
-  assert_string_equal(bind(keys(), values).c_str(), kBinding.c_str());
-  assert_true(bind_matches(keys(), kBinding, values));
+void a_binding_holds_for_the_same_values_of_the_same_places_only(void**) {
+  assert_string_equal(bind(keys(), kBoundTo).c_str(), kBinding.c_str());
+  assert_true(bind_matches(keys(), kBinding, kBoundTo));
 
-  using Values = std::vector<std::string_view>;
-  for (const Values& other :
-       {Values{"sid=1", "ac"}, Values{"sid=1a", "b"}, Values{"ab", "sid=1"},
-        Values{"sid=1"}, Values{"sid=1ab"}, Values{"sid=1", "ab", ""},
-        Values{}}) {
+  using To = std::vector<BoundTo>;
+  const BoundTo sid = kBoundTo[0], x = kBoundTo[1];
+  for (const To& other : {
+           To{sid, {"variable", "$x", "ac"}},
+           To{sid, {"variable", "$xa", "b"}},
+           To{sid, {"variable", "$y", "ab"}},
+           To{sid, {"asked", "$x", "ab"}},
+           To{{"cookie", "si", "d1"}, x},
+           To{{"cookie", "remember", "1"}, x},
+           To{{"cookie", "sid", "ab"}, {"variable", "$x", "1"}},
+           To{x, sid},
+           To{sid},
+           To{x},
+           To{sid, x, {"cookie", "b", ""}},
+           To{},
+       }) {
     assert_false(bind_matches(keys(), kBinding, other));
   }
 }
 
+void what_is_bound_to_nothing_holds_where_nothing_is(void**) {
+  assert_string_equal(bind(keys(), {}).c_str(), "");
+  assert_true(bind_matches(keys(), "", {}));
+  assert_false(bind_matches(keys(), "", kBoundTo));
+  assert_false(bind_matches(keys(), kBinding, {}));
+}
+
 void a_damaged_binding_matches_nothing(void**) {
-  const std::vector<std::string_view> values = {"sid=1", "ab"};
   for (std::string binding :
        {std::string(), kBinding.substr(1), kBinding + "A",
-        kBinding.substr(0, 21) + "B",
+        kBinding.substr(0, 21) + "A",
         kBinding.substr(0, 20) + "==", std::string(22, 'A')}) {
-    assert_false(bind_matches(keys(), binding, values));
+    assert_false(bind_matches(keys(), binding, kBoundTo));
   }
 }
 
 void bindings_survive_key_rotation(void**) {
-  const std::vector<std::string_view> values = {"sid=1", "ab"};
   SessionKeys rotated = keys({std::string(32, 'n'), kRawKey});
-  assert_true(bind_matches(rotated, kBinding, values));
+  assert_true(bind_matches(rotated, kBinding, kBoundTo));
   assert_true(
-      bind_matches(keys({kRawKey, std::string(32, 'n')}), kBinding, values));
-  assert_true(bind(rotated, values) != kBinding);
-  assert_false(bind_matches(keys({std::string(32, 'n')}), kBinding, values));
+      bind_matches(keys({kRawKey, std::string(32, 'n')}), kBinding, kBoundTo));
+  assert_true(bind(rotated, kBoundTo) != kBinding);
+  assert_false(bind_matches(keys({std::string(32, 'n')}), kBinding, kBoundTo));
 }
 
 void a_bound_session_carries_its_binding(void**) {
@@ -345,7 +363,9 @@ int main() {
       cmocka_unit_test(keys_rotate),
       cmocka_unit_test(at_least_one_key_is_needed),
       cmocka_unit_test(an_audience_stands_for_where_a_session_was_made),
-      cmocka_unit_test(a_binding_holds_for_the_same_values_only),
+      cmocka_unit_test(
+          a_binding_holds_for_the_same_values_of_the_same_places_only),
+      cmocka_unit_test(what_is_bound_to_nothing_holds_where_nothing_is),
       cmocka_unit_test(a_damaged_binding_matches_nothing),
       cmocka_unit_test(bindings_survive_key_rotation),
       cmocka_unit_test(a_bound_session_carries_its_binding),

@@ -160,7 +160,7 @@ add_connection(ngx_http_request_t* r, Message& message) {
 }  // namespace
 
 Mac
-question_key(ngx_http_request_t* r, const std::vector<std::string_view>& bound,
+question_key(ngx_http_request_t* r, const std::vector<BoundTo>& bound,
              std::int64_t version) {
     const LocationConf* location = location_conf(r);
     Message message;
@@ -171,13 +171,8 @@ question_key(ngx_http_request_t* r, const std::vector<std::string_view>& bound,
     message.add(view(r->headers_in.server));
     message.add(std::to_string(version));
     add_connection(r, message);
-    for (std::string_view value : bound) {
-        message.add(value);
-    }
-    if (location->reauth_key != nullptr) {
-        for (ngx_http_complex_value_t* value : *location->reauth_key) {
-            message.add(evaluated(r, value));
-        }
+    for (const BoundTo& to : bound) {
+        message.add(to.value);
     }
     each_question_header(r->headers_in.headers,
                          [&](const ngx_table_elt_t& header) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/crypto/hmac.h"
+#include "core/identity/edge_session.h"
 #include "ngx_module/http/headers.h"
 #include "ngx_module/settings.h"
 
@@ -35,8 +36,7 @@ bool carries_credentials(ngx_http_request_t* r);
 // is what a session would be bound to; `version` is that of the record the
 // question is asked about, or -1: an answer is not given to somebody who knows
 // already that things have changed since it was asked.
-Mac question_key(ngx_http_request_t* r,
-                 const std::vector<std::string_view>& bound,
+Mac question_key(ngx_http_request_t* r, const std::vector<BoundTo>& bound,
                  std::int64_t version);
 
 }  // namespace entitle::ngx

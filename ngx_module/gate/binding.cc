@@ -22,6 +22,15 @@ kept(ngx_http_request_t* r, std::string_view text) {
     return view(copy);
 }
 
+std::string_view
+evaluated(ngx_http_request_t* r, ngx_http_complex_value_t* value) {
+    ngx_str_t text;
+    if (ngx_http_complex_value(r, value, &text) != NGX_OK) {
+        throw std::bad_alloc();
+    }
+    return view(text);
+}
+
 bool
 binds(ngx_http_request_t* r) {
     return location_conf(r)->session_bind != nullptr;
@@ -31,11 +40,7 @@ std::string_view
 bind_value(ngx_http_request_t* r, const BindSource& source,
            const std::vector<std::string>& set_cookies) {
     if (!source.cookies) {
-        ngx_str_t text;
-        if (ngx_http_complex_value(r, source.value, &text) != NGX_OK) {
-            throw std::bad_alloc();
-        }
-        return view(text);
+        return evaluated(r, source.value);
     }
     // Nearly always there is one cookie of one name.
     const std::string* name = source.cookies->only();
@@ -80,34 +85,39 @@ class Changing {
 
 }  // namespace
 
-std::vector<std::string_view>
-bind_values(ngx_http_request_t* r,
-            const std::vector<std::string>& set_cookies) {
-    std::vector<std::string_view> values;
+std::vector<BoundTo>
+bound_to(ngx_http_request_t* r, const std::vector<std::string>& set_cookies) {
+    std::vector<BoundTo> all;
     if (binds(r)) {
         for (const BindSource& source : *location_conf(r)->session_bind) {
-            values.push_back(bind_value(r, source, set_cookies));
+            const std::string_view value = bind_value(r, source, set_cookies);
+            all.push_back(
+                source.cookies
+                    ? BoundTo{"cookie", source.cookies->text(), value}
+                    : BoundTo{"variable", view(source.value->value), value});
         }
     }
-    return values;
+    if (const auto* key = location_conf(r)->reauth_key) {
+        for (ngx_http_complex_value_t* value : *key) {
+            all.push_back({"asked", view(value->value), evaluated(r, value)});
+        }
+    }
+    return all;
 }
 
 bool
 bound_here(ngx_http_request_t* r, const Session& session) {
-    return !binds(r) || bind_matches(*server_conf(r)->session_keys,
-                                     session.binding, bind_values(r, {}));
+    return bind_matches(*server_conf(r)->session_keys, session.binding,
+                        bound_to(r, {}));
 }
 
 std::optional<std::string>
 binding_now(ngx_http_request_t* r,
             const std::vector<std::string>& set_cookies) {
-    if (!binds(r)) {
-        return std::string();
-    }
-    const std::vector<std::string_view> before = bind_values(r, {});
-    const std::vector<std::string_view> now = bind_values(r, set_cookies);
+    const std::vector<BoundTo> before = bound_to(r, {});
+    const std::vector<BoundTo> now = bound_to(r, set_cookies);
     for (std::size_t i = 0; i < now.size(); i++) {
-        if (now[i].empty() && !before[i].empty()) {
+        if (now[i].value.empty() && !before[i].value.empty()) {
             return std::nullopt;
         }
     }
@@ -159,8 +169,8 @@ advise_changing(ngx_http_request_t* r, const Gate* gate,
     ngx_str_t who = str(named->str());
     ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
                   "entitle: what \"entitle_session_bind\" names changes again "
-                  "and again for \"%V\": no session lasts, the app is asked "
-                  "each time",
+                  "and again for \"%V\", or other locations bind otherwise: no "
+                  "session lasts, the app is asked each time",
                   &who);
 }
 

@@ -1,8 +1,12 @@
-// What a session is bound to (entitle_session_bind): the app's own session of
-// this moment, as far as it shows in cookies and variables.
+// What a session is bound to: the app's own session of this moment, as far as
+// it shows in cookies and variables (entitle_session_bind), and what the app
+// was told of the request besides when it was asked (entitle_reauth_key): its
+// answer is about nothing else.
 //
 // What is absent is bound to as absent: a session made without a cookie is
-// worth nothing beside it, and one made with it is worth nothing without.
+// worth nothing beside it, and one made with it is worth nothing without. Where
+// something else is bound to, or nothing, it cannot be told that it holds, so
+// it is worth nothing there either.
 #pragma once
 
 #include <optional>
@@ -17,10 +21,10 @@ namespace entitle::ngx {
 
 struct Gate;
 
-// One value for each of entitle_session_bind, with the app's Set-Cookie headers
-// already applied; empty: absent. Views of the request and its pool.
-std::vector<std::string_view> bind_values(
-    ngx_http_request_t* r, const std::vector<std::string>& set_cookies);
+// With the app's Set-Cookie headers already applied. Views of the
+// configuration, of the request and its pool.
+std::vector<BoundTo> bound_to(ngx_http_request_t* r,
+                              const std::vector<std::string>& set_cookies);
 
 // Whether the session is bound to what this request carries.
 bool bound_here(ngx_http_request_t* r, const Session& session);

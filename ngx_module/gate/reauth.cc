@@ -119,7 +119,7 @@ Reauth::board(ngx_http_request_t* r, std::int64_t version) {
     if (location_conf(r)->reauth.len == 0 || !carries_credentials(r)) {
         return false;
     }
-    Flight& flight = flights()[question_key(r, bind_values(r, {}), version)];
+    Flight& flight = flights()[question_key(r, bound_to(r, {}), version)];
     flight_ = &flight;
     if (flight.leader == nullptr) {
         flight.leader = this;

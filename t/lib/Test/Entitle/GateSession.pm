@@ -27,12 +27,14 @@ sub _derived {
     return hmac_sha256("$use\x01", hmac_sha256($key, "\0" x 32));
 }
 
-# The `bnd` of these values.
+# The `bnd` of these: each [kind, name, value], or the value of the cookie `app`,
+# to which %%REAUTH%% binds.
 sub binding {
-    my ($values, $key) = @_;
-    return '' if !@$values;
-    my $framed = join '', map { pack('Q>', length) . $_ } @$values;
-    my $mac = hmac_sha256($framed, _derived($key // $KEY, 'entitle session binding v1'));
+    my ($all, $key) = @_;
+    return '' if !@$all;
+    my $framed = join '', map { pack('Q>', length) . $_ }
+        map { ref $_ ? @$_ : ('cookie', 'app', $_) } @$all;
+    my $mac = hmac_sha256($framed, _derived($key // $KEY, 'entitle session binding v2'));
     return encode_base64url(substr $mac, 0, 16);
 }
 
@@ -54,7 +56,7 @@ sub audience {
         hmac_sha256($framed, 'entitle session audience v1'), 0, 16);
 }
 
-# A token. user, version, bind => [values]; iat (now), exp (in 12 h), asked
+# A token. user, version, bind => [as binding()]; iat (now), exp (in 12 h), asked
 # ($ASKED), aud (instead), key (raw bytes), header (JSON), bnd (instead of bind).
 sub session_payload {
     my (%o) = @_;
