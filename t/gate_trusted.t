@@ -30,6 +30,7 @@ entitle_redis redis://127.0.0.1:%%REDIS%%;
 entitle_mode test;
 entitle_grant pro prod_FxPRO000001;
 entitle_jwt_key_file %%DIR%%/jwt.pem;
+limit_conn_zone $entitle_user zone=of_one:64k;
 map $remote_addr $nobody { default ''; }
 map $remote_addr $strange { default "a\nb"; }
 
@@ -45,6 +46,15 @@ server {
         auth_request_set $sso_user $upstream_http_x_auth_request_user;
         entitle_trusted_user $sso_user;
         entitle_require pro;
+    }
+    # $entitle_user is looked at before anybody has said who it is.
+    location /sso-limited/ {
+        alias %%DIR%%/html/;
+        limit_conn of_one 5;
+        auth_request /auth;
+        auth_request_set $sso_user $upstream_http_x_auth_request_user;
+        entitle_trusted_user $sso_user;
+        entitle on;
     }
     location = /auth {
         internal;
@@ -70,6 +80,9 @@ server {
     }
 }
 EOF
+
+is $site->get('/sso-limited/', Cookie => 'sso=s1')->header('X-Who'), 'ada',
+    'who_was_asked_about_too_early_is_known_once_it_is_said';
 
 sub sso { return $site->get('/sso/', Cookie => "sso=$_[0]") }
 

@@ -42,8 +42,9 @@ Order::identify(ngx_http_request_t* r) {
 
 const User*
 Order::said(ngx_http_request_t* r) {
-    if (stage_ == Stage::identify) {
+    if (stage_ == Stage::identify && !identifying_) {
         identify(r);
+        too_early_ = true;
     }
     return identity_.user ? &*identity_.user : nullptr;
 }
@@ -221,6 +222,9 @@ ngx_int_t
 Order::step(ngx_http_request_t* r) {
     switch (stage_) {
         case Stage::identify:
+            if (std::exchange(too_early_, false)) {
+                settings_.reset();
+            }
             identify(r);
             after_identify(r);
             break;

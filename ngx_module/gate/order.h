@@ -105,6 +105,7 @@ class Order {
     Stage stage_ = Stage::identify;
     std::optional<IdentitySettings> settings_;
     bool identifying_ = false;  // a bind variable may ask for $entitle_user
+    bool too_early_ = false;    // variables may say something else since
     Identity identity_;
     RecordLookup record_;  // of identity_.user
     Reason trouble_ = Reason::redis_unreachable;
