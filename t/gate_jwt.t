@@ -127,7 +127,7 @@ my %bad = (
     'issued tomorrow'  => $rsa->token(claims(iat => time + 86400)),
     'of an unknown kid'=> $rsa->token(claims(), header => { kid => 'gone' }) . 'x',
     'of another kid'   => $hmac->token(claims(), header => { kid => 'ec' }),
-    'of 9000 bytes'    => $rsa->token(claims(x => 'x' x 9000)),
+    'of over 8192 bytes' => $rsa->token(claims(x => 'x' x 9000)),
     'of nothing'       => '..',
     'of one letter'    => 'X',
 );
@@ -137,6 +137,16 @@ for my $name (sort keys %bad) {
     is $answer->header('WWW-Authenticate'), 'Bearer error="invalid_token"', '  and told so';
     is $answer->header('Content-Type'), 'application/problem+json', '  as a problem';
     is $answer->header('X-Who'), undef, '  and names nobody';
+}
+{
+    my $base = length $rsa->token(claims());
+    my $most = $rsa->token(claims(x => 'x' x int((8192 - $base) * 3 / 4 - 12)));
+    cmp_ok length $most, '>', 8000, 'a token of nearly 8 KiB';
+    is with($most)->status, 200, '  is believed';
+    with($rsa->token(claims(x => 'y' x 9000)));
+    my @said = $site->log =~ /\[warn\].*(JWT .*too long.*)/g;
+    is @said, 1, 'one_that_is_too_long_is_said_once_a_minute';
+    like $said[0], qr/JWT of 1\d{4} bytes .* too long: at most 8192/, '  with its length and the most';
 }
 is with($rsa->token(claims(exp => time - 1)))->header('X-Why'), 'session_expired',
     'an_expired_token_is_refused_as_such';

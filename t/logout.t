@@ -48,6 +48,8 @@ server {
     location = /logout-return { entitle_logout; return 303 /bye; }
     location = /everywhere    { entitle_logout all; }
     location = /everywhere-app { entitle_logout all; proxy_pass http://127.0.0.1:%%PORT2%%/logout; }
+    location = /everywhere-page { error_page 403 /refused.html; entitle_logout all; }
+    location = /refused.html { entitle off; expires 1h; alias %%DIR%%/html/index.html; }
     location = /whoami {
         internal;
         proxy_pass http://127.0.0.1:%%PORT2%%;
@@ -118,6 +120,7 @@ for my $method (qw(GET HEAD PUT OPTIONS)) {
     my $answer = $phone->request(method => $method, uri => '/everywhere');
     is $answer->status, 405, "$method does not log out everywhere";
     is $answer->header('Allow'), 'POST', '  but says what does';
+    is $answer->header('Cache-Control'), 'private, no-store', '  and is kept by nobody';
     ok !(grep { $_ =~ $cleared } $answer->header_all('Set-Cookie')), '  and clears nothing';
 }
 is $redis->hgetall($key)->{version}, $version, 'nothing has changed';
@@ -149,15 +152,25 @@ is $phone->get('/index.html')->status, 401, 'the_old_session_is_worth_nothing';
 
 my $victim = device('ada');
 $version = $redis->hgetall($key)->{version};
-for (['Sec-Fetch-Site' => 'cross-site'], [Origin => 'https://evil.example'], [Origin => 'null']) {
+for (['Sec-Fetch-Site' => 'cross-site'], [Origin => 'https://evil.example'], [Origin => 'null'],
+    ['Sec-Fetch-Site' => 'same-site', Origin => 'https://sibling.example'], ['Sec-Fetch-Site' => 'same-site'],
+    ['Sec-Fetch-Site' => 'same-site', Origin => 'null']) {
     my $answer = $victim->request(method => 'POST', uri => '/everywhere', headers => $_, body => '');
     is $answer->status, 403, "another_site_logs_nobody_out: @$_";
+    is $answer->header('Cache-Control'), 'private, no-store', '  and that is kept by nobody';
     ok !(grep { $_ =~ $cleared } $answer->header_all('Set-Cookie')), '  and clears nothing';
 }
 is $redis->hgetall($key)->{version}, $version, '  and writes nothing';
 is $victim->request(method => 'POST', uri => '/everywhere', body => '',
     headers => ['Sec-Fetch-Site' => 'same-origin', Origin => 'https://other.example'])->status, 204,
     'what the browser says of the site counts before the origin';
+
+is device('ada')->request(method => 'POST', uri => '/everywhere', body => '', host => 'shop.example',
+    headers => ['Sec-Fetch-Site' => 'same-site', Origin => 'https://shop.example'])->status, 204,
+    'a page of this very host is no sibling';
+is $site->request(method => 'POST', uri => '/everywhere-page', body => '',
+    headers => [Origin => 'https://evil.example'])->header('Cache-Control'), 'private, no-store',
+    'nor is its error page kept';
 
 $victim = device('ada');
 $version = $redis->hgetall($key)->{version};

@@ -16,6 +16,7 @@ server {
     }
     # As many backends: whatever the method, the page.
     location /allow/page/ { add_header Access-Control-Allow-Origin *; return 200 "the paid page"; }
+    location /allow/kept/ { add_header Cache-Control "public, max-age=600"; return 204; }
     location /allow/hands-over/ { add_header X-Accel-Redirect /file; return 200; }
 }
 EOF
@@ -58,6 +59,9 @@ is ask('/gate/', 'OPTIONS', @preflight)->status, 401, 'a_preflight_is_gated_by_d
 my $answer = ask('/allow/', 'OPTIONS', @preflight);
 is $answer->status, 204, 'and passes where it is allowed';
 is $answer->header('Access-Control-Allow-Origin'), 'https://shop.example', '  to the app';
+is $answer->header('Cache-Control'), 'private, no-cache', '  whose answer is kept like any of a gate';
+is ask('/allow/kept/', 'OPTIONS', @preflight)->header('Cache-Control'), 'private, max-age=600',
+    '  also where it says otherwise';
 for my $uri (qw(/allow/page/ /allow/hands-over/ /allow/static/)) {
     my $answer = ask($uri, 'OPTIONS', @preflight);
     is $answer->body, '', "the_answer_of_a_preflight_has_no_body: $uri, " . $answer->status;

@@ -1,6 +1,7 @@
-// Whether a request was made by another site's page, by what browsers say of
-// that: Sec-Fetch-Site (Fetch Metadata Request Headers, section 2.4), else
-// Origin (RFC 6454), which older ones send with every POST.
+// Whether a request was made by a page of another host, by what browsers say of
+// that: Sec-Fetch-Site (Fetch Metadata Request Headers, section 2.4), and where
+// that is not there, or says no more than that the hosts have a domain in
+// common, Origin (RFC 6454), which all of them send with every POST.
 #pragma once
 
 #include <optional>

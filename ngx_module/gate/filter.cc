@@ -157,7 +157,7 @@ filter_answer(ngx_http_request_t* r, const Gate* gate, bool logged_out) {
     if (refused && add_refusal_headers(r, response->ruling) != NGX_OK) {
         return NGX_ERROR;
     }
-    return refused || cookies == NGX_OK || polled(r)
+    return refused || cookies == NGX_OK || polled(r) || logout_refused(r)
                ? set_cache_control(r, "private, no-store")
                : keep_from_others(r);
 }
@@ -181,9 +181,9 @@ filter_main(ngx_http_request_t* r) {
     const bool logged_out = is_logged_out(r);
     if (response != nullptr && response->preflight) {
         drop_body(r);
-        return NGX_OK;
+        return keep_from_others(r);
     }
-    if (logged_out || response_decided(gate) != nullptr) {
+    if (logged_out || logout_refused(r) || response_decided(gate) != nullptr) {
         return filter_answer(r, gate, logged_out);
     }
     // Other rules let it by, or refused it.

@@ -3,6 +3,9 @@
 
 #include "ngx_module/gate/jwt.h"
 
+#include "core/identity/jwt.h"
+#include "ngx_module/seldom.h"
+
 namespace entitle::ngx {
 
 namespace {
@@ -46,6 +49,19 @@ verify(const JwtSettings& settings, const FetchedKeys* fetched,
     return verify_jwt(keys, *settings.rules, token, now());
 }
 
+// Some providers put all of somebody's groups into it.
+Identity
+too_long(ngx_http_request_t* r, std::size_t length) {
+    static SeldomAbout seldom;
+    const bool due = seldom.due(location_conf(r)->jwt);
+    const ngx_uint_t level = due ? NGX_LOG_WARN : NGX_LOG_INFO;
+    ngx_log_error(level, r->connection->log, 0,
+                  "entitle: JWT of %uz bytes not accepted, it is too long: at "
+                  "most %uz",
+                  length, kMaxJwt);
+    return {std::nullopt, Reason::session_invalid, {}, {}, {}};
+}
+
 // Each verification of a signature takes up to a millisecond of the worker, and
 // strangers choose how many cookies of one name they send.
 constexpr int kMostVerified = 4;  // a request
@@ -58,6 +74,9 @@ verified(ngx_http_request_t* r, std::string_view token,
     const JwtScope scope{reinterpret_cast<std::uintptr_t>(&settings),
                          fetched == nullptr ? 0 : fetched->generation()};
     need = fetched == nullptr ? KeyNeed::none : fetched->by_age();
+    if (token.size() > kMaxJwt) {
+        return too_long(r, token.size());
+    }
     JwtCache& cache = jwt_worker(r).verified;
     if (const JwtClaims* claims = cache.find(scope, token, now())) {
         return identity_of(*claims);

@@ -50,6 +50,7 @@ class Everywhere {
 struct Logout {
     std::optional<Everywhere> everywhere;
     bool cleared = false;  // whatever the response, our cookie goes
+    bool refused = false;
 };
 
 ngx_int_t
@@ -126,30 +127,48 @@ is_foreign(ngx_http_request_t* r) {
         site, origin, host == nullptr ? std::string_view() : view(host->value));
 }
 
+// Of `all`. NGX_OK: it may go on.
 ngx_int_t
-access(ngx_http_request_t* r) {
-    const bool all = location_conf(r)->logout_all;
-    if (all && r->method != NGX_HTTP_POST) {
+check_request(ngx_http_request_t* r) {
+    if (r->method != NGX_HTTP_POST) {
         return only_by_post(r);
     }
-    if (all && is_foreign(r)) {
+    if (is_foreign(r)) {
         ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
                       "entitle: another site's page asked to log out "
                       "everywhere: refused");
         return NGX_HTTP_FORBIDDEN;
     }
+    return NGX_OK;
+}
+
+ngx_int_t
+access(ngx_http_request_t* r) {
     Gate* gate = gate_make(r);
     if (gate == nullptr) {
         return NGX_ERROR;
     }
-    if (all) {
-        const ngx_int_t rc = everywhere(r, gate);
+    auto& logout = gate->part<Logout>();
+    if (location_conf(r)->logout_all) {
+        ngx_int_t rc = check_request(r);
+        if (rc != NGX_OK) {
+            logout.refused = true;
+            return rc;
+        }
+        rc = everywhere(r, gate);
         if (rc != NGX_OK) {
             return rc;
         }
     }
-    gate->part<Logout>().cleared = true;
+    logout.cleared = true;
     return NGX_DECLINED;
+}
+
+// Null: the request came to none.
+const Logout*
+logout_of(ngx_http_request_t* r) {
+    const Gate* gate = gate_of(r);
+    return gate == nullptr ? nullptr : gate->find<Logout>();
 }
 
 }  // namespace
@@ -160,9 +179,14 @@ is_logged_out(ngx_http_request_t* r) {
     if (conf->role == Role::logout && !conf->logout_all) {
         return true;  // also where `return` responded
     }
-    const Gate* gate = gate_of(r);
-    const auto* logout = gate == nullptr ? nullptr : gate->find<Logout>();
+    const Logout* logout = logout_of(r);
     return logout != nullptr && logout->cleared;
+}
+
+bool
+logout_refused(ngx_http_request_t* r) {
+    const Logout* logout = logout_of(r);
+    return logout != nullptr && logout->refused;
 }
 
 ngx_int_t
