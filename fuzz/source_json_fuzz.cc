@@ -1,8 +1,8 @@
 // A source read from anything at all is written in one form, and merging it
 // with itself changes nothing.
-#include "core/access/fold.h"
 #include "core/access/projection.h"
 #include "core/base/types.h"
+#include "core/source/forget.h"
 #include "core/source/source.h"
 #include "fuzz/property.h"
 
@@ -21,6 +21,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
   entitle::Sources sources;
   sources.emplace("x", *std::move(source));
   PROPERTY(entitle::project(sources).size() <= 1);
-  entitle::fold(sources, entitle::unix_time(1767225600));
+  entitle::forget(sources, entitle::unix_time(1767225600));
   return 0;
 }

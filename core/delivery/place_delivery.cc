@@ -2,7 +2,6 @@
 // or first into the place itself.
 #include <algorithm>
 
-#include "core/access/fold.h"
 #include "core/base/types.h"
 #include "core/delivery/lookup.h"
 #include "core/delivery/options.h"
@@ -11,6 +10,7 @@
 #include "core/record/place.h"
 #include "core/record/record.h"
 #include "core/source/claim.h"
+#include "core/source/forget.h"
 #include "core/source/source.h"
 #include "core/stripe/facts.h"
 
@@ -64,7 +64,7 @@ Edit merge_if_live(Delivery& delivery, const PlaceFacts& facts,
     return {Edit::Action::refuse};
   }
   merge(after.sources, facts.sources);
-  fold(after.sources, seconds_of(delivery.options));
+  forget(after.sources, seconds_of(delivery.options));
   report.kept = delivery.says(after.sources);
   if (after.sources != before.sources) return {Edit::Action::write, "applied"};
   if (report.known || !delivery.speaks_of(facts.sources)) {

@@ -6,13 +6,13 @@
 // record refuses what comes from an earlier one.
 #include <algorithm>
 
-#include "core/access/fold.h"
 #include "core/base/types.h"
 #include "core/delivery/options.h"
 #include "core/delivery/parts.h"
 #include "core/record/place.h"
 #include "core/record/record.h"
 #include "core/source/claim.h"
+#include "core/source/forget.h"
 #include "core/source/source.h"
 
 namespace entitle {
@@ -77,7 +77,7 @@ Conversation<Round> gather(Settling& s) {
 Edit merge_into_owner(Settling& s, const Record& before, Record& after) {
   if (!in_time(s, before)) return {Edit::Action::refuse};
   merge(after.sources, s.bring);
-  fold(after.sources, seconds_of(s.delivery.options));
+  forget(after.sources, seconds_of(s.delivery.options));
   after.places[s.id].set(s.place.epoch, true);
   s.report.kept = s.delivery.says(after.sources);
   bool same = after.sources == before.sources && after.places == before.places;

@@ -151,15 +151,15 @@ void members(M& m, Fact& fact) {
 template <class M, Either<Source> Fact>
 void members(M& m, Fact& source) {
   m.text("place", source.place);
-  m.all("snapshots", source.snapshots);
-  m.one("past_due", source.entered_past_due);
-  m.one("invoice", source.invoice);
-  m.all("sessions", source.sessions);
-  m.all("refunds", source.refunds);
-  m.all("disputes", source.disputes);
-  m.all("summaries", source.summaries);
-  m.one("deleted", source.deleted);
-  m.one("granted", source.granted);
+  m.all(source.snapshots);
+  m.one(source.entered_past_due);
+  m.one(source.invoice);
+  m.all(source.sessions);
+  m.all(source.refunds);
+  m.all(source.disputes);
+  m.all(source.summaries);
+  m.one(source.deleted);
+  m.one(source.granted);
 }
 
 // --- what it must have -------------------------------------------------------
@@ -219,8 +219,7 @@ std::optional<Source> Source::decode(std::string_view json) {
   Source read;
   MemberReader::read_object(in, read);
   if (!in.finish()) return std::nullopt;
-  // Whoever wrote it, the order and the bounds are ours.
-  Source canonical;
+  Source canonical;  // unknown members in our order, too
   canonical.merge(read);
   return canonical;
 }

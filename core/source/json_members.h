@@ -15,6 +15,7 @@
 #include "core/base/types.h"
 #include "core/json/reader.h"
 #include "core/json/writer.h"
+#include "core/source/bounded_set.h"
 #include "core/source/identifier.h"
 #include "core/source/unknown.h"
 
@@ -102,16 +103,17 @@ class MemberWriter {
     out_.key(name);
     write(fact, nullptr);
   }
+  // Facts go by the name of their kind.
   template <class Fact>
-  void one(std::string_view name, const std::optional<Fact>& fact) {
+  void one(const std::optional<Fact>& fact) {
     if (!fact) return;
-    out_.key(name);
+    out_.key(Fact::kName);
     write(*fact, nullptr);
   }
-  template <class Facts>
-  void all(std::string_view name, const Facts& facts) {
+  template <class Fact>
+  void all(const BoundedSet<Fact>& facts) {
     if (facts.empty()) return;
-    out_.key(name).begin_array();
+    out_.key(Fact::kName).begin_array();
     const Identifiers none;
     const Identifiers* before = &none;
     for (const auto& fact : facts) {
@@ -204,19 +206,21 @@ class MemberReader {
     if (takes(name)) read_object(in_, fact);
   }
   template <class Fact>
-  void one(std::string_view name, std::optional<Fact>& fact) {
-    if (takes(name)) read_object(in_, fact.emplace());
+  void one(std::optional<Fact>& fact) {
+    if (takes(Fact::kName)) read_object(in_, fact.emplace());
   }
-  template <class Facts>
-  void all(std::string_view name, Facts& facts) {
-    if (!takes(name)) return;
-    using Fact = typename Facts::value_type;
+  // Whoever wrote them, the order and the bound are ours.
+  template <class Fact>
+  void all(BoundedSet<Fact>& facts) {
+    if (!takes(Fact::kName)) return;
+    std::vector<Fact> read;
     in_.array([&] {
       Fact fact;
-      if (!facts.empty()) inherit(fact, facts.back());
+      if (!read.empty()) inherit(fact, read.back());
       read_object(in_, fact);
-      facts.push_back(std::move(fact));
+      read.push_back(std::move(fact));
     });
+    facts.unite(std::move(read));
   }
 
   template <class Fact>

@@ -14,7 +14,6 @@
 #include <tuple>
 
 #include "core/base/types.h"
-#include "core/source/bounds.h"
 #include "core/source/chain.h"
 #include "core/source/identifier.h"
 #include "core/source/source.h"
@@ -22,7 +21,7 @@
 namespace entitle {
 namespace {
 
-static_assert(kMaxSnapshots <= kMaxChain);
+static_assert(Snapshot::kBound <= kMaxChain);
 
 using Group = std::vector<const Snapshot*>;  // of one second
 
@@ -162,10 +161,10 @@ Decided after_second(Decided before, const Group& second) {
 }
 
 // `newest_first` is not empty and has no terminal snapshot.
-Decided decide(const std::vector<Snapshot>& newest_first) {
+Decided decide(const BoundedSet<Snapshot>& newest_first) {
   Decided decided;
   // A full set may have lost the beginning of its oldest second.
-  decided.ambiguous = newest_first.size() >= kMaxSnapshots;
+  decided.ambiguous = newest_first.size() >= Snapshot::kBound;
   bool oldest_second = decided.ambiguous;
   for (auto at = newest_first.rbegin(); at != newest_first.rend();) {
     UnixTime second = at->created;
@@ -182,7 +181,7 @@ Decided decide(const std::vector<Snapshot>& newest_first) {
 
 // items.has_more: what is not listed may still be there, so what earlier
 // snapshots knew stays, back to the last one that was complete.
-void add_unlisted(const std::vector<Snapshot>& newest_first,
+void add_unlisted(const BoundedSet<Snapshot>& newest_first,
                   const Snapshot& decided, SubscriptionState& state) {
   bool older = false;
   for (const Snapshot& snapshot : newest_first) {

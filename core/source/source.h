@@ -4,24 +4,28 @@
 // loss-then-resend of the same events ends in the same source.
 //
 //   sub_...  a subscription: its snapshots (the 8 greatest by terminal,
-//            created, event id), the newest that entered `past_due`, the
-//            newest paid invoice that names a plan
+//            created, event id; one that ended it), the newest that entered
+//            `past_due`, the newest paid invoice that names a plan
 //   cs_...   a checkout session: paid is never undone by a late unpaid
 //   pi_/ch_  a payment: refunds and disputes, each by its own id
 //   cus_...  a customer: active-entitlement summaries, deleted
 //
-// Every list is kept in one order with a bound, so that equal sets of facts
-// are equal values and equal bytes. The format of encode() is public:
+// Every list is a set with an order and a bound (core/source/bounded_set.h), so
+// that equal sets of facts are equal values and equal bytes. What may be
+// forgotten, and when: core/source/forget.h. The format of encode() is public:
 // docs/redis.md, core/source/json.cc.
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "core/base/types.h"
+#include "core/source/bounded_set.h"
 #include "core/source/identifier.h"
 #include "core/source/unknown.h"
 
@@ -67,6 +71,20 @@ struct Snapshot {
   UnknownMembers unknown = {};
   // canceled, incomplete_expired, ended or deleted: nothing comes after.
   bool terminal() const;
+
+  static constexpr std::string_view kName = "snapshots";
+  static constexpr std::size_t kBound = 8;
+  // Of those that end it, one.
+  std::string_view key() const {
+    return terminal() ? std::string_view() : event;
+  }
+  auto rank() const {
+    return std::make_tuple(terminal(), created, std::string_view(event));
+  }
+  void keep_unknown(const Snapshot& other) {
+    unknown.merge(other.unknown);
+    previous.unknown.merge(other.previous.unknown);
+  }
   auto operator<=>(const Snapshot&) const = default;
 };
 
@@ -76,6 +94,12 @@ struct PastDueFact {
   std::string event;
   UnixTime created;
   UnknownMembers unknown = {};
+
+  static constexpr std::string_view kName = "past_due";
+  auto rank() const {
+    return std::make_tuple(created, std::string_view(event));
+  }
+  void keep_unknown(const PastDueFact& other) { unknown.merge(other.unknown); }
   auto operator<=>(const PastDueFact&) const = default;
 };
 
@@ -87,6 +111,14 @@ struct PaidInvoice {
   UnixTime period_end;
   std::vector<Identifier> identifiers;  // of lines that are no prorations
   UnknownMembers unknown = {};
+
+  static constexpr std::string_view kName = "invoice";
+  // Of two invoices of one second, which cannot be told apart, the shorter.
+  auto rank() const {
+    return std::make_tuple(issued, created, kForever - period_end,
+                           std::string_view(event));
+  }
+  void keep_unknown(const PaidInvoice& other) { unknown.merge(other.unknown); }
   auto operator<=>(const PaidInvoice&) const = default;
 };
 
@@ -100,6 +132,14 @@ struct SessionFact {
   std::vector<Identifier> identifiers;
   std::string other_mode = {};  // as it is called, when it is neither
   UnknownMembers unknown = {};
+
+  static constexpr std::string_view kName = "sessions";
+  static constexpr std::size_t kBound = 4;
+  const std::string& key() const { return event; }
+  auto rank() const {
+    return std::make_tuple(paid, created, std::string_view(event));
+  }
+  void keep_unknown(const SessionFact& other) { unknown.merge(other.unknown); }
   auto operator<=>(const SessionFact&) const = default;
 };
 
@@ -111,6 +151,17 @@ struct RefundFact {
   bool full = false;       // the whole charge is refunded (of_charge only)
   bool returned = false;   // the refund failed or was canceled: money is back
   UnknownMembers unknown = {};
+
+  static constexpr std::string_view kName = "refunds";
+  static constexpr std::size_t kBound = 32;
+  const std::string& key() const { return id; }
+  // Of one refund in one second: failed and canceled are its ends. Of one
+  // charge: refunds only add up.
+  auto rank() const {
+    return std::make_tuple(of_charge, created, full, returned,
+                           std::string_view(event));
+  }
+  void keep_unknown(const RefundFact& other) { unknown.merge(other.unknown); }
   auto operator<=>(const RefundFact&) const = default;
 };
 
@@ -124,6 +175,15 @@ struct DisputeFact {
   // prevented or closed one leaves it; a status nobody knows yet suspends.
   bool suspends() const;
   bool is_over() const;  // won, lost, warning_closed, prevented
+
+  static constexpr std::string_view kName = "disputes";
+  static constexpr std::size_t kBound = 16;
+  const std::string& key() const { return id; }
+  auto rank() const {
+    return std::make_tuple(created, is_over(), suspends(),
+                           std::string_view(event));
+  }
+  void keep_unknown(const DisputeFact& other) { unknown.merge(other.unknown); }
   auto operator<=>(const DisputeFact&) const = default;
 };
 
@@ -135,6 +195,19 @@ struct SummaryFact {
   std::optional<std::vector<Identifier>>
       previous;  // whole list before, if said
   UnknownMembers unknown = {};
+
+  static constexpr std::string_view kName = "summaries";
+  static constexpr std::size_t kRecent = 8;
+  static constexpr std::size_t kBound = 256;
+  const std::string& key() const { return event; }
+  auto rank() const {
+    return std::make_tuple(created, std::string_view(event));
+  }
+  // Beyond the newest few one stays only for what it alone still says: it names
+  // a feature no newer one names, and no newer one was complete. So a customer
+  // with more features than Stripe lists loses none of them.
+  static void prune(std::vector<SummaryFact>& newest_first);
+  void keep_unknown(const SummaryFact& other) { unknown.merge(other.unknown); }
   auto operator<=>(const SummaryFact&) const = default;
 };
 
@@ -142,6 +215,13 @@ struct DeletedFact {
   std::string event;
   UnixTime created;
   UnknownMembers unknown = {};
+
+  static constexpr std::string_view kName = "deleted";
+  // Nobody is deleted twice: what ended it is the first word on it.
+  auto rank() const {
+    return std::make_tuple(kForever - created, std::string_view(event));
+  }
+  void keep_unknown(const DeletedFact& other) { unknown.merge(other.unknown); }
   auto operator<=>(const DeletedFact&) const = default;
 };
 
@@ -150,25 +230,30 @@ struct Granted {
   UnixTime until = kForever;
   std::vector<Identifier> identifiers;
   UnknownMembers unknown = {};
+
+  static constexpr std::string_view kName = "granted";
+  auto rank() const { return std::tie(until, identifiers); }
+  void keep_unknown(const Granted& other) { unknown.merge(other.unknown); }
   auto operator<=>(const Granted&) const = default;
 };
 
 struct Source {
   std::string place;  // the place whose facts these are (cus_..., cs_...)
 
-  std::vector<Snapshot>
-      snapshots;  // greatest first, by (terminal, created, id)
+  BoundedSet<Snapshot> snapshots;
   std::optional<PastDueFact> entered_past_due;  // the newest
   std::optional<PaidInvoice> invoice;           // the newest
-  std::vector<SessionFact> sessions;   // greatest first, by (paid, created, id)
-  std::vector<RefundFact> refunds;     // one an id, charges first, newest first
-  std::vector<DisputeFact> disputes;   // one an id, newest first
-  std::vector<SummaryFact> summaries;  // newest first
-  std::optional<DeletedFact> deleted;  // the newest
+  BoundedSet<SessionFact> sessions;             // paid before unpaid
+  BoundedSet<RefundFact> refunds;      // one an id, charges before refunds
+  BoundedSet<DisputeFact> disputes;    // one an id
+  BoundedSet<SummaryFact> summaries;   // newest first
+  std::optional<DeletedFact> deleted;  // the first
   std::optional<Granted> granted;      // the one that ends last
   UnknownMembers unknown = {};
 
   bool operator==(const Source&) const = default;
+
+  bool says_nothing() const;  // no facts, and nothing unknown
 
   // Whether this event is among the facts kept.
   bool has_event(std::string_view event) const;

@@ -103,7 +103,7 @@ void checkout_session_facts(const Reading& reading, Facts& facts) {
     }
     Source& source = own.sources[source_id];
     source.place = own.place;
-    source.sessions.push_back(std::move(fact));
+    source.sessions.insert(std::move(fact));
   } else {
     add_note(facts, buys ? "the session says no payment status"
                          : "a session of this mode buys nothing");

@@ -59,7 +59,7 @@ void entitlement_summary_facts(const Reading& reading, Facts& facts) {
   PlaceFacts own = own_place(reading, facts.customer, UserHints{}, facts);
   Source& source = own.sources[own.place];
   source.place = own.place;
-  source.summaries.push_back(std::move(fact));
+  source.summaries.insert(std::move(fact));
   facts.places.push_back(std::move(own));
 }
 

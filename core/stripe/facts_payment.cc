@@ -74,7 +74,7 @@ void charge_refunded_facts(const Reading& reading, Facts& facts) {
   RefundFact fact = refund_fact(reading, charge);
   fact.of_charge = true;
   fact.full = *full;
-  payment.source->refunds.push_back(std::move(fact));
+  payment.source->refunds.insert(std::move(fact));
   facts.places.push_back(std::move(payment.own));
 }
 
@@ -90,7 +90,7 @@ void refund_facts(const Reading& reading, Facts& facts) {
   if (payment.source == nullptr) return;
   RefundFact fact = refund_fact(reading, id);
   fact.returned = status == "failed" || status == "canceled";
-  payment.source->refunds.push_back(std::move(fact));
+  payment.source->refunds.insert(std::move(fact));
   facts.places.push_back(std::move(payment.own));
 }
 
@@ -109,7 +109,7 @@ void dispute_facts(const Reading& reading, Facts& facts) {
   fact.created = reading.head().created;
   fact.id = id;
   fact.status = status.substr(0, kMaxStatusBytes);
-  payment.source->disputes.push_back(std::move(fact));
+  payment.source->disputes.insert(std::move(fact));
   facts.places.push_back(std::move(payment.own));
 }
 

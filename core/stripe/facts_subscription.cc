@@ -137,7 +137,7 @@ void subscription_facts(const Reading& reading, SnapshotType type,
     if (turned_past_due(snapshot)) {
       source.entered_past_due = {snapshot.event, snapshot.created};
     }
-    source.snapshots.push_back(std::move(snapshot));
+    source.snapshots.insert(std::move(snapshot));
   }
   facts.places.push_back(std::move(own));
 }

@@ -227,15 +227,15 @@ void part_with_facts_is_settled_only_when_they_are_passed_on(void**) {
 
 void event_that_leaves_nothing_is_superseded(void**) {
   MemoryRedis redis;
-  Delivered newer = alice_buys();
-  newer.facts.places[0].sources.clear();
-  Source& source = newer.facts.places[0].sources["cus_1"];
+  Delivered first = alice_buys();
+  first.facts.places[0].sources.clear();
+  Source& source = first.facts.places[0].sources["cus_1"];
   source.deleted = {"evt_1", unix_time(20)};
-  tell(redis, newer);
-  Delivered older = newer;
-  older.head.id = "evt_0";
-  older.facts.places[0].sources["cus_1"].deleted = {"evt_0", unix_time(10)};
-  assert_outcome(tell(redis, older), Outcome::superseded);
+  tell(redis, first);
+  Delivered second = first;  // nobody is deleted twice
+  second.head.id = "evt_2";
+  second.facts.places[0].sources["cus_1"].deleted = {"evt_2", unix_time(30)};
+  assert_outcome(tell(redis, second), Outcome::superseded);
 }
 
 void purchase_no_grant_knows_is_unmatched_and_named(void**) {
@@ -346,7 +346,10 @@ void refund_before_its_purchase_finds_it(void**) {
   assert_true(is_parked(redis, "pi_1"));
 
   Delivered session = alice_buys();
-  session.facts.places[0].sources["cs_1"].sessions[0].payment_intent = "pi_1";
+  auto& sessions = session.facts.places[0].sources["cs_1"].sessions;
+  SessionFact paid = sessions[0];
+  paid.payment_intent = "pi_1";
+  sessions = {paid};
   also_forwards(session, "pi_1", "cus_1");
   DeliveryResult result = tell(redis, session);
   assert_outcome(result, Outcome::applied);

@@ -20,8 +20,8 @@ extern "C" {
 #include <functional>
 #include <string>
 
-#include "core/access/fold.h"
 #include "core/base/types.h"
+#include "core/source/forget.h"
 #include "core/source/source.h"
 #include "lua-free-tests/support/stripe_event.h"
 #include "lua-free-tests/support/stripe_json.h"
@@ -175,7 +175,7 @@ void play(const std::function<bool(const Told&)>& wanted, const char* form,
         merge(record, test::sources(test::facts(next->body)));
       }
       record = test::stored(record);
-      fold(record, unix_time(now));
+      forget(record, unix_time(now));
       std::string plan;
       for (const std::string& one :
            test::texts(effective_identifiers(record, {}, unix_time(now)))) {

@@ -27,6 +27,7 @@ extern "C" {
 #include "core/base/types.h"
 #include "core/record/place.h"
 #include "core/source/claim.h"
+#include "core/source/forget.h"
 #include "core/source/resolve.h"
 #include "core/source/source.h"
 #include "core/stripe/facts.h"
@@ -293,12 +294,204 @@ void merging_is_a_join(void**) {
   }
 }
 
+// --- forgetting --------------------------------------------------------------
+
+constexpr Time kDay = 24 * 3600;
+constexpr Time kLate = 45 * kDay;  // docs/redis.md: as late as an event may be
+constexpr int kPace = 12;
+
+struct Arrival {
+  Time at;
+  std::size_t event;
+};
+
+// Each event within 45 days of its time, most of them at once, some again and
+// again.
+std::vector<Arrival> arrivals(const Lifecycle& life, std::mt19937_64& random) {
+  std::vector<Arrival> all;
+  for (std::size_t n = 0; n < life.said.size(); ++n) {
+    std::size_t times = 1 + (random() % 4 == 0 ? 1 + random() % 2 : 0);
+    for (std::size_t k = 0; k < times; ++k) {
+      Time late = random() % 3 == 0 ? static_cast<Time>(random() % kLate) : 1;
+      all.push_back({life.said[n].at + late, n});
+    }
+  }
+  std::stable_sort(
+      all.begin(), all.end(),
+      [](const Arrival& a, const Arrival& b) { return a.at < b.at; });
+  return all;
+}
+
+// A payment is where its purchase is; anything else may be spread.
+std::size_t record_of(const Delivered& event, std::mt19937_64& random) {
+  const std::string& id = event.sources.begin()->first;
+  bool may_be_spread = id.starts_with("sub_") || id.starts_with("cus_");
+  return may_be_spread ? random() % 2 : 0;
+}
+
+// What two records that hear of it, and become one every month, come to.
+// Whoever writes may forget; some clocks are years ahead, some behind.
+Sources remembered(const std::vector<Delivered>& all,
+                   const std::vector<Arrival>& order, bool forgets,
+                   std::mt19937_64& random) {
+  Sources records[2];
+  Time apart_since = 0;
+  for (const Arrival& arrival : order) {
+    if (arrival.at - apart_since > 30 * kDay) {
+      merge(records[0], records[1]);
+      records[1].clear();
+      apart_since = arrival.at;
+    }
+    if (all[arrival.event].sources.empty()) continue;
+    Sources& record = records[record_of(all[arrival.event], random)];
+    merge(record, all[arrival.event].sources);
+    if (!forgets || random() % 2 == 0) continue;
+    Time clock = arrival.at;
+    if (random() % 8 == 0) clock += 3000 * kDay;
+    if (random() % 8 == 0) clock -= 3000 * kDay;
+    forget(record, unix_time(clock));
+    if (random() % 8 == 0) record = test::stored(record);
+  }
+  merge(records[0], records[1]);
+  return records[0];
+}
+
+// What one has that the other has not.
+std::string difference(Sources one, const Sources& other) {
+  std::erase_if(one, [&](const auto& source) {
+    auto same = other.find(source.first);
+    return same != other.end() && same->second == source.second;
+  });
+  return describe(one);
+}
+
+// The contract: what is true in the end is true with what was forgotten, and
+// the same is remembered however it came.
+Complaint forgetting_holds(std::uint64_t seed, int steps, Counts& counts,
+                           std::size_t& forgotten) {
+  std::mt19937_64 random(seed);
+  Lifecycle life = test::make_lifecycle(seed, steps, kPace);
+  if (life.said.empty()) return std::nullopt;
+  std::vector<Delivered> all = deliveries(life);
+  Time last = life.said.back().at;
+  // Whatever was late has come by then, and an event says that it is then.
+  Time end = last + kLate + kDay;
+  Sources clock = test::sources_of(
+      {test::summary_event({"evt_clock", end}, "cus_clock", {"clock"}, false)});
+  auto in_the_end = [&](Sources sources) {
+    merge(sources, clock);
+    forget(sources, unix_time(end));
+    sources.erase("cus_clock");
+    return sources;
+  };
+  Sources whole = remembered(all, arrivals(life, random), false, random);
+  Sources expected = in_the_end(whole);
+  forgotten += whole.size() - expected.size();
+  for (int n = 0; n < kOrders; ++n) {
+    Sources found =
+        in_the_end(remembered(all, arrivals(life, random), true, random));
+    if (found == expected) continue;
+    return "another order remembers\n" + difference(found, expected) + "not\n" +
+           difference(expected, found);
+  }
+  // From then on.
+  std::erase_if(life.instants, [&](Time now) { return now < end; });
+  life.owners.clear();
+  for (auto one = life.sources.begin(); one != life.sources.end();) {
+    bool gone = !expected.contains(one->first);
+    if (gone && one->second.until > end) return one->first + " was forgotten";
+    one = gone ? life.sources.erase(one) : std::next(one);
+  }
+  return end_is_true(life, {expected, {}}, counts);
+}
+
+void forgetting_commutes_with_everything(void**) {
+  std::uint64_t first = number_of(
+      "ENTITLE_SEED",
+      static_cast<std::uint64_t>(
+          std::chrono::system_clock::now().time_since_epoch().count()));
+  auto budget = std::chrono::seconds(number_of("ENTITLE_PROPERTY_SECONDS", 6));
+  std::printf("ENTITLE_SEED=%llu\n", static_cast<unsigned long long>(first));
+  auto end = std::chrono::steady_clock::now() + budget;
+  std::size_t lives = 0, forgotten = 0;
+  Counts counts;
+  for (std::uint64_t seed = first;
+       lives < 3 || std::chrono::steady_clock::now() < end; ++seed, ++lives) {
+    if (!forgetting_holds(seed, kSteps, counts, forgotten)) continue;
+    for (int steps = 1;; ++steps) {
+      Complaint complaint = forgetting_holds(seed, steps, counts, forgotten);
+      if (!complaint) continue;
+      for (const test::Said& said :
+           test::make_lifecycle(seed, steps, kPace).said) {
+        std::fprintf(stderr, "  %lld %s %s\n", static_cast<long long>(said.at),
+                     said.id.c_str(), said.what.c_str());
+      }
+      fail_msg("seed %llu, %d steps: %s", static_cast<unsigned long long>(seed),
+               steps, complaint->c_str());
+    }
+  }
+  std::printf("%zu lives, %zu sources forgotten\n", lives, forgotten);
+  assert_true(forgotten > 0);
+}
+
+// A user who bought 5,000 things: none of what is paid is forgotten, and it is
+// told from what is refunded.
+void thousands_of_purchases_are_remembered(void**) {
+  constexpr int kPurchases = 5000;
+  std::mt19937_64 random(5);
+  std::vector<std::string> bodies;
+  std::set<std::string> paid;
+  Time now = 1'767'225'600;
+  for (int n = 0; n < kPurchases; ++n) {
+    now += 600;  // 35 days in all: any order is possible
+    std::string number = std::to_string(n);
+    bool refunded = n % 7 == 0, unpaid = n % 11 == 0;
+    bodies.push_back(
+        test::session_event({"evt_s" + number, now}, "completed",
+                            {.id = "cs_" + number,
+                             .payment_status = unpaid ? "unpaid" : "paid",
+                             .payment_intent = "pi_" + number,
+                             .payment_link = "plink_" + number}));
+    if (refunded) {
+      bodies.push_back(test::charge_refunded_event(
+          {"evt_r" + number, now}, {"pi_" + number, "ch_" + number, "cus_1"},
+          true));
+    }
+    if (!refunded && !unpaid) paid.insert("cs_" + number);
+  }
+  std::shuffle(bodies.begin(), bodies.end(), random);
+  Sources sources;
+  std::size_t told = 0;
+  for (const std::string& body : bodies) {
+    merge(sources, test::sources(test::facts(body)));
+    // All of them came within 45 days of the last.
+    if (++told % 500 == 0) {
+      forget(sources, unix_time(now));
+      sources = test::stored(sources);
+    }
+  }
+  merge(sources, test::sources_of({test::summary_event(
+                     {"evt_z", now + 900 * kDay}, "cus_1", {"x"}, false)}));
+  forget(sources, unix_time(now + 900 * kDay));
+  std::set<std::string> effective;
+  for (const Projection& one : project(sources)) {
+    bool gives = judge(one, {}, unix_time(now + 901 * kDay)).effective;
+    if (gives && one.source != "cus_1") effective.insert(one.source);
+  }
+  for (const std::string& id : effective) {
+    if (!paid.contains(id)) fail_msg("%s is open", id.c_str());
+  }
+  assert_int_equal(effective.size(), paid.size());
+}
+
 }  // namespace
 
 int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(every_order_of_a_life_ends_in_its_truth),
       cmocka_unit_test(merging_is_a_join),
+      cmocka_unit_test(forgetting_commutes_with_everything),
+      cmocka_unit_test(thousands_of_purchases_are_remembered),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

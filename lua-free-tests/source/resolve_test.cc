@@ -13,7 +13,6 @@ extern "C" {
 #include <string>
 
 #include "core/base/types.h"
-#include "core/source/bounds.h"
 #include "core/source/resolve.h"
 #include "lua-free-tests/support/stripe_event.h"
 #include "lua-free-tests/support/stripe_json.h"
@@ -197,7 +196,7 @@ void a_full_second_whose_start_is_lost_is_flagged(void**) {
     h.updated(20, set_status(n % 2 ? "active" : "past_due"));
   }
   Sources all = test::sources_of(h.bodies());
-  assert_int_equal(all.at("sub_1").snapshots.size(), kMaxSnapshots);
+  assert_int_equal(all.at("sub_1").snapshots.size(), Snapshot::kBound);
   assert_true(resolve(all.at("sub_1"))->ambiguous);
 }
 

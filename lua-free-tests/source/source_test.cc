@@ -14,7 +14,6 @@ extern "C" {
 
 #include "core/access/projection.h"
 #include "core/base/types.h"
-#include "core/source/bounds.h"
 #include "core/source/identifier.h"
 #include "core/source/resolve.h"
 #include "lua-free-tests/support/stripe_event.h"
@@ -36,7 +35,7 @@ std::string updated(int event, test::Time created, std::string status,
                                   before);
 }
 
-std::vector<std::string> events_of(const std::vector<Snapshot>& snapshots) {
+std::vector<std::string> events_of(const BoundedSet<Snapshot>& snapshots) {
   std::vector<std::string> events;
   for (const Snapshot& one : snapshots) events.push_back(one.event);
   return events;
@@ -197,7 +196,7 @@ void a_complete_summary_forgets_the_old_ones(void**) {
   bodies.push_back(summary(99, 99, {"only"}, false));
   std::reverse(bodies.begin(), bodies.end());
   const Source source = test::sources_of(bodies).at("cus_1");
-  assert_int_equal(source.summaries.size(), kRecentSummaries);
+  assert_int_equal(source.summaries.size(), SummaryFact::kRecent);
   assert_string_equal(
       test::joined(resolve_features(source)->identifiers).c_str(),
       "feature=only");
@@ -368,7 +367,7 @@ void more_than_our_bounds_and_another_order_are_put_right(void**) {
   std::optional<Source> source =
       Source::decode("{\"snapshots\":[" + snapshots + "]}");
   assert_true(source.has_value());
-  assert_int_equal(source->snapshots.size(), kMaxSnapshots);
+  assert_int_equal(source->snapshots.size(), Snapshot::kBound);
   assert_string_equal(source->snapshots.front().event.c_str(), "e21");
   assert_string_equal(
       test::joined(source->snapshots.front().state.identifiers).c_str(),

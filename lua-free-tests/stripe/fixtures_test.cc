@@ -164,7 +164,11 @@ std::string meaning(const std::string& name) {
         return one.str().starts_with("lookup_key=");
       });
     }
-    for (Snapshot& snapshot : source.snapshots) snapshot.previous = {};
+    std::vector<Snapshot> snapshots(source.snapshots.begin(),
+                                    source.snapshots.end());
+    for (Snapshot& snapshot : snapshots) snapshot.previous = {};
+    source.snapshots = {};
+    source.snapshots.unite(std::move(snapshots));
     if (name.find("refund") != std::string::npos) source.place.clear();
     text += '\n' + id + ' ' + source.encode();
   }

@@ -42,7 +42,7 @@ Delivered purchase(std::string_view event, std::string_view place,
     fact.identifiers.push_back(*Identifier::parse(identifier));
     Source& bought = own.sources[std::string(source)];
     bought.place = place;
-    bought.sessions.push_back(std::move(fact));
+    bought.sessions.insert(std::move(fact));
   }
   delivered.facts.places.push_back(std::move(own));
   return delivered;

@@ -14,7 +14,7 @@ constexpr Time kGrace = 72 * kHour, kPastDueGrace = 7 * kDay;
 
 class World {
  public:
-  explicit World(std::uint64_t seed) : random_(seed) {
+  World(std::uint64_t seed, int pace) : random_(seed), pace_(pace) {
     shape_ = chance(0.5) ? Shape::basil : Shape::before_basil;
   }
 
@@ -23,7 +23,7 @@ class World {
   void pass() {
     double dice = std::uniform_real_distribution<>(0, 1)(random_);
     if (dice > 0.8) {
-      now_ += pick(static_cast<int>(9 * kDay));
+      now_ += pace_ * static_cast<Time>(pick(static_cast<int>(9 * kDay)));
     } else if (dice > 0.45) {
       now_ += 1 + pick(4);
     }
@@ -50,6 +50,7 @@ class World {
 
  private:
   std::mt19937_64 random_;
+  int pace_;
   Time now_ = kStart;
   Shape shape_ = Shape::basil;
 };
@@ -535,8 +536,8 @@ void add_ends(Lifecycle& life) {
 
 }  // namespace
 
-Lifecycle make_lifecycle(std::uint64_t seed, int steps) {
-  World world(seed);
+Lifecycle make_lifecycle(std::uint64_t seed, int steps, int pace) {
+  World world(seed, pace);
   std::vector<std::unique_ptr<Actor>> actors;
   std::vector<std::pair<CustomerActor*, std::vector<Actor*>>> customers;
   for (int c = 0; c < 2; ++c) {

@@ -38,8 +38,9 @@ struct Lifecycle {
   std::vector<Time> instants;                  // worth a look
 };
 
-// One user's year with Stripe. Equal seeds make equal lives; a life of fewer
-// steps is the beginning of the longer one.
-Lifecycle make_lifecycle(std::uint64_t seed, int steps);
+// One user's year with Stripe; many years at a greater `pace`, with nothing
+// happening for months. Equal seeds make equal lives; a life of fewer steps is
+// the beginning of the longer one.
+Lifecycle make_lifecycle(std::uint64_t seed, int steps, int pace = 1);
 
 }  // namespace entitle::test

@@ -1,0 +1,131 @@
+// A bounded set of facts of one kind, greatest first. Merging is set union,
+// then keep the greatest: commutative, associative, idempotent, whatever the
+// kind. A kind declares once, in its struct:
+//
+//   kName    what its list is called in JSON
+//   kBound   how many are kept
+//   key()    facts with one key are one: the greatest of them stays
+//   rank()   its order. What it leaves equal is ordered by all members, so that
+//            the order is total and merging commutes even where one event was
+//            rendered twice (endpoints with different API versions)
+//   unknown  members of a later version (core/source/unknown.h)
+//
+// and, if it has more to forget than the least, prune(facts) over all of them,
+// greatest first; which must not depend on what was pruned before.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <initializer_list>
+#include <iterator>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace entitle {
+
+// Of two facts with one key the greater; of one rank, all that either says that
+// is unknown. So the order is that of ranks, of the known members within a
+// rank, and of sets within those: a semilattice. True when `into` changed.
+template <class Fact>
+bool join(Fact& into, const Fact& from) {
+  if (into == from) return false;
+  auto rank_into = into.rank(), rank_from = from.rank();
+  if (rank_into > rank_from) return false;
+  if (rank_into < rank_from) {
+    into = from;
+    return true;
+  }
+  Fact joined = std::max(into, from);
+  joined.keep_unknown(into);
+  joined.keep_unknown(from);
+  bool changed = joined != into;
+  into = std::move(joined);
+  return changed;
+}
+
+// A set of at most one.
+template <class Fact>
+bool join(std::optional<Fact>& into, const std::optional<Fact>& from) {
+  if (!from) return false;
+  if (into) return join(*into, *from);
+  into = from;
+  return true;
+}
+
+template <class Fact>
+class BoundedSet {
+ public:
+  using value_type = Fact;
+
+  BoundedSet() = default;
+  BoundedSet(std::initializer_list<Fact> facts) { unite(facts); }
+
+  auto begin() const { return facts_.begin(); }
+  auto end() const { return facts_.end(); }
+  auto rbegin() const { return facts_.rbegin(); }
+  auto rend() const { return facts_.rend(); }
+  bool empty() const { return facts_.empty(); }
+  std::size_t size() const { return facts_.size(); }
+  const Fact& front() const { return facts_.front(); }  // the greatest
+  const Fact& back() const { return facts_.back(); }
+  const Fact& operator[](std::size_t n) const { return facts_[n]; }
+  const Fact& at(std::size_t n) const { return facts_.at(n); }
+
+  bool operator==(const BoundedSet&) const = default;
+
+  // True when anything changed.
+  bool insert(Fact fact) {
+    std::vector<Fact> one;
+    one.push_back(std::move(fact));
+    return unite(std::move(one));
+  }
+  bool merge(const BoundedSet& other) { return unite(other.facts_); }
+  // All of it at once, in any order.
+  bool unite(std::vector<Fact> others);
+
+  // Those of which `forgets(fact, n)` says so; n: its place in the order.
+  template <class Forgets>
+  void forget(Forgets forgets) {
+    std::size_t n = 0;
+    std::erase_if(facts_, [&](const Fact& fact) { return forgets(fact, n++); });
+  }
+
+ private:
+  static bool greater(const Fact& a, const Fact& b) {
+    auto rank_a = a.rank(), rank_b = b.rank();
+    return rank_a != rank_b ? rank_a > rank_b : a > b;
+  }
+
+  std::vector<Fact> facts_;
+};
+
+template <class Fact>
+bool BoundedSet<Fact>::unite(std::vector<Fact> others) {
+  if (others.empty()) return false;
+  std::vector<Fact> all = facts_;
+  all.insert(all.end(), std::make_move_iterator(others.begin()),
+             std::make_move_iterator(others.end()));
+  // One key after the other, and of each the joined one.
+  std::sort(all.begin(), all.end(),
+            [](const Fact& a, const Fact& b) { return a.key() < b.key(); });
+  auto last = all.begin();
+  for (auto at = all.begin() + 1; at != all.end(); ++at) {
+    if (at->key() == last->key()) {
+      join(*last, *at);
+    } else if (++last != at) {
+      *last = std::move(*at);
+    }
+  }
+  all.erase(last + 1, all.end());
+  std::sort(all.begin(), all.end(), greater);
+  if constexpr (requires { Fact::prune(all); }) Fact::prune(all);
+  if (all.size() > Fact::kBound) {
+    all.erase(all.begin() + Fact::kBound, all.end());
+  }
+  if (all == facts_) return false;
+  facts_ = std::move(all);
+  return true;
+}
+
+}  // namespace entitle

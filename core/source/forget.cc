@@ -1,0 +1,138 @@
+#include "core/source/forget.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+
+namespace entitle {
+namespace {
+
+// What lies further back than `kept` is forgotten.
+struct Horizon {
+  UnixTime now;
+  bool is_past(UnixTime time, Seconds kept) const {
+    return time != kForever && now - time > kept;
+  }
+};
+
+Horizon horizon_of(const Sources& sources, UnixTime now) {
+  UnixTime newest{};
+  for (const auto& [id, source] : sources) {
+    newest = std::max(newest, source.newest());
+  }
+  return {std::min(now, newest)};
+}
+
+template <class Fact>
+void forget_one(std::optional<Fact>& fact, bool forgets) {
+  if (forgets) fact.reset();
+}
+
+void forget_ended(Source& source, Horizon horizon) {
+  source.snapshots.forget([&](const Snapshot& fact, std::size_t n) {
+    return horizon.is_past(fact.created, n == 0 ? kKeptAfterEnd : kLatest);
+  });
+  auto is_past = [&](const auto& fact) {
+    return fact && horizon.is_past(fact->created, kLatest);
+  };
+  forget_one(source.entered_past_due, is_past(source.entered_past_due));
+  forget_one(source.invoice, is_past(source.invoice));
+}
+
+// A list that was cut says nothing of what it does not name, so older ones
+// count until there is a whole one above them.
+void forget_outdated(BoundedSet<Snapshot>& snapshots, Horizon horizon) {
+  bool complete_above = false;
+  snapshots.forget([&](const Snapshot& fact, std::size_t n) {
+    bool forgets =
+        n > 0 && complete_above && horizon.is_past(fact.created, kKeptAfterEnd);
+    complete_above = complete_above || !fact.state.more_items;
+    return forgets;
+  });
+}
+
+bool has_ended(const Source& source) {
+  return !source.snapshots.empty() && source.snapshots.front().terminal();
+}
+
+void forget_sessions(BoundedSet<SessionFact>& sessions, Horizon horizon) {
+  sessions.forget([&](const SessionFact& fact, std::size_t) {
+    if (!fact.other_mode.empty()) return false;  // a later version's
+    if (!fact.paid) return horizon.is_past(fact.created, kLatest);
+    return fact.subscription_mode &&
+           horizon.is_past(fact.created, kKeptAfterEnd);
+  });
+}
+
+// When each customer who was deleted was so.
+using Deletions = std::map<std::string_view, UnixTime>;
+
+Deletions deletions_in(const Sources& sources) {
+  Deletions deletions;
+  for (const auto& [id, source] : sources) {
+    if (source.deleted) deletions[id] = source.deleted->created;
+  }
+  return deletions;
+}
+
+void forget_with_customer(Source& source, UnixTime deleted, Horizon horizon) {
+  auto forgets = [&](const auto& fact, std::size_t) {
+    return horizon.is_past(std::max(fact.created, deleted), kKeptAfterEnd);
+  };
+  source.snapshots.forget(forgets);
+  source.sessions.forget(forgets);
+  source.refunds.forget(forgets);
+  source.disputes.forget(forgets);
+  source.summaries.forget(forgets);
+  auto is_past = [&](const auto& fact) { return fact && forgets(*fact, 0); };
+  forget_one(source.entered_past_due, is_past(source.entered_past_due));
+  forget_one(source.invoice, is_past(source.invoice));
+}
+
+void forget_unneeded_payments(Sources& sources, Horizon horizon) {
+  std::set<std::string, std::less<>> needed;
+  for (const auto& [id, source] : sources) {
+    for (const SessionFact& fact : source.sessions) {
+      needed.insert(fact.payment_intent);
+    }
+  }
+  auto forgets = [&](const auto& fact, std::size_t) {
+    return horizon.is_past(fact.created, kLatest);
+  };
+  for (auto& [id, source] : sources) {
+    if (needed.contains(id)) continue;
+    source.refunds.forget(forgets);
+    source.disputes.forget(forgets);
+  }
+}
+
+}  // namespace
+
+void forget(Sources& sources, UnixTime now) {
+  const Horizon horizon = horizon_of(sources, now);
+  const Deletions deletions = deletions_in(sources);
+  for (auto& [id, source] : sources) {
+    if (auto deleted = deletions.find(source.place);
+        deleted != deletions.end()) {
+      forget_with_customer(source, deleted->second, horizon);
+    }
+    if (has_ended(source)) {
+      forget_ended(source, horizon);
+    } else {
+      forget_outdated(source.snapshots, horizon);
+    }
+    forget_sessions(source.sessions, horizon);
+    forget_one(source.granted,
+               source.granted &&
+                   horizon.is_past(source.granted->until, kKeptAfterEnd));
+  }
+  forget_unneeded_payments(sources, horizon);
+  std::erase_if(sources,
+                [](const auto& one) { return one.second.says_nothing(); });
+}
+
+}  // namespace entitle
