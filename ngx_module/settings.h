@@ -124,6 +124,7 @@ struct ServerConf {
     CookieOptions* cookie;
     std::string* audience;    // prefix and mode: whose records are kept apart
     ngx_str_t session_scope;  // len 0: the server itself
+    bool any_host;            // then, and it answers for hosts by a pattern
     Where user_from_where;
     bool certificates;  // it refuses those of clients that it cannot verify
 };

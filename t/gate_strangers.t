@@ -96,6 +96,34 @@ server {
     location = /page { }
     location = /whoami { internal; proxy_pass http://app/staff; }
 }
+# Not by names of their own.
+server {
+    listen 127.0.0.1:%%PORT5%%;
+    server_name _;
+    $common
+    entitle on;
+    entitle_reauth /whoami;
+    location = /page { }
+    location = /whoami { internal; proxy_pass http://app; }
+}
+server {
+    listen 127.0.0.1:%%PORT7%%;
+    server_name _;
+    $common
+    entitle on;
+    entitle_reauth /whoami;
+    location = /page { }
+    location = /whoami { internal; proxy_pass http://app/staff; }
+}
+server {
+    listen 127.0.0.1:%%PORT7%%;
+    server_name *.tenants.example;
+    $common
+    entitle on;
+    entitle_reauth /whoami;
+    location = /page { }
+    location = /whoami { internal; proxy_pass http://app; }
+}
 server {
     listen 127.0.0.1:%%PORT3%%;
     entitle_session_scope shop;
@@ -260,6 +288,28 @@ sub session_of {
     is who($site->request(uri => '/page', port => $site->port(2), %with)), 'staff',
         'nor_at_another_server_of_that_key';
     $site->expect_log(qr/answered a success that names no user/);
+}
+# A server that takes any host, or many by a pattern, has no name that could tell
+# it from another, and its hosts may be as many sites.
+{
+    my $made = session_of($site->request(uri => '/page', port => $site->port(5),
+            headers => [Cookie => 'sid=ada']));
+    is who($site->request(uri => '/page', port => $site->port(7),
+            headers => [Cookie => "entitle=$made; sid=ada"])), 'staff',
+        'a_session_of_one_server_for_any_host_opens_no_other';
+    for my $case ([5 => 'a.example', 'b.example'],
+        [7 => 'a.tenants.example', 'b.tenants.example']) {
+        my ($port, $one, $other) = @$case;
+        my %at = (uri => '/page', port => $site->port($port));
+        my $made = session_of($site->request(%at, host => $one, headers => [Cookie => 'sid=ada']));
+        $app->forget;
+        is who($site->request(%at, host => $one, headers => [Cookie => "entitle=$made; sid=ada"])),
+            'ada', "a session of $one";
+        is asked(), 0, '  is worth something there';
+        is who($site->request(%at, host => $other, headers => [Cookie => "entitle=$made; sid=ada"])),
+            'ada', "  and at $other";
+        is asked(), 1, '  the_app_is_asked_again_at_another_host';
+    }
 }
 {
     my $shared = session_of($site->request(uri => '/page', port => $site->port(3),

@@ -51,19 +51,36 @@ listens_on(ngx_conf_t* cf, const ngx_http_core_srv_conf_t* server) {
     return first;
 }
 
+// Whether this is one host's name: no pattern, and not `_` or "", by which
+// people say that it is everybody's.
+bool
+names_a_host(const ngx_http_server_name_t& name) {
+    const std::string_view text = view(name.name);
+    return name.regex == nullptr && !text.empty() && text != "_" &&
+           text.front() != '.' && text.find('*') == text.npos;
+}
+
+std::span<const ngx_http_server_name_t>
+names_of(const ngx_http_core_srv_conf_t* server) {
+    return {static_cast<ngx_http_server_name_t*>(server->server_names.elts),
+            server->server_names.nelts};
+}
+
 // Which servers take it.
 std::string
 scope_of(ngx_conf_t* cf) {
-    const auto* conf = static_cast<ServerConf*>(
+    auto* conf = static_cast<ServerConf*>(
         ngx_http_conf_get_module_srv_conf(cf, ngx_http_entitle_module));
     if (conf->session_scope.len != 0) {
         return "scope:" + std::string(view(conf->session_scope));
     }
     const auto* server = static_cast<ngx_http_core_srv_conf_t*>(
         ngx_http_conf_get_module_srv_conf(cf, ngx_http_core_module));
-    return server->server_name.len != 0
-               ? "server:" + std::string(view(server->server_name))
-               : "listen:" + listens_on(cf, server);
+    const auto names = names_of(server);
+    conf->any_host = !std::all_of(names.begin(), names.end(), names_a_host);
+    const auto name = std::find_if(names.begin(), names.end(), names_a_host);
+    return name != names.end() ? "server:" + std::string(view(name->name))
+                               : "listen:" + listens_on(cf, server);
 }
 
 std::string

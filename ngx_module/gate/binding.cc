@@ -97,6 +97,9 @@ bound_to(ngx_http_request_t* r, const std::vector<std::string>& set_cookies) {
                     : BoundTo{"variable", view(source.value->value), value});
         }
     }
+    if (server_conf(r)->any_host) {
+        all.push_back({"host", {}, view(r->headers_in.server)});
+    }
     if (const auto* key = location_conf(r)->reauth_key) {
         for (ngx_http_complex_value_t* value : *key) {
             all.push_back({"asked", view(value->value), evaluated(r, value)});

@@ -1,7 +1,7 @@
 // What a session is bound to: the app's own session of this moment, as far as
-// it shows in cookies and variables (entitle_session_bind), and what the app
-// was told of the request besides when it was asked (entitle_reauth_key): its
-// answer is about nothing else.
+// it shows in cookies and variables (entitle_session_bind), what the app was
+// told of the request besides when it was asked (entitle_reauth_key), and the
+// host, where one server answers for many: its answer is about nothing else.
 //
 // What is absent is bound to as absent: a session made without a cookie is
 // worth nothing beside it, and one made with it is worth nothing without. Where
