@@ -93,8 +93,8 @@ ngx_command_t commands[] = {
 
     ENTITLE_SERVER("entitle_user_from", NGX_CONF_1MORE, reads<set_user_from>,
                    user_from, nullptr),
-    ENTITLE_SERVER("entitle_grant", NGX_CONF_1MORE, reads<add_grant>, grants,
-                   nullptr),
+    ENTITLE_SERVER("entitle_grant", NGX_CONF_1MORE, reads_words<add_grant>,
+                   grants, nullptr),
     ENTITLE_SERVER("entitle_mode", NGX_CONF_TAKE1, reads<set_choice>, mode,
                    modes),
     ENTITLE_SERVER("entitle_grace", NGX_CONF_TAKE1, reads<set_seconds>, grace,
@@ -154,12 +154,12 @@ ngx_command_t commands[] = {
 
     ENTITLE_LOCATION("entitle", NGX_CONF_TAKE1, reads<set_gate>, gate,
                      gate_modes),
-    ENTITLE_LOCATION("entitle_require", NGX_CONF_1MORE, reads<add_require>,
-                     require, nullptr),
+    ENTITLE_LOCATION("entitle_require", NGX_CONF_1MORE,
+                     reads_variables<add_require>, require, nullptr),
 
     ENTITLE_DIRECTIVE("entitle_wait",
                       NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_TAKE12,
-                      reads<set_wait>, LOC, 0, nullptr),
+                      reads_variables<set_wait>, LOC, 0, nullptr),
     ENTITLE_MAIN("entitle_wait_limit", NGX_CONF_TAKE12, reads<set_wait_limit>,
                  wait_limit),
 
@@ -176,22 +176,22 @@ ngx_command_t commands[] = {
     ENTITLE_SERVER("entitle_session_scope", NGX_CONF_TAKE1,
                    reads<set_session_scope>, session_scope, nullptr),
     ENTITLE_LOCATION("entitle_session_bind", NGX_CONF_1MORE,
-                     reads<add_session_bind>, session_bind, nullptr),
+                     reads_variables<add_session_bind>, session_bind, nullptr),
     ENTITLE_LOCATION("entitle_credentials", NGX_CONF_1MORE,
                      reads<add_credentials>, credentials, nullptr),
     ENTITLE_LOCATION("entitle_reauth_key", NGX_CONF_1MORE,
-                     reads<add_reauth_key>, reauth_key, nullptr),
+                     reads_variables<add_reauth_key>, reauth_key, nullptr),
     ENTITLE_LOCATION("entitle_reauth", NGX_CONF_TAKE1, reads<set_reauth>,
                      reauth, nullptr),
     ENTITLE_LOCATION("entitle_reauth_user", NGX_CONF_TAKE12,
-                     reads<set_reauth_user>, reauth_user, nullptr),
+                     reads_variables<set_reauth_user>, reauth_user, nullptr),
     ENTITLE_LOCATION("entitle_claim_email", NGX_CONF_TAKE1,
                      reads<set_claim_email>, claim_email, nullptr),
 
     // or otherwise
 
-    ENTITLE_LOCATION("entitle_jwt", NGX_CONF_TAKE1, reads<set_jwt>, identity,
-                     nullptr),
+    ENTITLE_LOCATION("entitle_jwt", NGX_CONF_TAKE1, reads_variables<set_jwt>,
+                     identity, nullptr),
     ENTITLE_LOCATION("entitle_jwt_key_file", NGX_CONF_TAKE1,
                      reads<add_jwt_key_file>, jwt, nullptr),
     ENTITLE_LOCATION("entitle_jwt_key_request", NGX_CONF_TAKE1,
@@ -207,14 +207,14 @@ ngx_command_t commands[] = {
     ENTITLE_LOCATION("entitle_jwt_version_claim", NGX_CONF_TAKE1,
                      reads<set_jwt_version_claim>, jwt, nullptr),
     ENTITLE_LOCATION("entitle_session_redis", NGX_CONF_TAKE123,
-                     reads<set_session_redis>, identity, nullptr),
+                     reads_variables<set_session_redis>, identity, nullptr),
     ENTITLE_LOCATION("entitle_trusted_user", NGX_CONF_TAKE1,
-                     reads<set_trusted_user>, identity, nullptr),
+                     reads_variables<set_trusted_user>, identity, nullptr),
 
     // what they are told
 
-    ENTITLE_LOCATION("entitle_login_url", NGX_CONF_TAKE1, reads<set_login_url>,
-                     login_url, nullptr),
+    ENTITLE_LOCATION("entitle_login_url", NGX_CONF_TAKE1,
+                     reads_variables<set_login_url>, login_url, nullptr),
     ENTITLE_LOCATION("entitle_preflight", NGX_CONF_TAKE1, reads<set_choice>,
                      preflight, preflights),
     ENTITLE_LOCATION("entitle_problem_json", NGX_CONF_FLAG,
@@ -225,7 +225,7 @@ ngx_command_t commands[] = {
     // what else stands beside a gate
 
     ENTITLE_DIRECTIVE("entitle_redirect", NGX_HTTP_LOC_CONF | NGX_CONF_TAKE12,
-                      reads<set_redirect>, LOC, 0, nullptr),
+                      reads_variables<set_redirect>, LOC, 0, nullptr),
     ENTITLE_DIRECTIVE("entitle_poll", NGX_HTTP_LOC_CONF | NGX_CONF_TAKE1,
                       reads<set_poll>, LOC, 0, nullptr),
     ENTITLE_DIRECTIVE("entitle_logout",
@@ -309,7 +309,7 @@ ngx_int_t
 init_handlers(ngx_conf_t* cf) noexcept {
     auto* conf = static_cast<MainConf*>(
         ngx_http_conf_get_module_main_conf(cf, ngx_http_entitle_module));
-    if (check_servers(cf) != NGX_OK) {
+    if (check_variables(cf) != NGX_OK || check_servers(cf) != NGX_OK) {
         return NGX_ERROR;
     }
     if (!conf->used) {

@@ -71,7 +71,26 @@ struct Belief {
     void** location;
 };
 
-struct ConfNotes;  // ngx_module/conf/conf.h
+// Where a directive of ours was said, but for an `off`.
+struct Said {
+    ngx_str_t directive;
+    std::vector<std::string_view> words;  // after it
+    const void* conf;                     // of the level it was said at
+    Where where;
+};
+
+// A variable that a directive of ours names.
+struct NamedVariable {
+    std::string_view variable;  // $name or ${name}
+    std::string_view word;      // that it stands in
+    ngx_str_t directive;
+    Where where;
+};
+
+struct ConfNotes {
+    std::vector<Said> said;
+    std::vector<NamedVariable> variables;
+};
 
 struct MainConf {
     Worker* worker;   // the one thing here that changes at run time
@@ -103,7 +122,7 @@ struct MainConf {
     ngx_uint_t wait_limit;
     ngx_uint_t wait_limit_per;     // of one user, and of one address
     std::vector<Belief>* beliefs;  // null: none
-    ConfNotes* notes;              // of what was read, to check it; or null
+    ConfNotes* notes;              // of what was read, for checks; or null
 };
 
 struct ServerConf {

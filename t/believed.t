@@ -82,7 +82,7 @@ for my $directive (sort keys %directive) {
     like $said, qr/"\$remote_user" in "entitle_reauth_user".*entitle_trusted_user/, '  and it says how';
 }
 for my $directive (sort keys %directive) {
-    for my $variable (qw($upstream_http_x_user $remote_addr $realip_remote_addr $proxy_protocol_addr $known)) {
+    for my $variable ($directive eq 'entitle_reauth_user' ? '$upstream_http_x_user' : (), qw($remote_addr $realip_remote_addr $proxy_protocol_addr $known)) {
         my ($accepted, $said) = $site->config_test(
             'map $remote_addr $known { default ada; }' . http($directive{$directive}->($variable)));
         ok $accepted, "$directive believes $variable" or diag $said;

@@ -5,6 +5,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::Entitle;
+use Test::Entitle::Commands qw(commands);
 
 my $site = Test::Entitle->new;
 my $good_key = '0123456789abcdef' x 4;
@@ -32,6 +33,18 @@ sub key      { return "entitle_session_key_file %%DIR%%/$_[0];" }
 sub plain    { return 'entitle_session_cookie e secure=off; entitle_reauth /who;'
     . ' entitle_reauth_user header=X; entitle_session_bind cookie=s;' }
 sub gate     { return plain() . key('two_keys') . location($_[0]) }
+
+# A `$` in what takes no variables is somebody's mistake. Those that take some, and
+# flags, which nginx reads, aside.
+my %takes = map { $_ => 1 } qw(entitle_require entitle_wait entitle_session_bind entitle_reauth_key
+    entitle_reauth_user entitle_jwt entitle_session_redis entitle_trusted_user entitle_login_url
+    entitle_redirect entitle_problem_json entitle_cache_control);
+my @dollars = map { my ($name, $row) = ($_, commands()->{$_});
+    my $words = join ' ', '$arg_x', ('1s') x (($row->{min} || 1) - 1);
+    my $line = $name eq 'entitle_grant' ? "$name \$arg_x price_1;" : "$name $words;";
+    ["a_variable_in_$name", $row->{http} ? $line : location($line),
+        qr/"\$arg_x" in "$name": it takes no variables.*in \S+nginx\.conf:\d+/] }
+    grep { !$takes{$_} && !(defined commands()->{$_}{max} && commands()->{$_}{max} == 0) } sort keys %{ commands() };
 
 # name, what stands in http { }, what the message must say (list of patterns)
 my @refused = (
@@ -62,6 +75,33 @@ my @refused = (
     ['a_key_with_an_odd_digit', key('odd_key'), qr/odd/],
     ['a_key_that_is_no_key',    key('bad_key'), qr/hex, base64/],
     ['an_empty_key_file',       key('empty'),   qr/no session key/],
+
+    @dollars,
+    ['a_webhook_that_nobody_outside_reaches', webhook('internal; entitle_webhook_secret_file %%SECRET%%;'),
+        qr/"internal" keeps everybody out.*contradicts "entitle_webhook"/],
+    ['a_redis_user_without_a_name', 'entitle_redis_user "";', qr/invalid value "" in "entitle_redis_user"/],
+    (map { ["our_own_cookie: $_", gate("entitle on; $_;"), qr/"cookie=\S*" in "entitle_\w+" is our own cookie/] }
+        'entitle_credentials cookie=e', 'entitle_session_bind cookie=sid|e', 'entitle_session_bind cookie=a cookie=e'),
+    ['our_own_cookie_for_all', 'entitle_credentials cookie=e;' . gate('entitle on;'), qr/"cookie=e" in "entitle_credentials" is our own/],
+    ['an_answer_before_it_is_there', gate('entitle on; entitle_trusted_user $upstream_http_x_user;'),
+        qr/"\$upstream_http_x_user" in "entitle_trusted_user".*auth_request_set/],
+    (map { ["a_capture_without_a_name: $_", gate("entitle on; $_;"), qr/invalid value "\S+" in "entitle_\w+".*\(\?<name>/] }
+        'entitle_require c_$1', '"entitle_require" "c_${1}"', 'entitle_session_redis s:$1 json=/id',
+        'entitle_session_redis "s:${1}:x" json=/id'),
+    (map { my ($name, $value) = split / /, $_, 2;
+        ["no_variable: $_", gate("entitle on; $_;"), qr/invalid value \Q$value\E in "$name": a variable is \$name or/] }
+        'entitle_trusted_user "${remote_addr"', 'entitle_require "a$"', 'entitle_login_url "/l?x=$"'),
+    (map { ["a_variable_that_nothing_makes: $_", gate("entitle on; $_;"),
+        qr/invalid value "\S+" in "entitle_\w+": nothing makes a variable "\$\{?(?:nope|1)\}?", in \S+nginx\.conf:\d+/] }
+        'entitle_trusted_user $nope', 'entitle_require c_$nope', 'entitle_login_url /l?x=$nope', '"entitle_session_bind" "${1}"',
+        'entitle_session_redis s:$nope json=/id', 'entitle_redirect /x$nope', 'entitle_wait 1s if=$nope'),
+    (map { my ($name, $value) = split / /, $_, 2;
+        ["a_variable_in_a_name: $_", gate("entitle on; $name $value;"), qr/"$name": it takes no variables/] }
+        'entitle_session_bind cookie=$x', 'entitle_session_bind $remote_addr cookie=a|$x', 'entitle_jwt cookie=$x',
+        'entitle_reauth_user header=$x', 'entitle_claim_email header=X-$x', 'entitle_credentials header=${x}',
+        'entitle_credentials cookie=$x', 'entitle_jwt_issuer https://a $x'),
+    ['a_variable_in_a_path', 'entitle_session_cookie e path=/$x;', qr/"path=\/\$x" in "entitle_session_cookie": it takes no/],
+    ['a_variable_in_the_address_of_redis', 'entitle_redis redis://u:hunter2@$host;', qr/takes no variables/],
 
     ['an_identifier_that_is_none', 'entitle_grant pro gold;', qr/"gold"/, qr/price_/],
     ['an_identifier_without_a_value', 'entitle_grant pro lookup_key=;', qr/lookup_key/],
@@ -134,7 +174,7 @@ for (@refused) {
     like $said, qr/\[emerg\]/, '  as an error';
     like $said, qr{nginx\.conf:\d+|nginx\.conf"?\b}, '  with its place';
     like $said, $_, "  naming $_" for @patterns;
-    unlike $said, qr/whsec_\w{3}|0123456789/, '  and no secret';
+    unlike $said, qr/whsec_\w{3}|0123456789|hunter2/, '  and no secret';
 }
 
 my @accepted = (
@@ -157,6 +197,11 @@ my @accepted = (
             . 'server { listen 127.0.0.1:%%PORT%%; entitle_reauth off; entitle on; location / { entitle_reauth /who; }'
             . ' location = /who { internal; } location = /t { entitle_trusted_user $remote_addr; } }'],
     ['a gate of all who say so, and no app', plain() . key('two_keys') . location('entitle optional; entitle_reauth off;')],
+    ['variables that are made later, and in many ways', gate('entitle on; entitle_trusted_user $later;')
+            . 'map $remote_addr $later { default ada; }'],
+    ['variables of a regular expression, set and a request', plain() . key('two_keys')
+            . 'server { listen 127.0.0.1:%%PORT%%; location ~ ^/(?<what>\w+)/(.*) { entitle_require c_$what c_$arg_what c_$COOKIE_What;'
+            . ' set $mine 1; entitle_session_bind $mine; entitle_login_url /l?x=$2&y=$entitle_return_url; } }'],
     ['requirements with variables', gate('entitle_require course-$arg_id pro;'
             . ' entitle_require member;')],
 );
@@ -169,11 +214,19 @@ for (@accepted) {
 
 # Accepted, with a word about it.
 for (['waiting_where_nobody_is_refused', 'entitle_wait 1s;', qr/waits for nobody, in .*:\d+/],
+    ['a_pointer_with_a_dollar', 'entitle on; entitle_reauth_user json=/_id/$oid;',
+        qr/"json=\/_id\/\$oid" in "entitle_reauth_user" is taken as it stands/],
     ['waiting_where_all_pass', 'entitle optional; entitle_wait 1s;', qr/waits for nobody/]) {
     my ($name, $directives, $pattern) = @$_;
     my ($accepted, $said) = $site->config_test(gate($directives));
     ok $accepted, $name;
     like $said, qr/\[warn\].*$pattern/, '  is warned about';
+}
+
+{
+    my ($accepted, $said) = $site->config_test('entitle_grant pro lookup_key=$10;');
+    ok $accepted, 'an_identifier_with_a_dollar';
+    like $said, qr/\[warn\].*"lookup_key=\$10" in "entitle_grant" is taken as it stands/, '  is warned about';
 }
 
 # Trimmed, as documented: it does verify.

@@ -83,6 +83,26 @@ my @cases = (
          'entitle_session_key_file %%KEY%%;' . server('location / { }'),
          $key . server('location / { entitle on; entitle_trusted_user $remote_addr; }')]],
 
+    ['a_name_that_nothing_gives', qr/"por" in "entitle_require" is given by no "entitle_grant"/,
+        [map { "entitle_grant pro price_1;\n$_" } site('location / { entitle_require por; }'),
+         site('location / { entitle_require pro por; }'), "entitle_require por;\n" . site('location / { }'),
+         site('entitle_require pro; location / { } location /x { entitle_require pro; entitle_require por; }'),
+         server('location / { entitle off; }') =~ s/PORT/PORT2/r . site('location / { entitle_require por; }')],
+        [site('location / { entitle_require por; }'), 'entitle_grant por price_1;' . site('location / { entitle_require por; }'),
+         'entitle_grant pro price_1; entitle_grant por feature=por;' . site('location / { entitle_require por; }'),
+         'entitle_grant pro price_1;' . site('location / { entitle_require course_$arg_x pro; }'),
+         'entitle_grant pro price_1;' . site('entitle_grant por price_2; location / { entitle_require por; }'),
+         'entitle_grant pro price_1; entitle_require por;' . site('entitle_require pro; location / { }')]],
+    ['a_checkout_for_nobody', qr/"\$entitle_client_reference_id" in "entitle_redirect" is empty where nobody is asked/,
+        [map { site("location / { entitle on; } location = /buy { $_ }") }
+            'entitle_redirect https://buy.example/?c=$entitle_client_reference_id;',
+            'entitle off; entitle_redirect https://buy.example/?c=${entitle_client_reference_id};'],
+        [(map { site("location / { entitle on; } location = /buy { entitle_redirect https://buy.example/?c=\$entitle_client_reference_id; $_ }") }
+            'entitle on;', 'entitle optional;', 'internal;'),
+         site('error_page 402 /buy?x=1; location / { entitle on; } location = /buy { entitle_redirect https://b.example/?c=$entitle_client_reference_id; }'),
+         site('error_page 402 = @buy; location / { entitle on; } location @buy { entitle_redirect https://b.example/?c=$entitle_client_reference_id; }'),
+         site('location / { entitle on; } location = /buy { entitle_redirect /there; }')]],
+
     (map { my ($name, $value) = split / /, $_, 2;
         ["${name}_where_nothing_is_gated", qr/"$name" does nothing where nobody is asked who is there/,
         [site("location /x { $name $value; } location / { entitle on; }"), site("location /x { entitle off; $name $value; } location / { entitle on; }"),

@@ -112,7 +112,7 @@ sub begins_with {
 
 sub number {
     my ($expression) = @_;
-    ($expression) = $source =~ /constexpr [\w:]+ $expression = ([^;]*);/
+    ($expression) = $source =~ /constexpr [\w:]+ $expression(?:\[\])? = ([^;]*);/
         if $expression =~ /^k\w+$/;
     return $expression =~ /^[\d\s*]+$/ ? eval $expression : $expression;
 }
@@ -152,7 +152,7 @@ for my $name (sort grep { defined $documented{$_}{default} } keys %documented) {
     }
     my $choices = ($row->{choices} // 'nullptr') eq 'nullptr' ? undef : $row->{choices};
     my $is = $expression =~ /^"(.*)"$/ ? $1
-           : $expression =~ /(\w+::\w+)/ ? $1 : number($expression);
+           : $expression =~ /(\w+::\w+)/ ? $1 : number($expression) =~ s/^"(.*)"\z/$1/r;
     # What follows it, name=number, stands in the source as well.
     while ($default =~ s/ \w+=(\d+)$//) {
         like $source, qr/constexpr [\w:]+ k\w+ = $1;/, "  and $1 is in the source";

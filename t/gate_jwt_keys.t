@@ -334,7 +334,7 @@ my $check = Test::Entitle->new;
 for (
     ['keys', qr/"keys".*begins with/],
     ['https://idp.example/keys', qr/begins with/],
-    ['/keys/$host', qr/without variables/],
+    ['/keys/$host', qr/takes no variables/],
     ['/a; entitle_jwt_key_request /b', qr/duplicate/],
     ['', qr/number of arguments/],
 ) {

@@ -130,6 +130,8 @@ server {
     location = /optional { entitle_reauth_user header=X-User optional; try_files /file =404; }
     location = /json { entitle_reauth_user json=/user/id; entitle_require pro;
         add_header X-Is \$entitle_user; try_files /file =404; }
+    location = /empty { entitle_reauth /void; entitle_reauth_user json=/id; try_files /file =404; }
+    location = /void { internal; return 204; }
     location = /variable { entitle_reauth_user \$named; try_files /file =404; }
     location = /intercepts { entitle_reauth /intercepted; try_files /file =404; }
     location = /unreachable { entitle_reauth /refused; try_files /file =404; }
@@ -256,6 +258,8 @@ for my $does (sort keys %guest, keys %passes, keys %failure) {
 is ask('/optional', stale("ada.$_"))->status, 401, "optional: $_ is a guest"
     for qw(nameless empty);
 is ask('/optional', stale('ada.500'))->status, 503, 'an error is none';
+is ask('/empty', stale('ada.in'))->status, 503, 'an empty answer has no JSON';
+ok $site->wait_for_log(qr{"/void" answered .*an empty answer, where JSON is read}), 'and_the_log_says_that_it_is_empty';
 
 my %json = (name => 200, number => 200, chunked => 200, long => 200,
     null => 401, false => 401, nobody => 401, absent => 401, 401 => 401,

@@ -327,7 +327,7 @@ for (['entitle_credentials x;', qr/invalid value "x".*cookie=NAME/],
     ['entitle_credentials header=;', qr/invalid value "header="/],
     ['entitle_credentials header="a b";', qr/invalid value/],
     ['entitle_reauth_key a$b;', qr/one \$variable/],
-    ['entitle_session_scope $host;', qr/a name, the same in every server/],
+    ['entitle_session_scope $host;', qr/takes no variables/],
     ['entitle_session_scope "";', qr/a name/])
 {
     my ($line, $message) = @$_;

@@ -18,6 +18,7 @@ put_record($site->redis, 'bob', version => 1);
 $site->start(<<'EOF');
 entitle_redis redis://127.0.0.1:%%REDIS%%;
 entitle_mode test;
+entitle_redis_prefix shop:;
 entitle_grant pro prod_Pro acct_1/prod_FxPRO000001;
 entitle_session_key_file %%KEY%%;
 entitle_session_cookie other;
@@ -35,6 +36,7 @@ server {
 }
 server {
     listen 127.0.0.1:%%PORT%%;
+    entitle_redis_prefix off;
     entitle_require pro;
     entitle_trusted_user $known;
     entitle_login_url /login;
@@ -66,15 +68,22 @@ server {
 }
 server {
     listen 127.0.0.1:%%PORT3%%;
+    entitle_redis_prefix off;
     entitle_grant off;
     entitle_session_cookie off;
     location = /pro { entitle_require pro; entitle_trusted_user $known; try_files /page.html =404; }
     location = /log/out { entitle_logout; }
 }
+server {
+    listen 127.0.0.1:%%PORT4%%;
+    location = /pro { entitle_require pro; entitle_trusted_user $known; try_files /page.html =404; }
+}
 EOF
 
 sub status { return $site->get(@_)->status }
 my %person = (Accept => 'text/html');
+is $site->request(uri => '/pro?user=ada', port => $site->port(4))->status, 402, 'a prefix is there, and nothing under it';
+is status('/pro?user=ada'), 200, 'entitle_redis_prefix_off_is_the_default';
 
 is status('/pro?user=bob'), 402, 'a requirement is there';
 is status('/any?user=bob'), 200, 'entitle_require_off_cancels_and_names_no_entitlement';

@@ -43,4 +43,12 @@ bool GrantMap::gives(const Identifier& identifier,
                             entitlement);
 }
 
+bool GrantMap::names(std::string_view entitlement) const {
+  return std::any_of(by_identifier_.begin(), by_identifier_.end(),
+                     [=](const auto& line) {
+                       return std::binary_search(
+                           line.second.begin(), line.second.end(), entitlement);
+                     });
+}
+
 }  // namespace entitle

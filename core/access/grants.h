@@ -19,6 +19,9 @@ class GrantMap {
   // or into the identifier.
   std::vector<std::string_view> entitlements_of(const Identifier&) const;
   bool gives(const Identifier& identifier, std::string_view entitlement) const;
+  // Whether some line gives it, whatever its namesakes do.
+  bool names(std::string_view entitlement) const;
+  bool empty() const { return by_identifier_.empty(); }  // there is no line
 
  private:
   std::map<Identifier, std::vector<std::string>, std::less<>> by_identifier_;

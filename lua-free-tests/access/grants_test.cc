@@ -94,6 +94,19 @@ void an_entitlement_lasts_as_long_as_the_longest_that_gives_it(void**) {
       entitlements(projections, grants, policy, unix_time(200)).empty());
 }
 
+void a_name_is_known_where_a_line_gives_it(void**) {
+  GrantMap grants;
+  assert_true(grants.empty());
+  assert_false(grants.names("sso"));  // feature=sso would give it all the same
+  grants.add("pro", id("price_1"));
+  grants.add("beta", id("price_1"));
+  assert_false(grants.empty());
+  assert_true(grants.names("pro"));
+  assert_true(grants.names("beta"));
+  assert_false(grants.names("sso"));
+  assert_false(grants.names("price_1"));
+}
+
 }  // namespace
 
 int main() {
@@ -101,6 +114,7 @@ int main() {
       cmocka_unit_test(a_line_gives_its_entitlement),
       cmocka_unit_test(
           features_and_names_give_their_namesakes_unless_a_line_says),
+      cmocka_unit_test(a_name_is_known_where_a_line_gives_it),
       cmocka_unit_test(a_connected_account_names_nothing_of_ours),
       cmocka_unit_test(
           an_entitlement_lasts_as_long_as_the_longest_that_gives_it),

@@ -1,6 +1,9 @@
-// Gates that cannot open, whoever comes.
+// Gates that cannot open, or not to whom they are meant for.
+
+#include <algorithm>
 
 #include "ngx_module/conf/check.h"
+#include "ngx_module/conf/conf.h"
 #include "ngx_module/gate/identity.h"
 
 namespace entitle::ngx {
@@ -35,13 +38,142 @@ check_known(Server& server, const Location& location) {
         gate ? conf.gate_where : conf.role_where);
 }
 
+// --- the checkout, for nobody
+// -------------------------------------------------
+
+// Where `error_page` leads, from behind a gate that knows who it is.
+bool
+is_error_page(const Server& server, const Location& page) {
+    bool found = false;
+    each_location(server.root, [&](const Location& location) {
+        const ngx_array_t* pages = location.core->error_pages;
+        if (pages == nullptr) {
+            return;
+        }
+        for (const ngx_http_err_page_t& to :
+             std::span(static_cast<const ngx_http_err_page_t*>(pages->elts),
+                       pages->nelts)) {
+            const std::string_view uri = view(to.value.value);
+            found = found ||
+                    way_to(server.root, uri.substr(0, uri.find('?'))).back() ==
+                        &page;
+        }
+    });
+    return found;
+}
+
+void
+check_buyer(Server& server, const Location& location) {
+    const LocationConf& conf = location.conf();
+    const bool comes_from_outside = location.kind != Location::Kind::named &&
+                                    location.core->internal != 1 &&
+                                    location.kind != Location::Kind::server;
+    if (conf.role == Role::redirect && conf.redirect->names_buyer &&
+        !conf.gated() && comes_from_outside &&
+        !is_error_page(server, location)) {
+        server.warn(
+            "\"$entitle_client_reference_id\" in \"entitle_redirect\" is empty "
+            "where nobody is asked who is there, and the answer is 500: say "
+            "\"entitle on\" or \"entitle optional\" beside it",
+            conf.role_where);
+    }
+}
+
+// --- words
+// --------------------------------------------------------------------
+
+// Whether some location of a server goes by that line: one of http{} may be for
+// each.
+bool
+concerns(const Server& server, const Said& said) {
+    const auto* ctx = static_cast<const ngx_http_conf_ctx_t*>(server.cf->ctx);
+    const auto* http = static_cast<const LocationConf*>(
+        ctx->loc_conf[ngx_http_entitle_module.ctx_index]);
+    bool here = false;
+    each_location(server.root, [&](const Location& location) {
+        const LocationConf& conf = location.conf();
+        const std::string_view name = view(said.directive);
+        const bool inherits = name == "entitle_require"
+                                  ? conf.require == http->require
+                              : name == "entitle_credentials"
+                                  ? conf.credentials == http->credentials
+                                  : conf.session_bind == http->session_bind;
+        here = here || &conf == said.conf || (said.conf == http && inherits);
+    });
+    return here;
+}
+
+void
+check_own_cookie(Server& server, const Said& said) {
+    constexpr std::string_view prefix = "cookie=";
+    const std::string& ours = server.conf().cookie->name;
+    for (std::string_view word : said.words) {
+        if (!word.starts_with(prefix)) {
+            continue;
+        }
+        std::string_view rest = word.substr(prefix.size());
+        while (!rest.empty()) {
+            const std::string_view name = rest.substr(0, rest.find('|'));
+            rest.remove_prefix(std::min(name.size() + 1, rest.size()));
+            if (name == ours) {
+                server.refuse("\"" + std::string(word) + "\" in \"" +
+                                  std::string(view(said.directive)) +
+                                  "\" is our own cookie, by which no app goes: "
+                                  "name the app's, required by the directive",
+                              said.where);
+            }
+        }
+    }
+}
+
+void
+check_granted(Server& server, const Said& said) {
+    for (std::string_view word : said.words) {
+        if (word.find('$') != word.npos || server.conf().grants->empty() ||
+            server.conf().grants->names(word)) {
+            continue;
+        }
+        const std::string name(word);
+        server.warn("\"" + name +
+                        "\" in \"entitle_require\" is given by no "
+                        "\"entitle_grant\", so by nothing but a feature or a "
+                        "name in metadata of that very name; if that is meant, "
+                        "say \"entitle_grant " +
+                        name + " feature=" + name + " metadata=" + name + "\"",
+                    said.where);
+    }
+}
+
+void
+check_words(Server& server) {
+    const auto* main = static_cast<const MainConf*>(
+        ngx_http_conf_get_module_main_conf(server.cf, ngx_http_entitle_module));
+    if (main->notes == nullptr) {
+        return;
+    }
+    for (const Said& said : main->notes->said) {
+        const std::string_view directive = view(said.directive);
+        if (!concerns(server, said)) {
+            continue;
+        }
+        if (directive == "entitle_credentials" ||
+            directive == "entitle_session_bind") {
+            check_own_cookie(server, said);
+        } else if (directive == "entitle_require") {
+            check_granted(server, said);
+        }
+    }
+}
+
 }  // namespace
 
 void
 check_gates(Server& server) {
     each_location(server.root, [&](const Location& location) {
         check_known(server, location);
+        check_buyer(server, location);
     });
+    check_words(server);
 }
 
 }  // namespace entitle::ngx

@@ -98,7 +98,7 @@ merge_sessions(ngx_conf_t* cf, ServerConf* prev, ServerConf* conf) {
 char*
 merge_server(ngx_conf_t* cf, ServerConf* prev, ServerConf* conf) {
     ngx_conf_merge_uint_value(conf->mode, prev->mode, number(Mode::live));
-    ngx_conf_merge_str_value(conf->prefix, prev->prefix, "entitle:");
+    ngx_conf_merge_str_value(conf->prefix, prev->prefix, kPrefix);
     conf->keys = pool_new<Keys>(cf->pool, view(conf->prefix),
                                 static_cast<Mode>(conf->mode));
     if (conf->keys == nullptr) {
@@ -139,6 +139,14 @@ merge_webhook(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
                        "\"entitle_webhook\" needs "
                        "\"entitle_webhook_secret_file\": nothing is believed "
                        "without a signature");
+    }
+    const auto* core = static_cast<ngx_http_core_loc_conf_t*>(
+        ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module));
+    if (core->internal == 1) {
+        return missing(cf, conf->role_where,
+                       "\"internal\" keeps everybody out who comes from "
+                       "outside, and so does Stripe: it contradicts "
+                       "\"entitle_webhook\"");
     }
     auto* server = static_cast<ServerConf*>(
         ngx_http_conf_get_module_srv_conf(cf, ngx_http_entitle_module));

@@ -108,30 +108,42 @@ says_off(ngx_conf_t* cf) {
     return args.size() == 2 && view(args[1]) == "off";
 }
 
-// Where a directive of ours was said, but for an `off`.
-struct Said {
-    ngx_str_t directive;
-    const void* conf;  // of the level it was said at
-    Where where;
-};
-
-struct ConfNotes {
-    std::vector<Said> said;
-};
-
 // Of the directive being read, for when all is merged.
 void note_said(ngx_conf_t* cf, const void* conf);
 
-template <Setter set>
+// What a `$` in the words of a directive is: a mistake, since it takes no
+// variables; a variable's, but for what follows `cookie=` and `header=`; or
+// what the setter looks at itself.
+enum class Dollar { refused, of_variable, looked_at };
+char* check_dollars(ngx_conf_t* cf, Dollar dollar);
+
+template <Setter set, Dollar dollar>
 char*
 read_directive(ngx_conf_t* cf, ngx_command_t* command, void* conf) {
+    if (char* refused = check_dollars(cf, dollar); refused != NGX_CONF_OK) {
+        return refused;
+    }
     note_said(cf, conf);
     return set(cf, command, conf);
 }
 
 // As ngx_command_t wants a setter.
+template <Setter set, Dollar dollar = Dollar::refused>
+constexpr auto reads = edge::setter<read_directive<set, dollar>>;
 template <Setter set>
-constexpr auto reads = edge::setter<read_directive<set>>;
+constexpr auto reads_variables = reads<set, Dollar::of_variable>;
+template <Setter set>
+constexpr auto reads_words = reads<set, Dollar::looked_at>;
+
+// Of one word of such a directive; a warning where a `$` may be meant.
+char* check_literal(ngx_conf_t* cf, std::string_view word);
+void warn_literal(ngx_conf_t* cf, std::string_view word);
+
+// An address without who may stand in it, and without the password somebody may
+// have written there: messages are kept.
+std::string without_user(std::string_view address);
+
+inline constexpr char kPrefix[] = "entitle:";  // of every key in Redis
 
 // Logs "invalid value "<value>" in "<directive>": <why>" with file and line.
 char* invalid_value(ngx_conf_t* cf, std::string_view value,
@@ -157,6 +169,10 @@ ngx_http_complex_value_t& compiled(ngx_conf_t* cf, std::string_view text);
 // The variables of a text as nginx reads them: $name, ${name}, $1.
 std::vector<std::string_view> variables_in(std::string_view text);
 bool is_one_variable(std::string_view text);
+// $1 to $9, or what is meant for one: ${1}.
+bool is_capture(std::string_view variable);
+// Once all is merged, since a variable may be made after it was named.
+ngx_int_t check_variables(ngx_conf_t* cf) noexcept;
 // Of one of those: without $ and braces.
 std::string_view variable_name(std::string_view variable);
 

@@ -122,7 +122,7 @@ add_require(ngx_conf_t* cf, ngx_command_t*, void* data) {
         }
         RequireName name{&compiled(cf, text), {}};
         for (std::string_view variable : variables_in(text)) {
-            if (variable.size() == 2 && is_digit(variable[1])) {
+            if (is_capture(variable)) {
                 return invalid_value(
                     cf, text,
                     "a regular expression that is tried later, of a map for "
@@ -195,10 +195,10 @@ set_reauth(ngx_conf_t* cf, ngx_command_t* command, void* data) {
         ngx_str_set(&conf->reauth, "");
         return NGX_CONF_OK;
     }
-    if (!uri.starts_with('/') || uri.find('$') != std::string_view::npos) {
+    if (!uri.starts_with('/')) {
         return invalid_value(cf, uri,
                              "it must be a URI of this server that begins with "
-                             "\"/\", without variables, or off");
+                             "\"/\", or off");
     }
     conf->reauth_where = where(cf);
     return ngx_conf_set_str_slot(cf, command, data);

@@ -3,6 +3,7 @@
 
 #include "ngx_module/gate/identity.h"
 
+#include "core/base/ascii.h"
 #include "ngx_module/conf/believed.h"
 #include "ngx_module/conf/conf.h"
 #include "ngx_module/http/headers.h"
@@ -94,6 +95,12 @@ set_trusted_user(ngx_conf_t* cf, ngx_command_t*, void* data) {
     if (!is_one_variable(text)) {
         return invalid_value(cf, text, "it must be one $variable or off");
     }
+    if (lower_case(variable_name(text)).starts_with("upstream_")) {
+        return invalid_value(cf, text,
+                             "it is not there yet when the gate asks: "
+                             "\"auth_request_set $name $upstream_...\" keeps "
+                             "what an answer said, and $name is to be named");
+    }
     source->carrier.value = &compiled(cf, text);
     source->voucher = voucher_of(text);
     return check_believed(cf, text);
@@ -118,6 +125,11 @@ set_session_redis(ngx_conf_t* cf, ngx_command_t*, void* data) {
         return invalid_value(cf, view(args[1]), why);
     }
     const std::string& name = key->source();
+    if (key->from() == SessionKey::From::variable && is_capture("$" + name)) {
+        return invalid_value(cf, view(args[1]),
+                             "a capture without a name cannot be kept for the "
+                             "gate: name it, (?<name>...), and write $name");
+    }
     if (key->from() == SessionKey::From::cookie) {
         source->carrier.cookie = pool_copy(cf->pool, name);
     } else {

@@ -153,10 +153,10 @@ set_jwt_key_request(ngx_conf_t* cf, ngx_command_t*, void* data) {
     if (jwt.key_request.len != 0) {
         return duplicate();
     }
-    if (!view(uri).starts_with('/') || view(uri).find('$') != view(uri).npos) {
+    if (!view(uri).starts_with('/')) {
         return invalid_value(cf, view(uri),
                              "it must be a URI of this server that begins with "
-                             "\"/\", without variables, or off");
+                             "\"/\", or off");
     }
     jwt.key_request = uri;
     return NGX_CONF_OK;

@@ -79,18 +79,6 @@ find_resolver(ngx_conf_t* cf, MainConf* conf) {
                                  : core->resolver_timeout;
 }
 
-// Somebody may have written a password there, and messages are kept.
-std::string
-without_user(std::string_view address) {
-    std::size_t at = address.rfind('@');
-    std::size_t scheme = address.find("//");
-    if (at == std::string_view::npos || scheme > at) {
-        return std::string(address);
-    }
-    return std::string(address.substr(0, scheme)) + "//..." +
-           std::string(address.substr(at));
-}
-
 bool
 fits_a_socket(const RedisAddress& address) {
     return address.path.size() < sizeof(sockaddr_un::sun_path);
@@ -233,6 +221,11 @@ init_redis(ngx_conf_t* cf, MainConf* conf) {
 
 char*
 set_redis_user(ngx_conf_t* cf, ngx_command_t* command, void* data) {
+    if (view(arguments(cf)[1]).empty()) {
+        return invalid_value(cf, {},
+                             "it must be the name of an ACL user, and is not "
+                             "there for Redis' default user");
+    }
     static_cast<MainConf*>(data)->redis_user_where = where(cf);
     return ngx_conf_set_str_slot(cf, command, data);
 }
@@ -252,6 +245,11 @@ set_sentinel_password_file(ngx_conf_t* cf, ngx_command_t*, void* data) {
 char*
 set_redis_prefix(ngx_conf_t* cf, ngx_command_t* command, void* data) {
     std::string_view prefix = view(arguments(cf)[1]);
+    auto& kept = static_cast<ServerConf*>(data)->prefix;
+    if (says_off(cf) && kept.data == nullptr) {
+        kept = str(kPrefix);  // as where nothing was said
+        return NGX_CONF_OK;
+    }
     for (char c : prefix) {
         if (c <= ' ' || c > '~' || c == '{' || c == '}') {
             return invalid_value(cf, prefix,

@@ -135,8 +135,7 @@ set_session_scope(ngx_conf_t* cf, ngx_command_t*, void* data) {
     }
     conf->session_scope = arguments(cf)[1];
     const std::string_view name = view(conf->session_scope);
-    if (name.empty() || has_control_bytes(name) ||
-        name.find('$') != name.npos) {
+    if (name.empty() || has_control_bytes(name)) {
         return invalid_value(cf, name,
                              "it must be a name, the same in every server "
                              "whose sessions are one, or off");

@@ -1,15 +1,12 @@
 // Reading the words of a directive.
 
+#include <algorithm>
+
 #include "core/base/ascii.h"
 #include "ngx_module/conf/conf.h"
 
 namespace entitle::ngx {
 namespace {
-
-bool
-is_word(char c) {
-    return is_alphanumeric(c) || c == '_';
-}
 
 // Null: not valid as a complex value, or no memory; logged.
 ngx_http_complex_value_t*
@@ -28,45 +25,6 @@ compile_value(ngx_conf_t* cf, ngx_str_t text) {
 }
 
 }  // namespace
-
-std::vector<std::string_view>
-variables_in(std::string_view text) {
-    std::vector<std::string_view> found;
-    for (std::size_t i = 0; i < text.size(); i++) {
-        if (text[i] != '$') {
-            continue;
-        }
-        std::size_t end = i + 1;
-        if (end < text.size() && text[end] == '{') {
-            end = std::min(text.find('}', end), text.size() - 1) + 1;
-        } else if (end < text.size() && text[end] >= '1' && text[end] <= '9') {
-            end++;
-        } else {
-            while (end < text.size() && is_word(text[end])) {
-                end++;
-            }
-        }
-        found.push_back(text.substr(i, end - i));
-        i = end - 1;
-    }
-    return found;
-}
-
-bool
-is_one_variable(std::string_view text) {
-    std::vector<std::string_view> variables = variables_in(text);
-    return variables.size() == 1 && variables[0].size() == text.size() &&
-           text.size() > 1;
-}
-
-std::string_view
-variable_name(std::string_view variable) {
-    variable.remove_prefix(1);
-    if (variable.starts_with('{')) {
-        variable = variable.substr(1, variable.size() - 2);
-    }
-    return variable;
-}
 
 ngx_http_complex_value_t&
 compiled(ngx_conf_t* cf, std::string_view text) {
@@ -97,6 +55,17 @@ parse_carrier(ngx_conf_t* cf, std::string_view text) {
     return std::nullopt;
 }
 
+std::string
+without_user(std::string_view address) {
+    std::size_t at = address.rfind('@');
+    std::size_t scheme = address.find("//");
+    if (at == std::string_view::npos || scheme > at) {
+        return std::string(address);
+    }
+    return std::string(address.substr(0, scheme)) + "//..." +
+           std::string(address.substr(at));
+}
+
 void
 note_said(ngx_conf_t* cf, const void* conf) {
     const std::string_view last = view(arguments(cf).back());
@@ -105,8 +74,13 @@ note_said(ngx_conf_t* cf, const void* conf) {
     }
     auto* main = static_cast<MainConf*>(
         ngx_http_conf_get_module_main_conf(cf, ngx_http_entitle_module));
+    std::vector<std::string_view> words;
+    for (const ngx_str_t& argument : arguments(cf).subspan(1)) {
+        words.push_back(view(argument));
+    }
     own(cf, main->notes)
-        .said.push_back({arguments(cf).front(), conf, where(cf)});
+        .said.push_back(
+            {arguments(cf).front(), std::move(words), conf, where(cf)});
 }
 
 char*

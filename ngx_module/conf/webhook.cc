@@ -146,7 +146,12 @@ add_grant(ngx_conf_t* cf, ngx_command_t*, void* data) {
                              "the name of an entitlement must not be empty or "
                              "have commas or control bytes");
     }
+    if (char* refused = check_literal(cf, entitlement);
+        refused != NGX_CONF_OK) {
+        return refused;
+    }
     for (const ngx_str_t& argument : args.subspan(2)) {
+        warn_literal(cf, view(argument));  // what is free text may have one
         std::optional<Identifier> identifier =
             Identifier::parse(view(argument));
         if (!identifier) {

@@ -75,10 +75,19 @@ named_by_variable(ngx_http_request_t* sr, const ReauthUser& from) {
     return named_by_text(text, from.optional);
 }
 
+bool
+promises_no_body(const ngx_http_request_t* sr) {
+    return sr->headers_out.status == NGX_HTTP_NO_CONTENT ||
+           sr->headers_out.content_length_n == 0;
+}
+
 Named
 named_by_json(const Asked& asked, const ReauthUser& from) {
     if (asked.body().size() > kMaxAnswerBody) {
         return {Kind::failure, {}, "more JSON than 64k"};
+    }
+    if (asked.body().empty() && promises_no_body(asked.request())) {
+        return {Kind::failure, {}, "an empty answer, where JSON is read"};
     }
     if (!asked.body_complete()) {
         return {Kind::failure, {}, "an answer that broke off"};
