@@ -46,6 +46,7 @@ server {
     location = /logout        { entitle_logout; proxy_pass http://127.0.0.1:%%PORT2%%; }
     location = /logout-alone  { entitle_logout; }
     location = /logout-return { entitle_logout; return 303 /bye; }
+    location = /logout-moved  { entitle_logout; rewrite ^ /bye redirect; }
     location = /everywhere    { entitle_logout all; }
     location = /everywhere-app { entitle_logout all; proxy_pass http://127.0.0.1:%%PORT2%%/logout; }
     location = /everywhere-page { error_page 403 /refused.html; entitle_logout all; }
@@ -94,7 +95,7 @@ sub everywhere_optionally {
 # --- this browser ------------------------------------------------------------
 
 my $cleared = qr/^entitle=; .*Max-Age=0/;
-for my $uri ('/logout', '/logout-alone', '/logout-return') {
+for my $uri ('/logout', '/logout-alone', '/logout-return', '/logout-moved') {
     my $ada = device('ada');
     my $answer = $ada->get($uri);
     ok +(grep { $_ =~ $cleared } $answer->header_all('Set-Cookie')), "$uri clears the cookie";

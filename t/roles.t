@@ -58,13 +58,43 @@ for my $role (grep { $_ ne 'entitle_logout' } sort keys %roles) {
     }
 }
 
+# What rewrites or answers before the role would: [name, role, the guilty line, what
+# stands between]. All lines are ours to count.
+my $known = 'entitle_reauth /who; entitle_reauth_user header=X;';
+for (
+    ['a_logout_everywhere_beside_return', 'entitle_logout all;', 'return 204;'],
+    ['a_logout_everywhere_beside_a_redirect', 'entitle_logout all;', 'rewrite ^ /y redirect;'],
+    ['a_logout_everywhere_that_leads_away', 'entitle_logout all;', 'rewrite ^ /y last;'],
+    ['a_logout_that_leads_away', 'entitle_logout;', 'rewrite ^ /app last;'],
+    ['a_logout_that_leads_away_without_a_flag', 'entitle_logout;', 'rewrite ^ /app;'],
+    ['a_logout_that_sometimes_leads_away', 'entitle_logout;', 'if ($arg_x) { rewrite ^ /app last; }'],
+    ['a_webhook_that_sometimes_leads_away', "$secret entitle_webhook test;", 'if ($arg_x) { rewrite ^ /y last; }'],
+    ['a_webhook_that_sometimes_redirects', "$secret entitle_webhook test;", 'if ($arg_x) { rewrite ^ /y permanent; }'],
+    ['a_poll_that_sometimes_leads_away', 'entitle_poll 1s;', 'if ($arg_x) { rewrite ^ "/y z"; }'],
+    ['a_status_after_a_harmless_rewrite', 'entitle_status;', 'rewrite ^/x /y last;', "rewrite ^/q /z break;\nif (\$arg_y) { return 403; }"],
+    ['a_status_after_another_redirect', 'entitle_status;', 'rewrite ^ http://a.example/;', 'rewrite ^/q http://a.example/ break;'],
+) {
+    my ($name, $role, $guilty, $between) = @$_;
+    $between //= '# nothing';
+    my ($accepted, $said) = $site->config_test(http("$known\n$role\n$between\n$guilty"));
+    ok !$accepted, "$name is refused" or diag $said;
+    my ($what) = $guilty =~ /(return|rewrite)/;
+    like $said, qr/"entitle_\w+(?: all)?".*"$what" in \S+nginx\.conf:\d+/, '  and names what' or diag $said;
+    my @lines = $said =~ /conf:(\d+)/g;
+    is $lines[0] - $lines[1], 2 + ($between =~ tr/\n//), '  and the guilty line';
+}
+
 # The app answers, and our cookie is cleared on what it says.
 my @accepted = (
     ['a_logout_beside_the_apps', 'entitle_logout; proxy_pass http://127.0.0.1:1;'],
     ['a_logout_beside_return',   'entitle_logout; return 204;'],
     ['a_logout_beside_try_files', 'entitle_logout; try_files /nope =404;'],
     ['a_status_whose_uri_is_rewritten_in_place', 'entitle_status; rewrite ^ /y break;'],
-    ['a_webhook_with_a_rewrite_in_an_if', "$secret entitle_webhook test; if (\$arg_x) { rewrite ^ /y last; }"],
+    ['a_logout_beside_a_redirect', 'entitle_logout; rewrite ^ /bye redirect;'],
+    ['a_logout_that_is_rewritten_in_place', 'entitle_logout; rewrite ^ /y break; proxy_pass http://127.0.0.1:1;'],
+    ['a_logout_everywhere_beside_try_files', "$known entitle_logout all; try_files /nope =404;"],
+    ['a_logout_everywhere_beside_the_apps', "$known entitle_logout all; proxy_pass http://127.0.0.1:1;"],
+    ['a_logout_everywhere_with_an_if', "$known entitle_logout all; if (\$arg_x) { return 403; }"],
     ['a_status_with_an_if_that_looks_for_a_pattern', 'entitle_status; if ($arg_x ~ y) { return 403; }'],
     ['a_redirect_and_an_if_that_returns', 'entitle_redirect /y; if ($arg_x) { return 403; }'],
     ['a_webhook_with_an_if', "$secret entitle_webhook test; if (\$arg_x) { return 403; }"],

@@ -65,8 +65,18 @@ Server::gated_at(std::string_view uri) const {
     if (uri.empty()) {
         return nullptr;
     }
-    const Location* location = way_to(root, uri).back();
-    return keeps_out(*location) ? location : nullptr;
+    const Location* location = nullptr;
+    if (uri.starts_with('@')) {
+        const auto named = std::find_if(
+            root.inner.begin(), root.inner.end(), [&](const Location& inner) {
+                return inner.kind == Kind::named &&
+                       view(inner.core->name) == uri;
+            });
+        location = named == root.inner.end() ? nullptr : &*named;
+    } else {
+        location = way_to(root, uri).back();
+    }
+    return location != nullptr && keeps_out(*location) ? location : nullptr;
 }
 
 bool

@@ -13,8 +13,8 @@ class Server {
     Server(ngx_conf_t* conf, const ngx_http_core_srv_conf_t* server);
 
     const ServerConf& conf() const;
-    // Null: whoever is refused elsewhere is let in there. `uri` has no query;
-    // empty: it is nowhere.
+    // Null: whoever is refused elsewhere is let in there. `uri` has no query,
+    // or is the name of a location; empty: it is nowhere.
     const Location* gated_at(std::string_view uri) const;
 
     // Once each.

@@ -40,6 +40,20 @@ look_at_login_page(Server& server, const Location& location) {
     }
 }
 
+// A path, or the name of a location.
+std::string_view
+literal_page(const ngx_str_t& page) {
+    const std::string_view all = view(page);
+    return all.starts_with('@') ? all : literal_path(page);
+}
+
+// Who has to pay is known, so the way to the checkout may ask who it is.
+bool
+lets_in(const Location& page, ngx_int_t status) {
+    return status == status_of(Decision::pay) &&
+           page.conf().role == Role::redirect && page.conf().require == nullptr;
+}
+
 void
 look_at_error_pages(Server& server, const Location& location) {
     const ngx_array_t* pages = location.core->error_pages;
@@ -49,16 +63,15 @@ look_at_error_pages(Server& server, const Location& location) {
     for (ngx_uint_t i = 0; pages != nullptr && i < pages->nelts; i++) {
         const bool ours = page[i].status == NGX_HTTP_UNAUTHORIZED ||
                           page[i].status == status_of(Decision::pay);
-        const std::string_view path = literal_path(page[i].value.value);
-        const Location* gated = ours ? server.gated_at(path) : nullptr;
-        if (gated != nullptr) {
-            server.warn(
-                "\"error_page " + std::to_string(page[i].status) + " " +
-                    std::string(path) + "\" leads behind the gate of " +
-                    name_of(*gated) +
-                    ": who is refused is refused that page, too; give it a "
-                    "location with \"entitle off\"",
-                gated->conf().gate_where);
+        const std::string_view uri = literal_page(page[i].value.value);
+        const Location* gated = ours ? server.gated_at(uri) : nullptr;
+        if (gated != nullptr && !lets_in(*gated, page[i].status)) {
+            server.warn("\"error_page " + std::to_string(page[i].status) + " " +
+                            std::string(uri) + "\" leads behind the gate of " +
+                            name_of(*gated) +
+                            ": who is refused is refused that page, too; give "
+                            "it a location with \"entitle off\"",
+                        gated->conf().gate_where);
         }
     }
 }

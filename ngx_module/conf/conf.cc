@@ -189,7 +189,6 @@ check_gate(ngx_conf_t* cf, const LocationConf* conf) {
     if (char* refused = check_reauth(cf, conf); refused != NGX_CONF_OK) {
         return refused;
     }
-    warn_return(cf, conf);
     if (edge && conf->reauth.len != 0 && conf->session_bind == nullptr) {
         warn_unbound(cf, conf->reauth_where);
     }
@@ -203,10 +202,9 @@ requires_something(const LocationConf* conf) {
 
 char*
 merge_gate(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
-    conf->gate_said = conf->gate != NGX_CONF_UNSET_UINT;
-    const bool gate_here =
-        conf->gate_said || requires_something(conf) || conf->poll != 0;
-    if (gate_here) {
+    conf->gate_said = conf->gate != NGX_CONF_UNSET_UINT ||
+                      requires_something(conf) || conf->poll != 0;
+    if (conf->gate_said) {
         if (char* refused = check_ungated(cf, conf); refused != NGX_CONF_OK) {
             return refused;
         }

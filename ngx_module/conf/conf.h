@@ -69,11 +69,6 @@ char* take_role(ngx_conf_t* cf, LocationConf* conf, Role role);
 char* merge_role(ngx_conf_t* cf, const LocationConf* prev, LocationConf* conf);
 // Of a location that says itself that it is gated: its role may forbid that.
 char* check_ungated(ngx_conf_t* cf, const LocationConf* conf);
-// Whether the rewrite module answers there, whatever is asked; `confs` are
-// those of a location, of every module.
-bool always_returns(ngx_conf_t* cf, void** confs);
-// Where `return` answers before the gate.
-void warn_return(ngx_conf_t* cf, const LocationConf* conf);
 
 // ngx_module/conf/wait.cc
 Setter set_wait, set_wait_limit, set_poll;

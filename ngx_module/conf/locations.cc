@@ -52,17 +52,6 @@ make(Kind kind, ngx_http_core_loc_conf_t* core, void** confs) {
 }
 
 bool
-matches(const Location& regex, std::string_view path) {
-#if (NGX_PCRE)
-    int captures[3];
-    ngx_str_t subject = str(path);
-    return ngx_regex_exec(regex.core->regex->regex, &subject, captures, 3) >= 0;
-#else
-    return false;
-#endif
-}
-
-bool
 lets_regex_overrule([[maybe_unused]] const Location& prefix) {
 #if (NGX_PCRE)
     return prefix.core->noregex == 0;
@@ -134,6 +123,17 @@ each_location(const Location& server,
     for (const Location& location : server.inner) {
         each_location(location, f);
     }
+}
+
+bool
+matches(const Location& regex, std::string_view path) {
+#if (NGX_PCRE)
+    int captures[3];
+    ngx_str_t subject = str(path);
+    return ngx_regex_exec(regex.core->regex->regex, &subject, captures, 3) >= 0;
+#else
+    return false;
+#endif
 }
 
 std::vector<const Location*>

@@ -30,6 +30,8 @@ Location locations_of(const ngx_http_core_srv_conf_t* server);
 void each_location(const Location& server,
                    const std::function<void(const Location&)>& f);
 
+bool matches(const Location& regex, std::string_view path);
+
 // The way to where `path`, without a query, is served; the server comes first.
 std::vector<const Location*> way_to(const Location& server,
                                     std::string_view path);

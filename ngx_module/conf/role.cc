@@ -1,10 +1,11 @@
 // What a location is for. It has one role, and nothing else may answer there.
 
 #include <algorithm>
-#include <fstream>
 
+#include "ngx_module/conf/beside.h"
 #include "ngx_module/conf/conf.h"
 #include "ngx_module/conf/locations.h"
+#include "ngx_module/conf/rewrites.h"
 #include "ngx_module/gate/handlers.h"
 #include "ngx_module/status/status.h"
 #include "ngx_module/webhook/handlers.h"
@@ -37,156 +38,15 @@ handler_of(Role role) {
     return nullptr;
 }
 
-// --- where another module's directive stands ---------------------------------
-
-struct Directive {
-    std::string name;
-    std::size_t line;   // of its end, as nginx counts
-    std::size_t block;  // which it stands in
-};
-
-// A file of nginx's configuration, as far as this takes: names and blocks.
-// Quotes and comments are nginx's.
-std::vector<Directive>
-directives_in(const std::string& text) {
-    std::vector<Directive> found;
-    std::vector<std::size_t> blocks = {0};
-    std::size_t block_count = 1, line = 1;
-    std::string first, word;
-    char quote = 0;
-    const auto word_ends = [&] {
-        if (first.empty()) {
-            first = word;
-        }
-        word.clear();
-    };
-    for (std::size_t i = 0; i < text.size(); i++) {
-        const char c = text[i];
-        line += c == '\n' ? 1 : 0;
-        if (c == '\\' && i + 1 < text.size()) {
-            word += text[++i];
-        } else if (quote != 0) {
-            quote = c == quote ? 0 : quote;
-        } else if ((c == '"' || c == '\'') && word.empty()) {
-            quote = c;
-        } else if (c == '#' && word.empty()) {
-            i = std::min(text.find('\n', i), text.size()) - 1;
-        } else if (c == '{' && word.ends_with('$')) {
-            word += c;  // ${name}
-            i = std::min(text.find('}', i), text.size() - 1);
-        } else if (c == ' ' || c == '\t' || c == '\r' || c == '\n') {
-            word_ends();
-        } else if (c == ';' || c == '{') {
-            word_ends();
-            found.push_back({std::exchange(first, {}), line, blocks.back()});
-            if (c == '{') {
-                blocks.push_back(block_count++);
-            }
-        } else if (c == '}') {
-            if (blocks.size() > 1) {
-                blocks.pop_back();
-            }
-        } else {
-            word += c;
-        }
-    }
-    return found;
-}
-
 bool
-answers(std::string_view directive) {
+answers(const Directive& directive) {
     constexpr std::string_view others[] = {
         "empty_gif",  "flv",  "js_content", "content_by_lua_block",
         "mp4",        "perl", "echo",       "content_by_lua_file",
         "stub_status"};
-    return directive.ends_with("_pass") ||
-           std::find(std::begin(others), std::end(others), directive) !=
+    return directive.name().ends_with("_pass") ||
+           std::find(std::begin(others), std::end(others), directive.name()) !=
                std::end(others);
-}
-
-// " in FILE:LINE" of the directive that answers beside ours, or nothing where
-// it cannot be found (it may stand in a file that is included).
-template <class Is>
-std::string
-found_beside(const Where& ours, Is is) {
-    const std::string file(view(ours.file));
-    std::ifstream in(file);
-    const std::string text{std::istreambuf_iterator<char>(in), {}};
-    const std::vector<Directive> all = directives_in(text);
-    const auto here =
-        std::find_if(all.begin(), all.end(), [&](const Directive& directive) {
-            return directive.line == ours.line &&
-                   directive.name.starts_with("entitle");
-        });
-    if (here == all.end()) {
-        return {};
-    }
-    for (const Directive& directive : all) {
-        if (directive.block == here->block && is(directive.name)) {
-            return ", \"" + directive.name + "\" in " + file + ":" +
-                   std::to_string(directive.line);
-        }
-    }
-    return {};
-}
-
-// --- `return` ----------------------------------------------------------------
-
-// The beginning of what ngx_http_rewrite_module.c keeps for a location. (It has
-// no header.)
-struct RewriteConf {
-    ngx_array_t* codes;  // of bytes: structs that begin with a function
-};
-
-// Of what runs whenever a request comes here: what stands inside `if` is passed
-// over. `is` gets a code and where it begins.
-template <class Is>
-bool
-any_code(ngx_conf_t* cf, void** confs, Is is) {
-    const ngx_module_t* rewrite = module_named(cf, "ngx_http_rewrite_module");
-    const auto* conf =
-        rewrite == nullptr
-            ? nullptr
-            : static_cast<const RewriteConf*>(confs[rewrite->ctx_index]);
-    if (conf == nullptr || conf->codes == nullptr) {
-        return false;
-    }
-    const auto* at = static_cast<const char*>(conf->codes->elts);
-    const char* end = at + conf->codes->nelts;
-    while (at + sizeof(ngx_http_script_code_pt) <= end) {
-        ngx_http_script_code_pt code;
-        ngx_memcpy(&code, at, sizeof(code));
-        if (is(code, at)) {
-            return true;
-        }
-        ngx_http_script_if_code_t condition;
-        if (code == ngx_http_script_if_code && at + sizeof(condition) <= end) {
-            ngx_memcpy(&condition, at, sizeof(condition));
-            at += std::max<std::intptr_t>(condition.next, sizeof(condition));
-        } else {
-            at += sizeof(ngx_http_script_code_pt);
-        }
-    }
-    return false;
-}
-
-// A `rewrite` that leads out of the location: any but one with `break`.
-bool
-rewrites_away([[maybe_unused]] ngx_conf_t* cf, [[maybe_unused]] void** confs) {
-#if (NGX_PCRE)
-    return any_code(cf, confs,
-                    [](ngx_http_script_code_pt code, const char* at) {
-                        if (code != ngx_http_script_regex_start_code) {
-                            return false;
-                        }
-                        // Complete: other codes follow it.
-                        ngx_http_script_regex_code_t regex;
-                        ngx_memcpy(&regex, at, sizeof(regex));
-                        return regex.test == 0 && regex.break_cycle == 0;
-                    });
-#else
-    return false;
-#endif
 }
 
 // The beginning of what ngx_http_try_files_module.c keeps for a location, the
@@ -216,8 +76,8 @@ place(const Where& at) {
 }
 
 char*
-refuse(ngx_conf_t* cf, const LocationConf* conf, const std::string& what) {
-    const ngx_str_t text = str(what);
+refuse(ngx_conf_t* cf, const LocationConf* conf, const std::string& beside) {
+    const ngx_str_t text = str(beside);
     ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
                   "\"%V\" stands beside another that answers there%V: a "
                   "location has one role, in %V:%ui",
@@ -226,14 +86,42 @@ refuse(ngx_conf_t* cf, const LocationConf* conf, const std::string& what) {
     return static_cast<char*>(NGX_CONF_ERROR);
 }
 
-}  // namespace
-
-bool
-always_returns(ngx_conf_t* cf, void** confs) {
-    return any_code(cf, confs, [](ngx_http_script_code_pt code, const char*) {
-        return code == ngx_http_script_return_code;
-    });
+// Who clears the cookie of what the app answers is passed by what nginx answers
+// or rewrites before.
+char*
+refuse_logout(ngx_conf_t* cf, const LocationConf* conf,
+              const std::string& beside) {
+    const ngx_str_t text = str(beside);
+    ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                  "\"%V%s\" does nothing where a request is answered or led "
+                  "away before%V, in %V:%ui",
+                  &conf->role_directive, conf->logout_all ? " all" : "", &text,
+                  &conf->role_where.file, conf->role_where.line);
+    return static_cast<char*>(NGX_CONF_ERROR);
 }
+
+// Of what runs before the role does.
+char*
+check_rewrites(ngx_conf_t* cf, const LocationConf* conf) {
+    const Rewrites found = rewrites_of(cf, confs_here(cf));
+    const bool logout = conf->role == Role::logout;
+    // Our cookie is cleared on what nginx itself answers, too.
+    const bool takes_answers = logout && !conf->logout_all;
+    const auto say = logout ? refuse_logout : refuse;
+    if (found.leads_away || found.leads_away_if) {
+        return say(cf, conf, found_beside(conf->role_where, is_leading_away));
+    }
+    if (found.returns != 0 && !takes_answers) {
+        return say(cf, conf, found_beside(conf->role_where, is_return));
+    }
+    if ((found.redirects && !takes_answers) ||
+        (found.redirects_if && !logout)) {
+        return say(cf, conf, found_beside(conf->role_where, is_redirecting));
+    }
+    return NGX_CONF_OK;
+}
+
+}  // namespace
 
 char*
 take_role(ngx_conf_t* cf, LocationConf* conf, Role role) {
@@ -270,26 +158,20 @@ merge_role(ngx_conf_t* cf, const LocationConf* prev, LocationConf* conf) {
     if (conf->role == Role::none) {
         return NGX_CONF_OK;
     }
-    // The app's own way out answers beside ours, and so may `return`.
+    // The app's own way out answers beside ours.
     const bool alone = conf->role != Role::logout;
     if (alone && core->handler != nullptr &&
         core->handler != handler_of(conf->role)) {
         return refuse(cf, conf, found_beside(conf->role_where, answers));
     }
-    constexpr struct {
-        const char* name;
-        bool (*is_here)(ngx_conf_t*, void**);
-    } before[] = {{"return", always_returns},
-                  {"rewrite", rewrites_away},
-                  {"try_files", tries_files}};
-    for (const auto& other : before) {
-        if (alone && !core->noname && other.is_here(cf, confs_here(cf))) {
-            return refuse(
-                cf, conf,
-                found_beside(conf->role_where, [&](std::string_view name) {
-                    return name == other.name;
-                }));
-        }
+    if (char* refused = check_rewrites(cf, conf); refused != NGX_CONF_OK) {
+        return refused;
+    }
+    if (alone && !core->noname && tries_files(cf, confs_here(cf))) {
+        return refuse(cf, conf,
+                      found_beside(conf->role_where, [](const auto& directive) {
+                          return directive.name() == "try_files";
+                      }));
     }
     if (core->handler == nullptr) {
         core->handler = handler_of(conf->role);
@@ -321,24 +203,6 @@ check_ungated(ngx_conf_t* cf, const LocationConf* conf) {
         std::string(why) + ", \"" + std::string(view(conf->role_directive)) +
         "\" in " + place(conf->role_where) + ", contradicted by the directive";
     return missing(cf, conf->gate_where, text.c_str());
-}
-
-void
-warn_return(ngx_conf_t* cf, const LocationConf* conf) {
-    // An optional one keeps nobody out.
-    if (conf->gate != static_cast<ngx_uint_t>(GateMode::on) ||
-        core_conf(cf)->noname || !always_returns(cf, confs_here(cf))) {
-        return;
-    }
-    const std::string beside =
-        found_beside(conf->gate_where,
-                     [](std::string_view name) { return name == "return"; });
-    const ngx_str_t text = str(beside);
-    ngx_log_error(NGX_LOG_WARN, cf->log, 0,
-                  "\"return\" in location \"%V\" answers before the gate does: "
-                  "everybody gets it%V; see \"entitle_redirect\", in %V:%ui",
-                  &core_conf(cf)->name, &text, &conf->gate_where.file,
-                  conf->gate_where.line);
 }
 
 }  // namespace entitle::ngx
