@@ -1,6 +1,7 @@
 #include "core/delivery/logout.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -22,6 +23,8 @@ std::string log_line(UnixTime now, std::int64_t version) {
       .end_object();
   return line;
 }
+
+constexpr std::size_t kForLog = 2;  // of the writes, the last
 
 std::vector<Command> writes(const Keys& keys, const User& user,
                             const Record& record, UnixTime now) {
@@ -59,7 +62,7 @@ Conversation<LogoutResult> log_out_everywhere(Keys keys, User user,
     if (!record->exists) co_return LogoutResult{LoggedOut::no_record, 0, {}};
 
     auto committing =
-        transactions.commit(key, writes(keys, user, *record, now));
+        transactions.commit(key, writes(keys, user, *record, now), kForLog);
     CommitReply reply = co_await committing;
     if (reply.status == Commit::refused) co_return failure(reply.error);
     if (reply.status == Commit::committed) {

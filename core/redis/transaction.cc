@@ -19,7 +19,8 @@ std::uint64_t split_mix(std::uint64_t& state) {
 
 // Redis refuses a command when it is queued (then EXEC says EXECABORT) or when
 // it runs (then it is an element of EXEC's answer).
-CommitReply judge_replies(const std::vector<Reply>& replies) {
+CommitReply judge_replies(const std::vector<Reply>& replies,
+                          std::size_t dispensable) {
   for (const Reply& reply : replies) {
     if (reply.is_error()) return {Commit::refused, reply.text};
   }
@@ -27,8 +28,11 @@ CommitReply judge_replies(const std::vector<Reply>& replies) {
   const Reply& exec = replies.back();
   if (exec.is_nil()) return {Commit::conflict, {}};
   if (!exec.is_array()) return {Commit::refused, "EXEC gave no list"};
-  for (const Reply& reply : exec.elements) {
-    if (reply.is_error()) return {Commit::refused, reply.text};
+  const std::vector<Reply>& ran = exec.elements;
+  std::size_t needed = ran.size() - std::min(dispensable, ran.size());
+  for (std::size_t i = 0; i < ran.size(); i++) {
+    if (!ran[i].is_error()) continue;
+    return {i < needed ? Commit::refused : Commit::committed, ran[i].text};
   }
   return {Commit::committed, {}};
 }
@@ -82,7 +86,8 @@ Conversation<Reply> Transactions::read(std::string key) {
 }
 
 Conversation<CommitReply> Transactions::commit(std::string key,
-                                               std::vector<Command> commands) {
+                                               std::vector<Command> commands,
+                                               std::size_t dispensable) {
   Step step = make_step(std::move(key));
   step.commands.reserve(commands.size() + 2);
   step.commands.push_back({"MULTI"});
@@ -97,12 +102,15 @@ Conversation<CommitReply> Transactions::commit(std::string key,
   watching_ = false;
   Exchange exchange(std::move(step));
   std::vector<Reply> replies = co_await exchange;
-  if (wait_.replicas == 0 || replies.empty()) co_return judge_replies(replies);
+  if (wait_.replicas == 0 || replies.empty()) {
+    co_return judge_replies(replies, dispensable);
+  }
   Reply waited = std::move(replies.back());
   replies.pop_back();
-  CommitReply reply = judge_replies(replies);
+  CommitReply reply = judge_replies(replies, dispensable);
   if (reply.status != Commit::committed) co_return reply;
-  co_return judge_replica_wait(waited, wait_.replicas);
+  CommitReply vouched = judge_replica_wait(waited, wait_.replicas);
+  co_return vouched.status == Commit::committed ? reply : vouched;
 }
 
 Conversation<std::vector<Reply>> Transactions::send(

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -22,7 +23,7 @@ enum class Commit {
 
 struct CommitReply {
   Commit status;
-  std::string error;  // Redis' words, when refused
+  std::string error;  // Redis' words: when refused, or of the dispensable ones
 };
 
 // Every EXEC is followed by WAIT: it counts once this many replicas have it.
@@ -42,9 +43,12 @@ class Transactions {
   Conversation<Reply> watch(std::string key);
   // HGETALL; what is watched stays watched.
   Conversation<Reply> read(std::string key);
-  // Writes to the watched key (or its Cluster slot) if it is unchanged.
+  // Writes to the watched key (or its Cluster slot) if it is unchanged. The
+  // last `dispensable` commands may fail when they run (a log of a wrong type):
+  // what the others wrote is written.
   Conversation<CommitReply> commit(std::string key,
-                                   std::vector<Command> commands);
+                                   std::vector<Command> commands,
+                                   std::size_t dispensable = 0);
   // Commands outside any transaction; what is watched stays watched.
   Conversation<std::vector<Reply>> send(std::string key,
                                         std::vector<Command> commands);
