@@ -81,28 +81,65 @@ Outcome outcome_to_look_up(const DeliveryResult& result) {
   return result.unmatched.empty() ? Outcome::applied : Outcome::unmatched;
 }
 
-Conversation<Progress> write_lookups(Delivery& delivery, const Facts& facts) {
+// The place is found by the e-mail that counts, and by no other.
+Conversation<Progress> write_email_lookup(Delivery& delivery, std::string email,
+                                          std::string place,
+                                          const PlaceReport& report) {
   const Keys& keys = delivery.options.keys;
-  const std::string& place = facts.places.back().place;
-  if (delivery.result.outcome != Outcome::ignored) {
-    std::vector<Command> commands;
-    commands.push_back(event_lookup(keys, delivery.event.id,
-                                    outcome_to_look_up(delivery.result), place,
-                                    delivery.result.user));
-    auto sending = delivery.redis.send_last(keys.event(delivery.event.id),
-                                            std::move(commands));
-    co_await sending;
+  if (report.email_is == email) {
+    auto committing = delivery.redis.commit(keys.email(email),
+                                            email_lookup(keys, email, place));
+    CommitReply reply = co_await committing;
+    if (reply.status != Commit::committed) {
+      delivery.result.error = "e-mail look-up: " + reply.error;
+      co_return Progress::failed;
+    }
   }
-  if (!facts.email.empty() && delivery.result.outcome != Outcome::duplicate) {
-    auto sending = delivery.redis.send_last(
-        keys.email(facts.email), email_lookup(keys, facts.email, place));
-    co_await sending;
+  if (!report.email_was.empty() && report.email_was != report.email_is) {
+    std::vector<Command> commands;
+    commands.push_back(email_forget(keys, report.email_was, place));
+    auto forgetting =
+        delivery.redis.send(keys.email(report.email_was), std::move(commands));
+    co_await forgetting;
   }
   co_return Progress::done;
 }
 
-bool says_nothing(const PlaceFacts& facts) {
-  return facts.claims.empty() && facts.sources.empty();
+Conversation<Progress> write_lookups(Delivery& delivery, const Facts& facts,
+                                     const PlaceReport& report) {
+  const Keys& keys = delivery.options.keys;
+  const std::string& place = facts.places.back().place;
+  if (!facts.email.empty()) {
+    auto writing = write_email_lookup(delivery, facts.email, place, report);
+    Progress progress = co_await writing;
+    if (progress == Progress::failed) co_return progress;
+  }
+  if (delivery.result.owner_changed) {
+    auto noting = delivery.redis.send_last(
+        keys.webhook(),
+        conflict_note(keys, delivery.event.id, seconds_of(delivery.options)));
+    co_await noting;
+  }
+  if (delivery.result.outcome == Outcome::ignored) co_return Progress::done;
+  std::vector<Command> commands;
+  commands.push_back(event_lookup(keys, delivery.event.id,
+                                  outcome_to_look_up(delivery.result), place,
+                                  delivery.result.user));
+  auto sending = delivery.redis.send_last(keys.event(delivery.event.id),
+                                          std::move(commands));
+  std::vector<Reply> replies = co_await sending;
+  if (!replies.empty() && replies.back().is_error()) {
+    delivery.result.error = "event look-up: " + replies.back().text;
+    co_return Progress::failed;
+  }
+  co_return Progress::done;
+}
+
+// Whose owner is told: that of what the event speaks of, else of what it
+// claims.
+std::string subject_of(const PlaceFacts& own) {
+  if (!own.sources.empty()) return own.sources.begin()->first;
+  return own.claims.empty() ? std::string() : own.claims.front().source;
 }
 
 }  // namespace
@@ -110,12 +147,14 @@ bool says_nothing(const PlaceFacts& facts) {
 Conversation<DeliveryResult> deliver(Facts facts, EventHead event,
                                      DeliveryOptions options) {
   Delivery delivery{
-      event, options, Transactions(options.jitter_seed, options.wait), {}, {}};
+      event, options, Transactions(options.jitter_seed, options.wait),
+      {},    {},      {}};
   delivery.result.outcome = Outcome::ignored;
   if (facts.places.empty()) co_return std::move(delivery.result);
 
   const PlaceFacts& own = facts.places.back();
   for (const auto& [id, source] : own.sources) delivery.sources.push_back(id);
+  delivery.about = subject_of(own);
   PlaceReport report;
   for (const PlaceFacts& place : facts.places) {
     if (says_nothing(place)) continue;
@@ -127,9 +166,13 @@ Conversation<DeliveryResult> deliver(Facts facts, EventHead event,
       co_return std::move(delivery.result);
     }
   }
-  if (!says_nothing(own)) conclude(delivery, std::move(report));
-  auto writing = write_lookups(delivery, facts);
-  co_await writing;
+  bool speaks = !own.claims.empty() || !own.sources.empty();
+  if (speaks) conclude(delivery, report);
+  auto writing = write_lookups(delivery, facts, report);
+  Progress progress = co_await writing;
+  if (progress == Progress::failed) {
+    delivery.result.outcome = Outcome::not_stored;
+  }
   co_return std::move(delivery.result);
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/ascii.h"
+#include "core/delivery/lookup.h"
 #include "core/delivery/parts.h"
 #include "core/record/place.h"
 #include "core/source/claim.h"
@@ -24,6 +25,7 @@ EventHead login_event(const DeliveryOptions& options) {
 
 struct Claiming {
   Delivery& delivery;
+  const std::string email;
   const std::string target;  // "u:<user>"
   std::vector<std::string> to_look_at{};
   std::int64_t version = 0;  // of the record, as far as we have seen
@@ -39,8 +41,8 @@ void look_at(Claiming& c, const std::string& place) {
   }
 }
 
-Conversation<Progress> find_places(Claiming& c, std::string email) {
-  std::string key = c.delivery.options.keys.email(email);
+Conversation<Progress> find_places(Claiming& c) {
+  std::string key = c.delivery.options.keys.email(c.email);
   std::vector<Command> commands;
   commands.push_back({"SRANDMEMBER", key, std::to_string(kMostEmailPlaces)});
   auto asking = c.delivery.redis.send(key, std::move(commands));
@@ -56,8 +58,10 @@ Conversation<Progress> find_places(Claiming& c, std::string email) {
 
 // A place that is part of others is claimed there; what is nobody's, or was
 // claimed for this user and not brought to the end, is claimed (again).
+// By an e-mail that was corrected since, nobody is found.
 bool wants_claim(Claiming& c, const Place& place) {
   if (!place.exists) return false;
+  if (place.email && place.email->text != c.email) return false;
   std::optional<std::string> owner = place.owner();
   if (!owner) return true;
   if (user_of(*owner)) return *owner == c.target && !place.settled();
@@ -91,6 +95,13 @@ Conversation<Progress> claim_place(Claiming& c, std::string place) {
   }
   // One that cannot be read is for the next event to set aside.
   std::optional<Place> known = Place::decode(reply);
+  if (known && !known->exists) {  // it expired
+    std::vector<Command> commands;
+    commands.push_back(email_forget(c.delivery.options.keys, c.email, place));
+    auto forgetting = c.delivery.redis.send(
+        c.delivery.options.keys.email(c.email), std::move(commands));
+    co_await forgetting;
+  }
   if (!known || !wants_claim(c, *known)) co_return Progress::done;
 
   auto preparing = read_version(c);
@@ -124,9 +135,10 @@ std::string claimable_email(std::string_view text) {
 Conversation<EmailClaimed> claim_by_email(std::string email, User user,
                                           DeliveryOptions options) {
   EventHead event = login_event(options);
-  Delivery delivery{event, options, Transactions(options.jitter_seed), {}, {}};
-  Claiming c{delivery, "u:" + user.str()};
-  auto finding = find_places(c, std::move(email));
+  Delivery delivery{event, options, Transactions(options.jitter_seed),
+                    {},    {},      {}};
+  Claiming c{delivery, std::move(email), "u:" + user.str()};
+  auto finding = find_places(c);
   Progress progress = co_await finding;
   for (std::size_t i = 0; progress == Progress::done && i < c.to_look_at.size();
        i++) {

@@ -7,7 +7,6 @@ namespace entitle {
 namespace {
 
 constexpr Seconds kEventLifetime = std::chrono::hours(24 * 35);
-constexpr Seconds kEmailLifetime = std::chrono::hours(24 * 400);
 
 }  // namespace
 
@@ -34,8 +33,12 @@ Command parked_remove(const Keys& keys, std::string_view place) {
 std::vector<Command> email_lookup(const Keys& keys, std::string_view email,
                                   std::string_view place) {
   std::string key = keys.email(email);
-  return {{"SADD", key, std::string(place)},
-          {"EXPIRE", key, std::to_string(kEmailLifetime.count())}};
+  return {{"SADD", key, std::string(place)}, {"PERSIST", key}};
+}
+
+Command email_forget(const Keys& keys, std::string_view email,
+                     std::string_view place) {
+  return {"SREM", keys.email(email), std::string(place)};
 }
 
 Command webhook_note(const Keys& keys, WebhookNote note, UnixTime now,
@@ -53,6 +56,14 @@ Command webhook_note(const Keys& keys, WebhookNote note, UnixTime now,
   }
   return {"HSET", keys.webhook(),        "last_received",
           time,   "last_received_event", std::string(detail)};
+}
+
+std::vector<Command> conflict_note(const Keys& keys, std::string_view event,
+                                   UnixTime now) {
+  return {
+      {"HINCRBY", keys.webhook(), "conflicts", "1"},
+      {"HSET", keys.webhook(), "last_conflict", std::to_string(to_unix(now)),
+       "last_conflict_event", std::string(event)}};
 }
 
 }  // namespace entitle

@@ -1,5 +1,7 @@
-// Keys that people and tools look things up by. Nothing here decides anything:
-// a lost one costs an answer, never access.
+// Keys that people, tools and `entitle_claim_email` look things up by. Nothing
+// here says whose something is, but without the e-mail's a buyer who is known
+// by nothing else is never found: an event whose keys could not be written is
+// not stored.
 #pragma once
 
 #include <optional>
@@ -21,14 +23,22 @@ Command event_lookup(const Keys& keys, std::string_view event, Outcome outcome,
 Command parked_add(const Keys& keys, std::string_view place, UnixTime now);
 Command parked_remove(const Keys& keys, std::string_view place);
 
-// The places seen with this e-mail, for 400 days.
+// The places seen with this e-mail. It does not expire: what is parked under it
+// may be claimed whenever its owner comes.
 std::vector<Command> email_lookup(const Keys& keys, std::string_view email,
                                   std::string_view place);
+Command email_forget(const Keys& keys, std::string_view email,
+                     std::string_view place);
 
 // The webhook hash: last received, applied, refused (and why). The caller
 // writes at most once a second.
 enum class WebhookNote { received, applied, refused };
 Command webhook_note(const Keys& keys, WebhookNote note, UnixTime now,
                      std::string_view detail);
+
+// How often claims disagreed about whose something is, and which event was the
+// last that moved something: in the webhook hash.
+std::vector<Command> conflict_note(const Keys& keys, std::string_view event,
+                                   UnixTime now);
 
 }  // namespace entitle

@@ -28,7 +28,8 @@ struct Delivery {
   const DeliveryOptions& options;
   Transactions redis;
   std::vector<std::string> sources;  // ids of those the event speaks of
-  DeliveryResult result;             // error and owner_changed are kept here
+  std::string about;  // the source whose owner is told; or empty: the rest's
+  DeliveryResult result;  // error and owner_changed are kept here
 
   // Whether anything the event itself said is among these.
   bool says(const Sources& among) const;
@@ -46,14 +47,18 @@ struct PlaceReport {
   std::optional<User> user;               // whose it is; null: parked
   Record record;                          // the user's
   std::vector<Identifier> before, after;  // effective identifiers
+  std::string email_was, email_is;        // of the place
 };
+
+bool says_nothing(const PlaceFacts& facts);
 
 Conversation<Progress> deliver_to_place(Delivery& delivery, PlaceFacts facts,
                                         PlaceReport& report);
 
 // Ends with nothing waiting in the place and nothing of it anywhere but with
-// its owner, or with everything kept in the place (`report.user` null).
-// `place` is what Redis holds, its owner known.
+// its owners, or, where a record of theirs cannot be read, with everything kept
+// in the place and no `report.user` if it is that one's. `place` is what Redis
+// holds, the owner of the rest known.
 Conversation<Progress> settle(Delivery& delivery, std::string id, Place place,
                               bool may_be_parked, PlaceReport& report);
 
@@ -76,11 +81,10 @@ Conversation<Commit> write_place(Delivery& delivery, std::string id,
 Conversation<Progress> list_as_parked(Delivery& delivery, std::string id,
                                       bool parked);
 
-// Gives `claims` and `sources` to every place in `to`.
+// Gives what `facts` say to every place in `to`.
 Conversation<Progress> deliver_to_places(Delivery& delivery,
                                          std::vector<std::string> to,
-                                         std::vector<Claim> claims,
-                                         Sources sources, PlaceReport& report);
+                                         PlaceFacts facts, PlaceReport& report);
 
 // --- one record -----------------------------------------------------------
 
@@ -95,7 +99,7 @@ using Editor = std::function<Edit(const Record& before, Record& after)>;
 struct EditReason {
   std::string_view place;
   std::vector<std::string> moved_from{};
-  std::string moved_to{};
+  std::vector<std::string> moved_to{};
 };
 
 enum class Edited { done, refused, unreadable, failed };

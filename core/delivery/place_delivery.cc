@@ -7,6 +7,7 @@
 #include "core/delivery/options.h"
 #include "core/delivery/parts.h"
 #include "core/record/keys.h"
+#include "core/record/owners.h"
 #include "core/record/place.h"
 #include "core/record/record.h"
 #include "core/source/claim.h"
@@ -25,6 +26,11 @@ enum class Straight {
   failed,
 };
 
+struct Refusal {
+  Straight why = Straight::moved;
+  std::int64_t seen = 0;  // the epoch that the record knows of
+};
+
 bool acceptable(std::string_view place, const Claim& claim) {
   if (claim.kind != ClaimKind::forward)
     return user_of(claim.target).has_value();
@@ -39,28 +45,53 @@ void take_claims(Place& place, const std::vector<Claim>& claims) {
   if (place.forwards() == before) return;
   merge(place.sources, place.passed_on);
   place.passed_on.clear();
-  place.to.reset();
+  place.unsettle();
 }
 
-bool has_any(const std::vector<Claim>& claims, const std::vector<Claim>& some) {
-  return std::any_of(some.begin(), some.end(), [&](const Claim& claim) {
-    return std::any_of(claims.begin(), claims.end(), [&](const Claim& known) {
-      return known.says_what(claim);
-    });
-  });
+bool has_any(const Place& place, const std::vector<Claim>& some) {
+  return std::any_of(some.begin(), some.end(),
+                     [&](const Claim& claim) { return place.has(claim); });
 }
 
+// What differs from `before` but is not on its way anywhere.
+bool learned(const Place& before, const Place& after) {
+  return after.claims != before.claims || after.naming != before.naming ||
+         after.passed_on != before.passed_on || after.email != before.email;
+}
+
+// Whose all of it is. Null: several owners', or nobody's.
+std::optional<std::string> sole_owner(const Owners& owners,
+                                      const PlaceFacts& facts) {
+  if (facts.sources.empty()) {
+    bool named = !facts.claims.empty();
+    return named ? owners.of(facts.claims.front().source) : owners.rest;
+  }
+  std::optional<std::string> sole = owners.of(facts.sources.begin()->first);
+  for (const auto& [id, source] : facts.sources) {
+    bool everybodys = id == facts.place && source.deleted;
+    if (everybodys && !owners.exceptions.empty()) return std::nullopt;
+    if (owners.of(id) != sole) return std::nullopt;
+  }
+  return sole;
+}
+
+// What a place says, and what to do about it, is as old as the read: a record
+// that has seen a later epoch knows better, also where it is live.
 Edit merge_if_live(Delivery& delivery, const PlaceFacts& facts,
                    std::int64_t epoch, const Record& before, Record& after,
-                   PlaceReport& report, Straight& refusal) {
+                   PlaceReport& report, Refusal& refusal) {
   report.known = delivery.says(before.sources);
   report.kept = report.known;
   if (facts.sources.empty()) return {Edit::Action::leave};
 
   auto mark = before.places.find(facts.place);
-  if (mark == before.places.end() || !mark->second.live) {
-    bool newer = mark != before.places.end() && mark->second.epoch > epoch;
-    refusal = newer ? Straight::moved : Straight::not_live;
+  bool marked = mark != before.places.end();
+  if (marked && mark->second.epoch > epoch) {
+    refusal = {Straight::moved, mark->second.epoch};
+    return {Edit::Action::refuse};
+  }
+  if (!marked || !mark->second.live) {
+    refusal.why = Straight::not_live;
     return {Edit::Action::refuse};
   }
   merge(after.sources, facts.sources);
@@ -75,9 +106,9 @@ Edit merge_if_live(Delivery& delivery, const PlaceFacts& facts,
 
 Conversation<Straight> straight_to_user(Delivery& delivery,
                                         const PlaceFacts& facts, User user,
-                                        std::int64_t epoch,
-                                        PlaceReport& report) {
-  Straight refusal = Straight::moved;
+                                        std::int64_t epoch, PlaceReport& report,
+                                        std::int64_t& seen) {
+  Refusal refusal;
   Editor editor = [&](const Record& before, Record& after) {
     return merge_if_live(delivery, facts, epoch, before, after, report,
                          refusal);
@@ -90,7 +121,8 @@ Conversation<Straight> straight_to_user(Delivery& delivery,
       report.user = user;
       co_return Straight::done;
     case Edited::refused:
-      co_return refusal;
+      seen = std::max(seen, refusal.seen);
+      co_return refusal.why;
     case Edited::unreadable:
       co_return facts.sources.empty() ? Straight::done : Straight::not_live;
     case Edited::failed:
@@ -100,35 +132,38 @@ Conversation<Straight> straight_to_user(Delivery& delivery,
 }
 
 Conversation<Straight> straight_on(Delivery& delivery, const PlaceFacts& facts,
-                                   const Place& place, PlaceReport& report) {
-  std::optional<User> user = user_of(*place.to);
+                                   const Place& place, std::string owner,
+                                   PlaceReport& report, std::int64_t& seen) {
+  std::optional<User> user = user_of(owner);
   if (user) {
-    auto going = straight_to_user(delivery, facts, *user, place.epoch, report);
+    auto going =
+        straight_to_user(delivery, facts, *user, place.epoch, report, seen);
     Straight result = co_await going;
     co_return result;
   }
   // What belongs to what never changes, so there is nothing to check; and what
   // the place passed on it has kept.
-  std::vector<Claim> claims;
+  PlaceFacts passed{{}, {}, facts.sources, facts.email};
   for (const Claim& claim : facts.claims) {
-    if (claim.kind != ClaimKind::forward) claims.push_back(claim);
+    if (claim.kind != ClaimKind::forward) passed.claims.push_back(claim);
   }
-  if (claims.empty() && facts.sources.empty()) co_return Straight::done;
-  auto going = deliver_to_places(delivery, place.forwards(), std::move(claims),
-                                 facts.sources, report);
+  if (says_nothing(passed)) co_return Straight::done;
+  auto going =
+      deliver_to_places(delivery, place.forwards(), std::move(passed), report);
   Progress progress = co_await going;
   co_return progress == Progress::done ? Straight::done : Straight::failed;
 }
 
 // Whether a record that may hold the place's facts knows the event. Facts move
-// into the owner's record before they leave another's, so the owner's is read
+// into their owner's record before they leave another's, so that one is read
 // last.
 Conversation<Progress> find_in_holders(Delivery& delivery, const Place& place,
                                        bool& known) {
+  std::optional<std::string> owner = place.owners().of(delivery.about);
   std::vector<std::string> holders(place.holders.begin(), place.holders.end());
   std::stable_partition(
       holders.begin(), holders.end(),
-      [&](const std::string& holder) { return holder != place.owner(); });
+      [&](const std::string& holder) { return holder != owner; });
   for (const std::string& holder : holders) {
     if (known) break;
     auto reading = read_record(delivery, *user_of(holder));
@@ -139,28 +174,31 @@ Conversation<Progress> find_in_holders(Delivery& delivery, const Place& place,
   co_return Progress::done;
 }
 
-// `place` with the facts waiting in it, and whoever owns it now a holder.
-void take_facts(Place& place, const Sources& sources,
-                const std::optional<std::string>& owner_before) {
+// `place` with the facts waiting in it, and whoever owns any of it a holder.
+void take_facts(Place& place, const Sources& sources, const Place& before) {
   merge(place.sources, sources);
-  std::optional<std::string> owner = place.owner();
-  if (!owner) return;
-  if (owner != owner_before) place.epoch++;
-  place.to.reset();
-  if (user_of(*owner)) {
-    place.holders.insert(*owner);
+  Owners owners = place.owners();
+  if (!owners.rest) return;
+  bool elsewhere = before.to && before.to != owners.rest;
+  if (owners != before.owners() || elsewhere) place.epoch++;
+  place.unsettle();
+  if (user_of(*owners.rest)) {
+    place.holders.merge(owners.all());
     return;
   }
   bool nothing_to_pass_on = place.sources.empty() && place.holders.empty() &&
-                            place.user_claims().empty();
-  if (nothing_to_pass_on) place.to = owner;
+                            place.user_claims().empty() && !place.email;
+  if (nothing_to_pass_on) place.to = owners.rest;
 }
 
-bool taken_from_a_user(const Place& before, const Place& after) {
-  std::optional<std::string> old_owner = before.owner();
-  std::optional<std::string> owner = after.owner();
-  return old_owner && owner && user_of(*old_owner) && user_of(*owner) &&
-         *old_owner != *owner;
+// Whether a source that was said to be one user's is now said to be another's.
+bool conflicting(const Place& before, const Place& after) {
+  return std::any_of(
+      before.naming.begin(), before.naming.end(), [&](const auto& said) {
+        auto now = after.naming.find(said.first);
+        return now != after.naming.end() &&
+               now->second.front().target != said.second.front().target;
+      });
 }
 
 // Everything into the place, durably, before any of it goes further.
@@ -172,10 +210,10 @@ Conversation<Commit> keep_in_place(Delivery& delivery, const PlaceFacts& facts,
   Progress found = co_await finding;
   if (found == Progress::failed) co_return Commit::refused;
 
-  take_facts(after, facts.sources, before.owner());
+  take_facts(after, facts.sources, before);
   auto writing = write_place(delivery, facts.place, before, after);
   Commit commit = co_await writing;
-  if (commit == Commit::committed && taken_from_a_user(before, after)) {
+  if (commit == Commit::committed && conflicting(before, after)) {
     delivery.result.owner_changed = true;
   }
   co_return commit;
@@ -203,15 +241,20 @@ Conversation<Progress> park(Delivery& delivery, std::string id, Place& place) {
 Conversation<Straight> through_settled(Delivery& delivery,
                                        const PlaceFacts& facts,
                                        const Place& before, Place& after,
-                                       PlaceReport& report) {
-  if (!user_of(*after.to)) merge(after.passed_on, facts.sources);
-  if (after.claims != before.claims || after.passed_on != before.passed_on) {
+                                       std::string owner, PlaceReport& report,
+                                       std::int64_t& seen) {
+  if (!user_of(owner)) merge(after.passed_on, facts.sources);
+  // What an earlier attempt wrote here may be in this Redis only.
+  bool to_vouch_for =
+      delivery.options.touch_duplicates && has_any(before, facts.claims);
+  if (learned(before, after) || to_vouch_for) {
     auto writing = write_place(delivery, facts.place, before, after);
     Commit commit = co_await writing;
     if (commit == Commit::refused) co_return Straight::failed;
     if (commit == Commit::conflict) co_return Straight::moved;
   }
-  auto going = straight_on(delivery, facts, after, report);
+  auto going =
+      straight_on(delivery, facts, after, std::move(owner), report, seen);
   Straight result = co_await going;
   if (result == Straight::done && report.known) {
     // It may have broken off when it had just listed the place.
@@ -243,6 +286,10 @@ Conversation<Commit> keep_and_settle(Delivery& delivery,
 }
 
 }  // namespace
+
+bool says_nothing(const PlaceFacts& facts) {
+  return facts.claims.empty() && facts.sources.empty() && !facts.email;
+}
 
 Conversation<Progress> list_as_parked(Delivery& delivery, std::string id,
                                       bool parked) {
@@ -296,12 +343,12 @@ Conversation<Commit> write_place(Delivery& delivery, std::string id,
 
 Conversation<Progress> deliver_to_places(Delivery& delivery,
                                          std::vector<std::string> to,
-                                         std::vector<Claim> claims,
-                                         Sources sources, PlaceReport& report) {
+                                         PlaceFacts facts,
+                                         PlaceReport& report) {
   for (const std::string& id : to) {
     PlaceReport one;
-    PlaceFacts facts{id, claims, sources};
-    auto delivering = deliver_to_place(delivery, std::move(facts), one);
+    facts.place = id;
+    auto delivering = deliver_to_place(delivery, facts, one);
     Progress progress = co_await delivering;
     if (progress == Progress::failed) co_return Progress::failed;
     bool better = !report.user;
@@ -318,6 +365,7 @@ Conversation<Progress> deliver_to_place(Delivery& delivery, PlaceFacts facts,
   });
 
   bool straight = true;
+  std::int64_t seen = 0;  // the latest epoch of this place in a record
   for (bool first = true;; first = false) {
     if (!first && !delivery.redis.try_again()) {
       delivery.result.error = "conflicts did not end";
@@ -329,12 +377,20 @@ Conversation<Progress> deliver_to_place(Delivery& delivery, PlaceFacts facts,
     const Place& before = read.place;
     Place after = before;
     take_claims(after, facts.claims);
-    bool claims_known = has_any(before.claims, facts.claims);
-    bool claims_kept = has_any(after.claims, facts.claims);
+    after.take(facts.email);
+    bool claims_known = has_any(before, facts.claims);
+    bool claims_kept = has_any(after, facts.claims);
     bool known = false;
+    if (before.epoch < seen) {
+      // Its last writes were lost: what it says is not what the records know.
+      after.epoch = seen + 1;
+      straight = false;
+    }
 
-    if (straight && after.settled()) {
-      auto going = through_settled(delivery, facts, before, after, report);
+    std::optional<std::string> owner = sole_owner(after.owners(), facts);
+    if (straight && owner && after.settled()) {
+      auto going =
+          through_settled(delivery, facts, before, after, *owner, report, seen);
       Straight result = co_await going;
       if (result == Straight::failed) co_return Progress::failed;
       if (result == Straight::not_live) straight = false;
@@ -349,6 +405,8 @@ Conversation<Progress> deliver_to_place(Delivery& delivery, PlaceFacts facts,
     }
     report.known = delivery.sources.empty() ? claims_known : known;
     if (delivery.sources.empty()) report.kept = claims_kept;
+    if (before.email) report.email_was = before.email->text;
+    if (after.email) report.email_is = after.email->text;
     co_return Progress::done;
   }
 }

@@ -100,7 +100,8 @@ Conversation<Edited> edit_record(Delivery& delivery, User user,
     bool writes = edit.action == Edit::Action::write ||
                   (read.record.exists && delivery.options.touch_duplicates);
     if (writes) {
-      auto committing = delivery.redis.commit(key, std::move(write.commands));
+      auto committing =
+          delivery.redis.commit(key, std::move(write.commands), write.for_log);
       CommitReply reply_to_commit = co_await committing;
       if (reply_to_commit.status == Commit::refused) {
         delivery.result.error = reply_to_commit.error;
@@ -110,6 +111,10 @@ Conversation<Edited> edit_record(Delivery& delivery, User user,
         if (delivery.redis.try_again()) continue;
         delivery.result.error = "conflicts did not end";
         co_return Edited::failed;
+      }
+      if (!reply_to_commit.error.empty()) {
+        delivery.result.error = "log " + delivery.options.keys.log(user) +
+                                " cannot be written: " + reply_to_commit.error;
       }
       after.version = write.version;
       after.exists = true;

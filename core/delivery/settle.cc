@@ -1,14 +1,20 @@
 // Bringing all that waits in a place, and all that others hold of it, to its
-// owner. Anyone may settle at any time, several at once; what a crash left is
+// owners. Anyone may settle at any time, several at once; what a crash left is
 // finished by the next delivery, whichever it is.
 //
-// Records are fenced by the place's epoch, which rises with every new owner: a
-// record refuses what comes from an earlier one.
+// Records are fenced by the place's epoch, which rises when any source's owner
+// changes: a record refuses what comes from an earlier one. Four fences, each
+// needed (interleaving_property_test.cc fails without any of them): a write
+// straight into a record (merge_if_live), merging (merge_into_owner), removing
+// (remove_foreign) and closing the place (finish) all refuse what has moved on.
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "core/base/types.h"
 #include "core/delivery/options.h"
 #include "core/delivery/parts.h"
+#include "core/record/owners.h"
 #include "core/record/place.h"
 #include "core/record/record.h"
 #include "core/source/claim.h"
@@ -32,10 +38,13 @@ struct Settling {
   bool may_be_parked;
 
   Place place{};
-  std::string owner{};
-  std::vector<std::string> others{};  // holders that are not the owner
-  Sources bring{};                    // what waits and what the others hold
-  std::int64_t highest_seen = 0;      // epoch of the place's mark in a record
+  Owners owners{};
+  std::string told{};  // the owner that the report is about
+  Sources bring{};     // what waits and what the holders hold
+  std::map<std::string, Sources> held{};  // by holder, as far as it matters
+  std::set<std::string> not_only_own{};   // owners that hold others' as well
+  bool unreadable = false;                // a record of those concerned
+  std::int64_t highest_seen = 0;  // epoch of the place's mark in a record
 };
 
 Round round_of(Edited edited) {
@@ -60,76 +69,174 @@ bool in_time(Settling& s, const Record& record) {
   return mark->second.epoch <= s.place.epoch;
 }
 
+// What is here and shall not be: `share` is what shall.
+Sources misplaced(const Sources& here, const Sources& share) {
+  Sources misplaced;
+  for (const auto& [id, source] : here) {
+    auto mine = share.find(id);
+    if (mine == share.end() || mine->second != source) {
+      misplaced.emplace(id, source);
+    }
+  }
+  return misplaced;
+}
+
+// Of an owner of everything only the others matter: what it has, it keeps.
 Conversation<Round> gather(Settling& s) {
   s.bring = s.place.sources;
-  s.others.assign(s.place.holders.begin(), s.place.holders.end());
-  std::erase(s.others, s.owner);
-  for (const std::string& other : s.others) {
-    auto reading = read_record(s.delivery, *user_of(other));
+  bool one_owner = s.owners.exceptions.empty();
+  for (const std::string& holder : s.place.holders) {
+    if (one_owner && holder == s.owners.rest) continue;
+    auto reading = read_record(s.delivery, *user_of(holder));
     RecordRead read = co_await reading;
     if (read.found == Found::failed) co_return Round::failed;
-    if (read.found == Found::unreadable) co_return Round::unreadable;
-    merge(s.bring, sources_of(read.record, s.id));
+    s.unreadable |= read.found == Found::unreadable;
+    Sources& held = s.held[holder] = sources_of(read.record, s.id);
+    merge(s.bring, held);
   }
   co_return Round::done;
 }
 
-Edit merge_into_owner(Settling& s, const Record& before, Record& after) {
-  if (!in_time(s, before)) return {Edit::Action::refuse};
-  merge(after.sources, s.bring);
-  forget(after.sources, seconds_of(s.delivery.options));
-  after.places[s.id].set(s.place.epoch, true);
-  s.report.kept = s.delivery.says(after.sources);
-  bool same = after.sources == before.sources && after.places == before.places;
-  if (same) return {Edit::Action::leave};
-  return {Edit::Action::write, "applied"};
+// The holders that lose something to `owner`.
+std::vector<std::string> losing_to(const Settling& s,
+                                   const std::string& owner) {
+  std::vector<std::string> losing;
+  for (const auto& [holder, held] : s.held) {
+    if (holder == owner) continue;
+    bool loses = std::any_of(held.begin(), held.end(), [&](const auto& source) {
+      return s.owners.of(source.first) == owner;
+    });
+    if (loses) losing.push_back(holder);
+  }
+  return losing;
 }
 
-Conversation<Round> give_to_user(Settling& s, User user) {
-  Editor editor = [&s](const Record& before, Record& after) {
-    return merge_into_owner(s, before, after);
+// Whether a record has what every owner must have, and this round has not seen
+// it: it came straight there while there was but one owner.
+bool has_more_for_everybody(const Settling& s, const Sources& here) {
+  if (s.owners.exceptions.empty()) return false;
+  auto customer = here.find(s.id);
+  return customer != here.end() && customer->second.deleted &&
+         !includes(s.bring, {*customer});
+}
+
+Edit merge_into_owner(Settling& s, const std::string& owner,
+                      const Sources& share, PlaceReport& report,
+                      const Record& before, Record& after) {
+  if (!in_time(s, before)) return {Edit::Action::refuse};
+  Sources own = sources_of(before, s.id);
+  if (has_more_for_everybody(s, own)) return {Edit::Action::refuse};
+  if (own.empty() || misplaced(own, s.owners.share(own, s.id, owner)).empty()) {
+    s.not_only_own.erase(owner);
+  } else {
+    s.not_only_own.insert(owner);
+  }
+  merge(after.sources, share);
+  forget(after.sources, seconds_of(s.delivery.options));
+  after.places[s.id].set(s.place.epoch, true);
+  report.kept = s.delivery.says(after.sources);
+  auto mark = before.places.find(s.id);
+  bool was_live = mark != before.places.end() && mark->second.live;
+  bool same = after.sources == before.sources;
+  if (same && after.places == before.places) return {Edit::Action::leave};
+  return {Edit::Action::write, same && was_live ? "" : "applied"};
+}
+
+Conversation<Round> give_to_user(Settling& s, std::string owner) {
+  Sources share = s.owners.share(s.bring, s.id, owner);
+  PlaceReport unused;
+  PlaceReport& report = owner == s.told ? s.report : unused;
+  Editor editor = [&](const Record& before, Record& after) {
+    return merge_into_owner(s, owner, share, report, before, after);
   };
-  EditReason reason{s.id, s.others};
-  auto editing = edit_record(s.delivery, user, editor, reason, s.report);
+  EditReason reason{s.id, losing_to(s, owner)};
+  User user = *user_of(owner);
+  auto editing = edit_record(s.delivery, user, editor, reason, report);
   Edited edited = co_await editing;
-  if (edited == Edited::done) s.report.user = user;
+  if (edited == Edited::done) report.user = user;
   co_return round_of(edited);
 }
 
+// Everything into its owner's record, before any of it leaves another's. Where
+// one cannot be read, the others still get theirs.
+Conversation<Round> give_to_users(Settling& s) {
+  for (const std::string& owner : s.owners.all()) {
+    auto giving = give_to_user(s, owner);
+    Round round = co_await giving;
+    s.unreadable |= round == Round::unreadable;
+    if (round == Round::again || round == Round::failed) co_return round;
+  }
+  co_return s.unreadable ? Round::unreadable : Round::done;
+}
+
 Conversation<Round> give_to_places(Settling& s) {
-  std::vector<Claim> claims = s.place.user_claims();
-  if (claims.empty() && s.bring.empty()) co_return Round::done;
+  if (s.unreadable) co_return Round::unreadable;
+  PlaceFacts facts{{}, s.place.user_claims(), s.bring, s.place.email};
+  if (says_nothing(facts)) co_return Round::done;
   auto giving = deliver_to_places(s.delivery, s.place.forwards(),
-                                  std::move(claims), s.bring, s.report);
+                                  std::move(facts), s.report);
   Progress progress = co_await giving;
   co_return progress == Progress::done ? Round::done : Round::failed;
 }
 
-Edit remove_from_other(Settling& s, const Record& before, Record& after) {
+Edit remove_foreign(Settling& s, const std::string& holder, Sources& leaving,
+                    const Record& before, Record& after) {
   if (!in_time(s, before)) return {Edit::Action::refuse};
-  PlaceMark& gone = after.places[s.id];
-  gone.set(s.place.epoch, false);
-  auto mark = before.places.find(s.id);
-  if (mark != before.places.end() && mark->second == gone) {
-    return {Edit::Action::leave};
-  }
-  Sources leaving = sources_of(before, s.id);
+  Sources here = sources_of(before, s.id);
+  Sources share = s.owners.share(here, s.id, holder);
+  leaving = misplaced(here, share);
+  after.places[s.id].set(s.place.epoch, s.owners.all().contains(holder));
+  bool marked = after.places == before.places;
+  if (leaving.empty() && marked) return {Edit::Action::leave};
   if (!includes(s.bring, leaving)) return {Edit::Action::refuse};
-  for (const auto& [id, source] : leaving) after.sources.erase(id);
+  for (const auto& [id, source] : leaving) {
+    after.sources.erase(id);
+    auto mine = share.find(id);
+    if (mine != share.end()) after.sources.insert(*mine);
+  }
   return {Edit::Action::write, "moved"};
 }
 
-Conversation<Round> empty_others(Settling& s) {
-  Editor editor = [&s](const Record& before, Record& after) {
-    return remove_from_other(s, before, after);
+// Where what `holder` held goes.
+std::vector<std::string> gaining_from(const Settling& s,
+                                      const std::string& holder) {
+  std::set<std::string> gaining;
+  auto held = s.held.find(holder);
+  if (held != s.held.end()) {
+    for (const auto& [id, source] : held->second) {
+      std::optional<std::string> owner = s.owners.of(id);
+      if (owner && *owner != holder) gaining.insert(*owner);
+    }
+  }
+  if (gaining.empty()) gaining.insert(*s.owners.rest);
+  return {gaining.begin(), gaining.end()};
+}
+
+Conversation<Round> empty_holder(Settling& s, std::string holder) {
+  Sources leaving;
+  Editor editor = [&](const Record& before, Record& after) {
+    return remove_foreign(s, holder, leaving, before, after);
   };
-  for (const std::string& other : s.others) {
-    PlaceReport unused;
-    EditReason reason{s.id, {}, s.owner};
-    auto editing =
-        edit_record(s.delivery, *user_of(other), editor, reason, unused);
-    Edited edited = co_await editing;
-    if (edited != Edited::done) co_return round_of(edited);
+  PlaceReport unused;
+  EditReason reason{s.id, {}, gaining_from(s, holder)};
+  auto editing =
+      edit_record(s.delivery, *user_of(holder), editor, reason, unused);
+  Edited edited = co_await editing;
+  bool taken = edited == Edited::done && !leaving.empty();
+  if (taken && user_of(*s.owners.rest)) s.delivery.result.owner_changed = true;
+  co_return round_of(edited);
+}
+
+// Out of the records of those it is not, or no longer. An owner whose record
+// held nothing else when it got its share will be given nothing else: that mark
+// refuses it.
+Conversation<Round> empty_holders(Settling& s) {
+  std::set<std::string> owners = s.owners.all();
+  for (const std::string& holder : s.place.holders) {
+    if (owners.contains(holder) && !s.not_only_own.contains(holder)) continue;
+    auto emptying = empty_holder(s, holder);
+    Round round = co_await emptying;
+    if (round != Round::done) co_return round;
   }
   co_return Round::done;
 }
@@ -144,18 +251,23 @@ Conversation<Round> finish(Settling& s) {
   PlaceRead read = co_await reading;
   if (read.progress == Progress::failed) co_return Round::failed;
   const Place& now = read.place;
-  bool to_user = user_of(s.owner).has_value();
-  bool moved_on = now.epoch != s.place.epoch ||
-                  (!to_user && now.claims != s.place.claims) ||
+  bool to_users = user_of(*s.owners.rest).has_value();
+  bool moved_on = now.epoch != s.place.epoch || now.owners() != s.owners ||
                   !includes(s.bring, now.sources);
-  if (moved_on) co_return Round::again;
+  bool more_to_pass_on =
+      !to_users && (now.claims != s.place.claims ||
+                    now.naming != s.place.naming || now.email != s.place.email);
+  if (moved_on || more_to_pass_on) co_return Round::again;
 
   Place after = now;
   after.sources.clear();
-  after.holders.clear();
-  after.to = s.owner;
-  if (to_user) {
-    after.holders.insert(s.owner);
+  for (const std::string& emptied : s.place.holders) {
+    after.holders.erase(emptied);
+  }
+  after.to = s.owners.rest;
+  after.owned = s.owners.exceptions;
+  if (to_users) {
+    after.holders.merge(s.owners.all());
   } else {
     merge(after.passed_on, s.bring);
   }
@@ -171,16 +283,17 @@ Conversation<Round> catch_up(Settling& s) {
   if (read.progress == Progress::failed) co_return Round::failed;
   Place after = read.place;
   after.epoch = std::max(after.epoch, s.highest_seen + 1);
+  after.unsettle();
   auto writing = write_place(s.delivery, s.id, read.place, after);
   Commit commit = co_await writing;
   co_return commit == Commit::refused ? Round::failed : Round::again;
 }
 
 Conversation<Round> look_at_owner(Settling& s) {
-  std::optional<User> user = user_of(s.owner);
+  std::optional<User> user = user_of(s.told);
   if (!user) {
     auto looking =
-        deliver_to_places(s.delivery, s.place.forwards(), {}, {}, s.report);
+        deliver_to_places(s.delivery, s.place.forwards(), {}, s.report);
     Progress progress = co_await looking;
     co_return progress == Progress::done ? Round::done : Round::failed;
   }
@@ -196,12 +309,15 @@ Conversation<Round> look_at_owner(Settling& s) {
 }
 
 Conversation<Round> one_round(Settling& s) {
-  std::optional<std::string> owner = s.place.owner();
-  if (!owner) {
+  s.owners = s.place.owners();
+  if (!s.owners.rest) {
     s.delivery.result.error = "the place vanished";
     co_return Round::failed;
   }
-  s.owner = *std::move(owner);
+  s.told = *s.owners.of(s.delivery.about);
+  s.held.clear();
+  s.not_only_own.clear();
+  s.unreadable = false;
   s.report = PlaceReport();
   if (s.place.settled()) {
     auto looking = look_at_owner(s);
@@ -217,12 +333,12 @@ Conversation<Round> one_round(Settling& s) {
   Round round = co_await gathering;
   if (round != Round::done) co_return round;
 
-  std::optional<User> user = user_of(s.owner);
-  auto giving = user ? give_to_user(s, *user) : give_to_places(s);
+  bool to_users = user_of(*s.owners.rest).has_value();
+  auto giving = to_users ? give_to_users(s) : give_to_places(s);
   round = co_await giving;
   if (round != Round::done) co_return round;
 
-  auto emptying = empty_others(s);
+  auto emptying = empty_holders(s);
   round = co_await emptying;
   if (round != Round::done) co_return round;
 
@@ -258,7 +374,6 @@ Conversation<Progress> settle(Delivery& delivery, std::string id, Place place,
     if (round == Round::unreadable) {
       auto listing = list_as_parked(delivery, s.id, true);
       co_await listing;
-      report.user.reset();
       co_return Progress::done;
     }
     if (!delivery.redis.try_again()) {

@@ -24,17 +24,23 @@ class HashWrite {
   }
   void remove(std::string field) { remove_.push_back(std::move(field)); }
 
-  void sources(const std::string& prefix, const Sources& before,
-               const Sources& after) {
-    for (const auto& [id, source] : after) {
+  template <class Map, class Encode>
+  void map(const std::string& prefix, const Map& before, const Map& after,
+           Encode encode) {
+    for (const auto& [id, value] : after) {
       auto known = before.find(id);
-      if (known == before.end() || known->second != source) {
-        set(prefix + id, source.encode());
+      if (known == before.end() || known->second != value) {
+        set(prefix + id, encode(value));
       }
     }
-    for (const auto& [id, source] : before) {
+    for (const auto& [id, value] : before) {
       if (!after.contains(id)) remove(prefix + id);
     }
+  }
+  void sources(const std::string& prefix, const Sources& before,
+               const Sources& after) {
+    map(prefix, before, after,
+        [](const Source& source) { return source.encode(); });
   }
 
   bool empty() const { return set_.size() == 2 && remove_.size() == 2; }
@@ -68,8 +74,10 @@ std::string log_line(UnixTime now, const RecordCause& cause,
   if (!cause.moved_from.empty()) {
     line.key("moved_from").strings(cause.moved_from, encode_target);
   }
-  if (!cause.moved_to.empty()) {
-    line.text("moved_to", encode_target(cause.moved_to));
+  if (cause.moved_to.size() == 1) {
+    line.text("moved_to", encode_target(cause.moved_to.front()));
+  } else if (!cause.moved_to.empty()) {
+    line.key("moved_to").strings(cause.moved_to, encode_target);
   }
   line.key("before").strings(write.before, view);
   line.key("after").strings(write.after, view);
@@ -96,6 +104,11 @@ std::vector<Command> place_commands(const Keys& keys, std::string_view id,
     hash.set("to", encode_target(*after.to));
   }
   if (!after.to && before.to) hash.remove("to");
+  hash.map("claims:", before.naming, after.naming, encode_claims);
+  hash.map("owner:", before.owned, after.owned, encode_target);
+  if (after.email && after.email != before.email) {
+    hash.set("email", after.email->encode());
+  }
   hash.sources("source:", before.sources, after.sources);
   hash.sources("passed_on:", before.passed_on, after.passed_on);
   if (!hash.empty()) hash.format(before.format);
@@ -143,6 +156,7 @@ RecordWrite write_record(const DeliveryOptions& options, const User& user,
     std::string log = options.keys.log(user);
     write.commands.push_back({"LPUSH", log, log_line(now, cause, write)});
     write.commands.push_back({"LTRIM", log, "0", std::string(kLogLength)});
+    write.for_log = 2;
   }
   return write;
 }

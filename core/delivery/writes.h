@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -33,11 +34,12 @@ struct RecordCause {
   std::string_view place;
   std::string_view outcome;               // "applied", ...; empty: not logged
   std::vector<std::string> moved_from{};  // "u:<user>"
-  std::string moved_to{};                 // "u:<user>" or "p:<place>"
+  std::vector<std::string> moved_to{};    // "u:<user>"s, or one "p:<place>"
 };
 
 struct RecordWrite {
   std::vector<Command> commands;  // never empty: `updated` is always written
+  std::size_t for_log = 0;        // so many of them, the last, are the log's
   std::vector<Identifier> before, after;  // effective identifiers
   std::int64_t version = 0;               // once written
 };

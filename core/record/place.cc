@@ -19,6 +19,21 @@ auto weight_of_user(const Claim& claim) {
       std::string_view(claim.other_kind), std::string_view(claim.target));
 }
 
+// Of one source all that name it are alike, but a later version's that say
+// that they count for more, or for nothing.
+int rank_of_naming(const Claim& claim) {
+  constexpr int kAsGoodAsTheCustomers = 3;
+  int said = rank(claim);
+  return said == 0 ? 0 : std::max(said, kAsGoodAsTheCustomers);
+}
+
+auto weight_of_naming(const Claim& claim) {
+  return std::make_tuple(
+      rank_of_naming(claim), claim.created, std::string_view(claim.event),
+      claim.kind, std::string_view(claim.other_kind),
+      std::string_view(claim.target), std::string_view(claim.source));
+}
+
 auto weight_of_place(const Claim& claim) {
   std::string_view place = place_of(claim.target);
   return std::make_tuple(StripeId(place).kind(), place);
@@ -54,6 +69,65 @@ void bound(std::vector<Claim>& claims) {
   });
 }
 
+void bound(Naming& naming) {
+  std::size_t count = 0;
+  auto least = naming.end();
+  for (auto of = naming.begin(); of != naming.end(); ++of) {
+    count += of->second.size();
+    if (least == naming.end() || weight_of_naming(of->second.back()) <
+                                     weight_of_naming(least->second.back())) {
+      least = of;
+    }
+  }
+  if (count <= Place::kMaxNaming) return;
+  least->second.pop_back();
+  if (least->second.empty()) naming.erase(least);
+}
+
+void name(Naming& naming, const Claim& claim) {
+  std::vector<Claim>& claims = naming[claim.source];
+  auto same = std::find_if(claims.begin(), claims.end(), [&](const Claim& c) {
+    return c.target == claim.target && c.other_kind == claim.other_kind;
+  });
+  if (same == claims.end()) {
+    claims.push_back(claim);
+  } else if (same->says_what(claim)) {
+    same->unknown.merge(claim.unknown);
+  } else if (weight_of_naming(*same) < weight_of_naming(claim)) {
+    *same = claim;
+  }
+  std::sort(claims.begin(), claims.end(), [](const Claim& a, const Claim& b) {
+    return weight_of_naming(a) > weight_of_naming(b);
+  });
+  if (claims.size() > Place::kMaxClaimsOfSource) claims.pop_back();
+  bound(naming);
+}
+
+Claim of_all(Claim claim) {
+  claim.source.clear();
+  return claim;
+}
+
+bool read_naming(Naming& naming, std::string_view source,
+                 const std::string& text) {
+  std::optional<std::vector<Claim>> claims = decode_claims(text);
+  if (!claims || claims->empty()) return false;
+  for (Claim& claim : *claims) {
+    if (names_place(claim)) return false;
+    claim.source = source;
+  }
+  naming.insert_or_assign(std::string(source), *std::move(claims));
+  return true;
+}
+
+bool read_owned(Place& place, std::string_view source,
+                const std::string& text) {
+  std::optional<std::string> owner = decode_target(text);
+  if (!owner) return false;
+  place.owned.insert_or_assign(std::string(source), *std::move(owner));
+  return true;
+}
+
 bool read_source(Sources& sources, std::string_view id,
                  const std::string& text) {
   std::optional<Source> source = Source::decode(text);
@@ -81,6 +155,16 @@ bool read_field(Place& place, std::string_view name, const std::string& text) {
   if (name.starts_with("passed_on:")) {
     return read_source(place.passed_on, name.substr(10), text);
   }
+  if (name.starts_with("claims:")) {
+    return read_naming(place.naming, name.substr(7), text);
+  }
+  if (name.starts_with("owner:")) {
+    return read_owned(place, name.substr(6), text);
+  }
+  if (name == "email") {
+    place.email = SaidEmail::decode(text);
+    return place.email.has_value();
+  }
   if (name == "claims") return keep(decode_claims(text), place.claims);
   if (name == "holders") {
     return decode_holders(text, place.holders, place.other_holders);
@@ -102,22 +186,37 @@ bool is_customer(std::string_view place) {
   return StripeId(place).kind() == StripeId::Kind::customer;
 }
 
-bool Place::add(const Claim& claim) {
-  std::vector<Claim> next = claims;
-  auto same = std::find_if(next.begin(), next.end(), [&](const Claim& known) {
-    return known.kind == claim.kind && known.target == claim.target &&
-           known.other_kind == claim.other_kind;
+void Place::add(const Claim& claim) {
+  if (!claim.source.empty()) name(naming, claim);
+  Claim whole = of_all(claim);
+  auto same = std::find_if(claims.begin(), claims.end(), [&](const Claim& c) {
+    return c.kind == whole.kind && c.target == whole.target &&
+           c.other_kind == whole.other_kind;
   });
-  if (same == next.end()) {
-    next.push_back(claim);
+  if (same == claims.end()) {
+    claims.push_back(std::move(whole));
   } else {
-    join(*same, claim);
+    join(*same, whole);
   }
-  std::sort(next.begin(), next.end(), greater);
-  bound(next);
-  if (next == claims) return false;
-  claims = std::move(next);
-  return true;
+  std::sort(claims.begin(), claims.end(), greater);
+  bound(claims);
+}
+
+bool Place::has(const Claim& claim) const {
+  auto kept_in = [](const std::vector<Claim>& list, const Claim& one) {
+    return std::any_of(list.begin(), list.end(), [&](const Claim& known) {
+      return known.says_what(one);
+    });
+  };
+  auto of = naming.find(claim.source);
+  if (of != naming.end() && kept_in(of->second, claim)) return true;
+  return kept_in(claims, of_all(claim));
+}
+
+void Place::take(const std::optional<SaidEmail>& said) {
+  if (!said || (email && *said <= *email)) return;
+  if (email && email->text == said->text && owner()) return;
+  email = said;
 }
 
 std::vector<std::string> Place::forwards() const {
@@ -133,21 +232,41 @@ std::vector<Claim> Place::user_claims() const {
   for (const Claim& claim : claims) {
     if (!names_place(claim) && user_of(claim.target)) users.push_back(claim);
   }
+  for (const auto& [source, about] : naming) {
+    users.insert(users.end(), about.begin(), about.end());
+  }
   return users;
 }
 
-std::optional<std::string> Place::owner() const {
+Owners Place::owners() const {
+  Owners owners;
   auto forward = std::find_if(claims.begin(), claims.end(), names_place);
-  if (forward != claims.end()) return forward->target;
-  if (claims.empty() || rank(claims.front()) == 0) return std::nullopt;
-  return claims.front().target;
+  if (forward != claims.end()) {
+    owners.rest = forward->target;
+    return owners;
+  }
+  if (claims.empty() || rank(claims.front()) == 0) return owners;
+  owners.rest = claims.front().target;
+  for (const auto& [source, about] : naming) {
+    const Claim& first = about.front();
+    // What counts for more than any purchase's word (an operator's) has all.
+    bool decides = rank_of_naming(first) >= rank(claims.front());
+    if (rank(first) == 0 || !decides || first.target == owners.rest) continue;
+    owners.exceptions.emplace(source, first.target);
+  }
+  return owners;
 }
 
 bool Place::settled() const {
-  std::optional<std::string> whose = owner();
-  if (!whose || to != whose || !sources.empty()) return false;
-  if (!user_of(*whose)) return holders.empty();
-  return holders.size() == 1 && *holders.begin() == *whose;
+  Owners whose = owners();
+  if (!whose.rest || to != whose.rest || !sources.empty()) return false;
+  if (!user_of(*whose.rest)) return holders.empty();
+  return owned == whose.exceptions && holders == whose.all();
+}
+
+void Place::unsettle() {
+  to.reset();
+  owned.clear();
 }
 
 std::optional<Place> Place::decode(const Reply& hgetall) {

@@ -5,49 +5,80 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "core/record/owners.h"
 #include "core/redis/reply.h"
 #include "core/source/claim.h"
+#include "core/source/said_email.h"
 #include "core/source/source.h"
 
 namespace entitle {
 
+using Naming = std::map<std::string, std::vector<Claim>, std::less<>>;
+
 struct Place {
   static constexpr std::size_t kMaxClaims = 8;  // of each: users, places
+  static constexpr std::size_t kMaxClaimsOfSource = 2;
+  static constexpr std::size_t kMaxNaming = 256;  // of all sources together
 
   bool exists = false;
-  std::vector<Claim> claims;  // users first, greatest first; see add()
+  // Of users or places as a whole: users first, greatest first; see add().
+  std::vector<Claim> claims;
+  // Of single sources, by source: greatest first; see add().
+  Naming naming;
   std::int64_t epoch = 0;
   std::set<std::string> holders;  // "u:<user>": records that may hold its facts
   std::set<std::string> other_holders;  // a later version's, as JSON
   std::int64_t format = 0;              // see core/record/fields.h
-  std::optional<std::string> to;        // settled: where facts go
-  Sources sources;                      // waiting
+  // Settled: where facts go, but for those of the sources in `owned`.
+  std::optional<std::string> to;
+  std::map<std::string, std::string, std::less<>> owned;
+  Sources sources;  // waiting
   // Passed on to every place in forwards() already, and kept for one that may
   // become known later.
   Sources passed_on;
+  std::optional<SaidEmail> email;  // the newest
 
-  // Keeps one claim of each (kind, target): the newest that names a user, the
-  // oldest that names a place. Of those the kMaxClaims users greatest by (rank,
-  // created, event, kind, target), then the kMaxClaims places greatest by what
-  // they stand for (see may_forward) and id. Any order of the same claims ends
-  // in the same claims. True when anything changed.
-  bool add(const Claim& claim);
-  // Whose this place is: a pure function of the claims. "p:<place>" when it
-  // is known to be part of another place, whoever else claims it (its claims
-  // are passed on as well, so they count there); else "u:<user>"; null:
-  // nobody's yet.
-  std::optional<std::string> owner() const;
+  // Takes a claim; any order of the same claims ends in the same place.
+  //
+  // `claims` keeps one of each (kind, target): the newest that names a user,
+  // the oldest that names a place. Of those the kMaxClaims users greatest by
+  // (kind: the customer's metadata, explicit, e-mail; created, event, kind,
+  // target), then the kMaxClaims places greatest by what they stand for (see
+  // may_forward) and id.
+  //
+  // `naming` keeps of one that is about a source the newest of each (source,
+  // target), of those the kMaxClaimsOfSource newest of each source, and of
+  // those the kMaxNaming newest. A source that loses its last claim that way
+  // belongs to the owner of the rest.
+  void add(const Claim& claim);
+  // Whether it is kept, word for word.
+  bool has(const Claim& claim) const;
+  // Takes a newer e-mail; not one that repeats what is known in a place that
+  // is somebody's, where it decides nothing any more.
+  void take(const std::optional<SaidEmail>& said);
+
+  // Whose everything here is: a pure function of the claims. "p:<place>" when
+  // it is known to be part of another place, whoever else claims it (its claims
+  // are passed on as well, so they count there). Else a source is whose its
+  // newest claim says, unless one of all of it counts for more (a later
+  // version's kinds); what nothing names is the customer's: by the customer's
+  // metadata, else the newest claim of any source, else by e-mail.
+  Owners owners() const;
+  std::optional<std::string> owner() const { return owners().rest; }
   // Every place this one is part of, the greatest first.
   std::vector<std::string> forwards() const;
-  std::vector<Claim> user_claims() const;
-  // Facts go straight to `to`: nothing waits, nobody else may hold any.
+  std::vector<Claim> user_claims() const;  // of sources, too
+  // Facts go straight on: nothing waits, and all who may hold any are owners.
   bool settled() const;
+  // What settle() must do again.
+  void unsettle();
 
   static std::optional<Place> decode(const Reply& hgetall);
 };

@@ -19,10 +19,10 @@ struct KindRow {
 constexpr std::array<KindRow, 6> kKinds = {{
     {ClaimKind::forward, "forward", 0},
     {ClaimKind::email, "email", 1},
-    {ClaimKind::customer_metadata, "customer_metadata", 2},
-    {ClaimKind::session_metadata, "session_metadata", 3},
-    {ClaimKind::subscription_metadata, "subscription_metadata", 3},
-    {ClaimKind::client_reference, "client_reference", 3},
+    {ClaimKind::customer_metadata, "customer_metadata", 3},
+    {ClaimKind::session_metadata, "session_metadata", 2},
+    {ClaimKind::subscription_metadata, "subscription_metadata", 2},
+    {ClaimKind::client_reference, "client_reference", 2},
 }};
 
 std::string_view name_of(const Claim& claim) {
@@ -88,9 +88,9 @@ std::optional<Claim> read_claim(JsonReader& in) {
 }  // namespace
 
 bool Claim::says_what(const Claim& other) const {
-  return std::tie(kind, created, event, target, other_kind) ==
+  return std::tie(kind, created, event, target, source, other_kind) ==
          std::tie(other.kind, other.created, other.event, other.target,
-                  other.other_kind);
+                  other.source, other.other_kind);
 }
 
 int rank(const Claim& claim) {
@@ -99,6 +99,12 @@ int rank(const Claim& claim) {
   }
   bool names_user = user_of(claim.target).has_value();
   return names_user ? static_cast<int>(said_rank(claim)) : 0;
+}
+
+bool is_explicit(ClaimKind kind) {
+  return kind == ClaimKind::session_metadata ||
+         kind == ClaimKind::subscription_metadata ||
+         kind == ClaimKind::client_reference;
 }
 
 std::string encode_target(std::string_view target) {

@@ -1,5 +1,6 @@
-// Claims: who says whose a place is. And the fields `claims` and `holders` of a
-// place, as JSON (docs/redis.md):
+// Claims: who says whose a source, or all of a place, is. And the fields
+// `claims`, `claims:<source>` and `holders` of a place, as JSON
+// (docs/redis.md):
 //
 //   claims   [{"by":"client_reference","at":1700000000,"event":"evt_1",
 //              "to":"u:alice"}, ...]  greatest first
@@ -24,9 +25,10 @@
 
 namespace entitle {
 
-// Who says whose a place is, least trusted first (docs/redis.md: explicit
-// before customer metadata before e-mail). `forward` says that the place is
-// part of another one: what it is told about users is told to that one.
+// Who says it. The metadata of a customer and an e-mail speak of the customer;
+// the explicit ones of a source, or of whatever nothing better is known of.
+// `forward` says that the place is part of another one: what it is told about
+// users is told to that one.
 enum class ClaimKind {
   forward,
   email,
@@ -39,9 +41,10 @@ enum class ClaimKind {
 
 struct Claim {
   ClaimKind kind;
-  UnixTime created;             // of the event
+  UnixTime created;             // when it was said, whatever repeats it later
   std::string event;            // evt_...
   std::string target;           // "u:<user>" or "p:<stripe id>"
+  std::string source = {};      // it is about this one; empty: the whole place
   std::string other_kind = {};  // as it is called, of kind other
   UnknownMembers unknown = {};
   // Whether they say the same, whatever else is known of either.
@@ -49,9 +52,13 @@ struct Claim {
   auto operator<=>(const Claim&) const = default;
 };
 
-// Trust: explicit claims alike, then the customer's metadata, then e-mail. 0:
-// it names no user.
+// What counts first where no claim names a source: the customer's metadata,
+// what was said of any source, e-mail. 0: it names no user.
 int rank(const Claim& claim);
+
+// Said of a purchase: by a session's reference or metadata, or a
+// subscription's.
+bool is_explicit(ClaimKind kind);
 
 std::string encode_claims(const std::vector<Claim>& claims);
 std::optional<std::vector<Claim>> decode_claims(std::string_view json);

@@ -6,11 +6,13 @@
 // function.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/source/claim.h"
 #include "core/source/identifier.h"
+#include "core/source/said_email.h"
 #include "core/source/source.h"
 #include "core/stripe/event.h"
 
@@ -22,6 +24,7 @@ struct PlaceFacts {
   std::string place;
   std::vector<Claim> claims;
   Sources sources;
+  std::optional<SaidEmail> email{};  // of the customer, or of a guest
 };
 
 struct Facts {

@@ -29,6 +29,18 @@ std::vector<Identifier> purchased(const Reading& reading) {
   return std::move(list).sorted();
 }
 
+// What a session speaks for: itself, its subscription and its payment, with the
+// invoice that Stripe writes of it.
+std::vector<std::string> bought_with(const Reading& reading) {
+  std::vector<std::string> sources;
+  for (const char* member :
+       {"id", "subscription", "payment_intent", "invoice"}) {
+    std::string_view id = stripe::id(reading.object(), member);
+    if (!id.empty()) sources.push_back(reading.qualified(id));
+  }
+  return sources;
+}
+
 std::string email_of(const json::Node* session) {
   std::string_view email =
       json::string(json::member(session, "customer_details"), "email");
@@ -84,6 +96,8 @@ void checkout_session_facts(const Reading& reading, Facts& facts) {
   hints.metadata = json::member(session, "metadata");
   hints.metadata_kind = ClaimKind::session_metadata;
   hints.email = facts.email;
+  hints.said = stripe::time(session, "created");
+  hints.about = bought_with(reading);
   PlaceFacts own = own_place(reading, std::move(place), hints, facts);
 
   // A session that only sets up a payment method buys nothing, and of one

@@ -83,6 +83,14 @@ const json::Node* subscription_metadata(const json::Node* invoice) {
                       "metadata");
 }
 
+// An invoice's copy of the subscription's metadata is as old as its
+// finalization, however late it is paid.
+std::optional<UnixTime> said_at(const json::Node* invoice) {
+  std::optional<UnixTime> finalized =
+      stripe::time(json::member(invoice, "status_transitions"), "finalized_at");
+  return finalized ? finalized : stripe::time(invoice, "created");
+}
+
 std::optional<PaidInvoice> paid_invoice(const Reading& reading) {
   const json::Node* invoice = reading.object();
   IdentifierList list(reading.head().account);
@@ -123,6 +131,8 @@ void invoice_paid_facts(const Reading& reading, Facts& facts) {
   hints.metadata = subscription_metadata(invoice);
   hints.metadata_kind = ClaimKind::subscription_metadata;
   hints.email = facts.email;
+  hints.said = said_at(invoice);
+  hints.about = {reading.qualified(subscription)};
   PlaceFacts own = own_place(reading, facts.customer, hints, facts);
 
   if (std::optional<PaidInvoice> paid = paid_invoice(reading)) {

@@ -122,9 +122,19 @@ std::vector<Identifier> IdentifierList::sorted() && {
 PlaceFacts own_place(const Reading& reading, std::string place,
                      const UserHints& hints, Facts& facts) {
   PlaceFacts own{std::move(place), {}, {}};
-  if (std::optional<NamedUser> named = named_user(reading, hints, facts)) {
-    own.claims.push_back({named->kind, reading.head().created,
-                          reading.head().id, "u:" + named->user.str()});
+  const std::string& event = reading.head().id;
+  UnixTime said = hints.said.value_or(reading.head().created);
+  if (!hints.email.empty()) own.email = SaidEmail{said, event, hints.email};
+  std::optional<NamedUser> named = named_user(reading, hints, facts);
+  if (!named) return own;
+  Claim claim{named->kind, said, event, "u:" + named->user.str()};
+  if (!is_explicit(claim.kind) || hints.about.empty()) {
+    own.claims.push_back(std::move(claim));
+    return own;
+  }
+  for (const std::string& source : hints.about) {
+    claim.source = source;
+    own.claims.push_back(claim);
   }
   return own;
 }

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/types.h"
 #include "core/json/tree.h"
 #include "core/source/claim.h"
 #include "core/source/identifier.h"
@@ -55,10 +56,16 @@ struct UserHints {
   const json::Node* metadata = nullptr;
   ClaimKind metadata_kind = ClaimKind::customer_metadata;
   std::string email;  // lower case
+  // When all this was said, if not when the event was made: an event may repeat
+  // what was said long before.
+  std::optional<UnixTime> said{};
+  // Ids of the sources that a purchase's metadata or reference are about. None:
+  // all of the place.
+  std::vector<std::string> about{};
 };
 
-// The event's own place, with the claim of the user it names, if any. Notes a
-// refused client reference.
+// The event's own place, with the claims of the user it names, if any, and the
+// e-mail. Notes a refused client reference.
 PlaceFacts own_place(const Reading& reading, std::string place,
                      const UserHints& hints, Facts& facts);
 

@@ -115,6 +115,7 @@ void subscription_facts(const Reading& reading, SnapshotType type,
   UserHints hints;
   hints.metadata = json::member(said, "metadata");
   hints.metadata_kind = ClaimKind::subscription_metadata;
+  hints.about = {reading.qualified(id)};
   PlaceFacts own = own_place(reading, facts.customer, hints, facts);
 
   Snapshot snapshot;

@@ -30,9 +30,9 @@ const std::string kEmail = "ada@example.com";
 void buys_as_guest(MemoryRedis& redis, std::string_view event,
                    std::string_view place, std::string_view session,
                    std::vector<Claim> claims = {},
-                   std::string_view email = kEmail) {
+                   std::string_view email = kEmail, std::int64_t said = kNow) {
   Delivered bought = purchase(event, place, session, std::move(claims));
-  bought.facts.email = email;
+  says_email(bought, email, said);
   run(redis, entitle::test::deliver(bought));
 }
 
@@ -195,6 +195,42 @@ void a_redis_that_refuses_is_said(void**) {
   redis.run({"DEL", "entitle:live:email:" + kEmail});
 }
 
+// She mistyped it; whoever has that address logs in before she does.
+void a_corrected_e_mail_is_the_only_one_that_claims(void**) {
+  const std::string wrong = "adam@example.com";
+  for (bool late : {false, true}) {
+    MemoryRedis redis;
+    Delivered corrected = purchase("evt_2", "cus_1", "");
+    says_email(corrected, kEmail, 20);
+    if (late) run(redis, entitle::test::deliver(corrected));
+    buys_as_guest(redis, "evt_1", "cus_1", "cs_1", {}, wrong, 10);
+    if (!late) run(redis, entitle::test::deliver(corrected));
+    Claimed adam = log_in(redis, "adam", -1, wrong);
+    assert_int_equal(adam.writes, 0);
+    assert_null(redis.find("entitle:live:email:" + wrong));
+    log_in(redis);
+    assert_true(redis.field(kAda, "source:cs_1").has_value());
+  }
+}
+
+// The set of the wrong one may still name the place: its write was lost.
+void a_place_knows_that_its_e_mail_was_corrected(void**) {
+  MemoryRedis redis;
+  buys_as_guest(redis, "evt_1", "cus_1", "cs_1");
+  redis.run({"SADD", "entitle:live:email:eve@example.com", "cus_1"});
+  assert_int_equal(log_in(redis, "eve", -1, "eve@example.com").writes, 0);
+  assert_null(redis.find("entitle:live:{u:eve}"));
+}
+
+void a_place_that_is_gone_is_forgotten(void**) {
+  MemoryRedis redis;
+  buys_as_guest(redis, "evt_1", "cs_1", "cs_1");
+  redis.run({"DEL", "entitle:live:{p:cs_1}"});
+  log_in(redis);
+  assert_null(redis.find("entitle:live:email:" + kEmail));
+  assert_null(redis.find(kAda));
+}
+
 void few_are_looked_at_at_one_time(void**) {
   MemoryRedis redis;
   for (std::size_t i = 0; i < 2 * kMostEmailPlaces; i++) {
@@ -229,6 +265,9 @@ int main() {
       cmocka_unit_test(a_place_that_forwards_is_claimed_where_it_leads),
       cmocka_unit_test(what_breaks_off_is_finished_by_the_next_login),
       cmocka_unit_test(a_redis_that_refuses_is_said),
+      cmocka_unit_test(a_corrected_e_mail_is_the_only_one_that_claims),
+      cmocka_unit_test(a_place_knows_that_its_e_mail_was_corrected),
+      cmocka_unit_test(a_place_that_is_gone_is_forgotten),
       cmocka_unit_test(few_are_looked_at_at_one_time),
       cmocka_unit_test(an_e_mail_is_compared_in_lower_case),
   };

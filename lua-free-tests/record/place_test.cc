@@ -13,6 +13,7 @@
 #include "core/delivery/writes.h"
 #include "core/record/keys.h"
 #include "core/source/claim.h"
+#include "core/source/said_email.h"
 #include "core/source/source.h"
 #include "lua-free-tests/support/deliveries.h"
 
@@ -54,14 +55,100 @@ void explicit_claims_are_alike_whatever_they_come_from(void**) {
                "u:alice");
 }
 
+// What nothing names: the customer's metadata, the newest claim of any source,
+// e-mail.
 void trust_comes_before_time(void**) {
   Claim email = user_claim("evt_9", 9, "mallory", ClaimKind::email);
   Claim customer =
-      user_claim("evt_5", 5, "carol", ClaimKind::customer_metadata);
-  Claim explicit_one = user_claim("evt_1", 1, "alice");
+      user_claim("evt_1", 1, "carol", ClaimKind::customer_metadata);
+  Claim of_a_source = about("sub_1", user_claim("evt_5", 5, "alice"));
   assert_owner({email}, "u:mallory");
-  assert_owner({email, customer}, "u:carol");
-  assert_owner({email, customer, explicit_one}, "u:alice");
+  assert_owner({email, of_a_source}, "u:alice");
+  assert_owner({email, of_a_source, customer}, "u:carol");
+}
+
+void assert_owns(const Place& place, const char* source, const char* owner) {
+  assert_string_equal(place.owners().of(source).value_or("nobody").c_str(),
+                      owner);
+}
+
+void source_is_whose_it_is_named(void**) {
+  Place place = claimed({about("sub_1", user_claim("evt_1", 1, "alice")),
+                         about("sub_2", user_claim("evt_2", 2, "bob"))});
+  assert_owns(place, "sub_1", "u:alice");
+  assert_owns(place, "sub_2", "u:bob");
+  assert_owns(place, "sub_3", "u:bob");
+  place.add(user_claim("evt_0", 0, "carol", ClaimKind::customer_metadata));
+  assert_owns(place, "sub_1", "u:alice");
+  assert_owns(place, "sub_3", "u:carol");
+  place.add(about("sub_1", user_claim("evt_3", 3, "dora")));
+  assert_owns(place, "sub_1", "u:dora");
+  place.add(about("sub_1", user_claim("evt_2", 2, "eve")));
+  assert_owns(place, "sub_1", "u:dora");
+  assert_owns(place, "sub_2", "u:bob");
+}
+
+void kinds_of_naming_a_source_are_alike(void**) {
+  Place place =
+      claimed({about("sub_1", user_claim("evt_1", 1, "alice")),
+               about("sub_1", user_claim("evt_2", 2, "bob",
+                                         ClaimKind::subscription_metadata))});
+  assert_owns(place, "sub_1", "u:bob");
+}
+
+// A source that is named by nobody any more is the rest's; and which ones those
+// are is the same in any order, with anything said twice.
+void naming_is_bounded_and_any_order_ends_the_same(void**) {
+  std::vector<Claim> claims;
+  for (int i = 0; i < 600; i++) {
+    std::string n = std::to_string(i);
+    claims.push_back(
+        about("sub_" + std::to_string(i * 7 % 200),
+              user_claim("evt_" + n, i / 3, "u" + std::to_string(i * 5 % 11))));
+  }
+  Place expected = claimed(claims);
+  std::size_t count = 0;
+  for (const auto& [source, of] : expected.naming) {
+    assert_in_range(of.size(), 1, Place::kMaxClaimsOfSource);
+    count += of.size();
+  }
+  assert_int_equal(count, Place::kMaxNaming);
+  assert_int_equal(expected.claims.size(), Place::kMaxClaims);
+  std::mt19937 random(2);
+  for (int run = 0; run < 50; run++) {
+    std::shuffle(claims.begin(), claims.end(), random);
+    Place place = claimed(claims);
+    for (std::size_t i = 0; i < 60; i++) place.add(claims[i]);
+    assert_true(place.naming == expected.naming);
+    assert_true(place.claims == expected.claims);
+    assert_true(place.owners() == expected.owners());
+  }
+}
+
+// A source's winner is never the one that goes while an older one stays.
+void newest_naming_stays(void**) {
+  Place place;
+  for (int i = 0; i < 1000; i++) {
+    std::string n = std::to_string(i);
+    place.add(about("cs_" + n, user_claim("evt_" + n, i, "alice")));
+  }
+  assert_int_equal(place.naming.size(), Place::kMaxNaming);
+  assert_true(place.naming.contains("cs_999"));
+  assert_false(place.naming.contains("cs_0"));
+}
+
+void newest_email_counts(void**) {
+  auto said = [](std::int64_t at, const char* text) {
+    return SaidEmail{unix_time(at), "evt_" + std::to_string(at), text};
+  };
+  Place place;
+  place.take(said(2, "b@example.com"));
+  place.take(said(1, "a@example.com"));
+  place.take(std::nullopt);
+  assert_string_equal(place.email->text.c_str(), "b@example.com");
+  place.take(said(5, "b@example.com"));
+  place.take(said(4, "c@example.com"));
+  assert_string_equal(place.email->text.c_str(), "b@example.com");
 }
 
 void event_id_breaks_ties(void**) {
@@ -80,15 +167,18 @@ void part_goes_where_the_whole_goes(void**) {
 
 void repeated_relation_writes_nothing(void**) {
   Place place = claimed({forward_claim("evt_1", 1, "cus_1")});
-  assert_false(place.add(forward_claim("evt_2", 2, "cus_1")));
-  assert_true(place.add(forward_claim("evt_0", 0, "cus_1")));
+  std::vector<Claim> before = place.claims;
+  place.add(forward_claim("evt_2", 2, "cus_1"));
+  assert_true(place.claims == before);
+  place.add(forward_claim("evt_0", 0, "cus_1"));
+  assert_string_equal(place.claims[0].event.c_str(), "evt_0");
 }
 
 void repeated_claim_counts_by_when_it_was_last_said(void**) {
   Place place =
       claimed({user_claim("evt_1", 1, "alice"), user_claim("evt_2", 2, "bob")});
-  assert_true(place.add(user_claim("evt_3", 3, "alice")));
-  assert_false(place.add(user_claim("evt_1", 1, "alice")));
+  place.add(user_claim("evt_3", 3, "alice"));
+  place.add(user_claim("evt_1", 1, "alice"));
   assert_int_equal(place.claims.size(), 2);
   assert_string_equal(place.owner()->c_str(), "u:alice");
 }
@@ -145,6 +235,12 @@ void settled_means_nothing_waits_and_one_holds(void**) {
   place.sources["cs_1"] = Source();
   assert_false(place.settled());
   place.sources.clear();
+  place.add(about("cs_2", user_claim("evt_0", 0, "bob")));
+  assert_false(place.settled());
+  place.holders.insert("u:bob");
+  assert_false(place.settled());
+  place.owned["cs_2"] = "u:bob";
+  assert_true(place.settled());
   place.add(user_claim("evt_2", 2, "bob"));
   assert_false(place.settled());
 
@@ -171,7 +267,10 @@ Reply stored(const std::vector<Command>& commands) {
 void place_reads_what_it_writes(void**) {
   Place place = claimed({user_claim("evt_1", 1, "J\xc3\xbcrgen \"{}%\\"),
                          user_claim("evt_2", 2, "bob", ClaimKind::email),
+                         about("acct_1/sub_1", user_claim("evt_4", 4, "eve")),
                          forward_claim("evt_3", 3, "acct_1/cus_1")});
+  place.owned["acct_1/sub_1"] = "u:J\xc3\xbcrgen \"{}%\\";
+  place.email = SaidEmail{unix_time(5), "evt_5", "a\"b@example.com"};
   place.epoch = 7;
   place.holders = {"u:a", "u:J\xc3\xbcrgen \"{}%\\"};
   place.to = "p:acct_1/cus_1";
@@ -183,6 +282,9 @@ void place_reads_what_it_writes(void**) {
   assert_true(read.has_value());
   assert_true(read->exists);
   assert_true(read->claims == place.claims);
+  assert_true(read->naming == place.naming);
+  assert_true(read->owned == place.owned);
+  assert_true(read->email == place.email);
   assert_int_equal(read->epoch, 7);
   assert_true(read->holders == place.holders);
   assert_true(read->to == place.to);
@@ -203,6 +305,13 @@ void damaged_place_is_unreadable(void**) {
       {"claims", R"([{"by":"email","at":"1","event":"e","to":"u:a"}])"},
       {"claims", R"([{"by":"email","at":1,"event":"e","to":"p:cus_1"}])"},
       {"claims", R"([{"by":"forward","at":1,"event":"e","to":"u:a"}])"},
+      {"claims:sub_1", "[]"},
+      {"claims:sub_1", "nonsense"},
+      {"claims:sub_1",
+       R"([{"by":"forward","at":1,"event":"e","to":"p:cus_1"}])"},
+      {"owner:sub_1", "alice"},
+      {"email", "a@example.com"},
+      {"email", R"({"is":"a@example.com"})"},
       {"source:cs_1", "nonsense"},
       {"passed_on:cs_1", "nonsense"},
   };
@@ -220,6 +329,11 @@ int main() {
       cmocka_unit_test(newest_explicit_claim_wins),
       cmocka_unit_test(explicit_claims_are_alike_whatever_they_come_from),
       cmocka_unit_test(trust_comes_before_time),
+      cmocka_unit_test(source_is_whose_it_is_named),
+      cmocka_unit_test(kinds_of_naming_a_source_are_alike),
+      cmocka_unit_test(naming_is_bounded_and_any_order_ends_the_same),
+      cmocka_unit_test(newest_naming_stays),
+      cmocka_unit_test(newest_email_counts),
       cmocka_unit_test(event_id_breaks_ties),
       cmocka_unit_test(part_goes_where_the_whole_goes),
       cmocka_unit_test(repeated_relation_writes_nothing),

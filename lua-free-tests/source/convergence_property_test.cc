@@ -25,6 +25,7 @@ extern "C" {
 #include "core/access/access.h"
 #include "core/access/projection.h"
 #include "core/base/types.h"
+#include "core/record/owners.h"
 #include "core/record/place.h"
 #include "core/source/claim.h"
 #include "core/source/forget.h"
@@ -89,7 +90,11 @@ End end_of(const std::vector<Delivered>& all,
     if (++n % 16 == 0) end.sources = test::stored(end.sources);
   }
   for (const auto& [id, place] : places) {
-    end.owners[id] = place.owner().value_or("");
+    Owners owners = place.owners();
+    end.owners[id] = owners.rest.value_or("");
+    for (const auto& [source, claims] : place.naming) {
+      end.owners[id + " " + source] = owners.of(source).value_or("");
+    }
   }
   return end;
 }

@@ -37,12 +37,46 @@ Facts completed_with(const Session& session, FactsOptions options) {
   return facts_of(event, options);
 }
 
+// Whatever it is about, one claim is made.
 void assert_claim(const PlaceFacts& place, ClaimKind kind, const char* target) {
-  assert_int_equal(place.claims.size(), 1);
-  assert_int_equal(place.claims[0].kind, kind);
-  assert_string_equal(place.claims[0].target.c_str(), target);
-  assert_string_equal(place.claims[0].event.c_str(), "evt_1");
-  assert_int_equal(to_unix(place.claims[0].created), 1000);
+  assert_true(!place.claims.empty());
+  for (const Claim& claim : place.claims) {
+    assert_int_equal(claim.kind, kind);
+    assert_string_equal(claim.target.c_str(), target);
+    assert_string_equal(claim.event.c_str(), "evt_1");
+    assert_int_equal(to_unix(claim.created), 1000);
+  }
+}
+
+std::string about(const PlaceFacts& place) {
+  std::string sources;
+  for (const Claim& claim : place.claims) {
+    sources += (sources.empty() ? "" : " ") + claim.source;
+  }
+  return sources;
+}
+
+void a_session_speaks_for_itself_its_subscription_and_its_payment(void**) {
+  Facts facts = completed({.mode = "subscription",
+                           .subscription = "sub_1",
+                           .client_reference_id = "42"});
+  assert_string_equal(about(facts.places.back()).c_str(), "cs_1 sub_1");
+  facts = completed({.payment_intent = "pi_1", .user = "42"});
+  assert_string_equal(about(facts.places.back()).c_str(), "cs_1 pi_1");
+  assert_string_equal(about(facts.places.front()).c_str(), "");
+}
+
+// One that is paid by SEPA succeeds days after it was said.
+void a_session_says_whose_it_is_when_it_is_made(void**) {
+  Facts facts = test::facts(test::session_event(
+      {"evt_1", 9000}, "async_payment_succeeded",
+      {.client_reference_id = "42", .email = "ann@example.com", .made = 1000}));
+  assert_claim(facts.places.back(), ClaimKind::client_reference, "u:42");
+  assert_int_equal(to_unix(facts.places.back().email->said), 1000);
+  assert_string_equal(facts.places.back().email->text.c_str(),
+                      "ann@example.com");
+  const Source& source = facts.places.back().sources.at("cs_1");
+  assert_int_equal(to_unix(source.sessions.at(0).created), 9000);
 }
 
 void a_session_claims_its_customer_for_the_user_it_names(void**) {
@@ -190,6 +224,7 @@ void an_email_claims_only_where_listed_and_in_lower_case(void**) {
 
   facts = completed_with(session, {{{UserFrom::Kind::email, ""}}, nullptr});
   assert_claim(facts.places.back(), ClaimKind::email, "u:ann@example.com");
+  assert_string_equal(about(facts.places.back()).c_str(), "");
 }
 
 // --- signed references ---------------------------------------------------
@@ -265,6 +300,9 @@ void connect_ids_carry_their_account(void**) {
 int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(a_session_claims_its_customer_for_the_user_it_names),
+      cmocka_unit_test(
+          a_session_speaks_for_itself_its_subscription_and_its_payment),
+      cmocka_unit_test(a_session_says_whose_it_is_when_it_is_made),
       cmocka_unit_test(the_payment_intent_forwards_to_the_customer),
       cmocka_unit_test(a_guests_session_is_its_own_place),
       cmocka_unit_test(a_one_time_purchase_is_known_by_link_and_names),

@@ -62,6 +62,22 @@ void a_paid_invoice_says_until_when(void**) {
   }
 }
 
+// Its metadata is the subscription's when it was finalized, though it is paid a
+// month later.
+void an_invoice_says_whose_it_is_as_of_its_finalization(void**) {
+  for (Shape shape : kShapes) {
+    Invoice invoice = monthly();
+    for (test::Time finalized : {0, 950}) {
+      invoice.finalized = finalized;
+      const PlaceFacts own = paid(invoice, shape).places.back();
+      assert_int_equal(own.claims.size(), 1);
+      assert_string_equal(own.claims[0].source.c_str(), "sub_1");
+      assert_int_equal(to_unix(own.claims[0].created), finalized ? 950 : 900);
+      assert_int_equal(to_unix(own.email->said), finalized ? 950 : 900);
+    }
+  }
+}
+
 void prorations_name_no_plan(void**) {
   for (Shape shape : kShapes) {
     Invoice invoice = monthly();
@@ -133,6 +149,7 @@ void a_subscription_named_only_by_its_lines_is_found(void**) {
 int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(a_paid_invoice_says_until_when),
+      cmocka_unit_test(an_invoice_says_whose_it_is_as_of_its_finalization),
       cmocka_unit_test(prorations_name_no_plan),
       cmocka_unit_test(the_longest_line_counts),
       cmocka_unit_test(invoices_for_no_subscription_say_nothing),

@@ -8,6 +8,7 @@
 #include "core/record/keys.h"
 #include "core/source/claim.h"
 #include "core/source/identifier.h"
+#include "core/source/said_email.h"
 #include "core/source/source.h"
 #include "core/stripe/facts.h"
 
@@ -54,6 +55,18 @@ void also_forwards(Delivered& delivered, std::string_view place,
       std::string(place), {forward_claim(delivered.head.id, kNow, to)}, {}};
   auto& places = delivered.facts.places;
   places.insert(places.end() - 1, std::move(part));
+}
+
+void says_email(Delivered& delivered, std::string_view email,
+                std::int64_t said) {
+  delivered.facts.email = email;
+  delivered.facts.places.back().email =
+      SaidEmail{unix_time(said), delivered.head.id, std::string(email)};
+}
+
+Claim about(std::string_view source, Claim claim) {
+  claim.source = source;
+  return claim;
 }
 
 const GrantMap& grants() {

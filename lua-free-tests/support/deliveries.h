@@ -39,6 +39,13 @@ Delivered purchase(std::string_view event, std::string_view place,
 void also_forwards(Delivered& delivered, std::string_view place,
                    std::string_view to);
 
+// The event also says the e-mail of its own place.
+void says_email(Delivered& delivered, std::string_view email,
+                std::int64_t said = kNow);
+
+// A claim about one source.
+Claim about(std::string_view source, Claim claim);
+
 // Grants: pro for price_pro.
 const GrantMap& grants();
 DeliveryOptions options(std::uint64_t seed = 1);

@@ -464,15 +464,19 @@ class CustomerActor : public Actor {
       std::sort(truth.identifiers.begin(), truth.identifiers.end());
       truth.until = kNever;
     }
-    life.owners[id_] = !explicit_.empty()   ? std::get<2>(explicit_.back())
-                       : !metadata_.empty() ? std::get<2>(metadata_.back())
+    life.owners[id_] = !metadata_.empty()   ? std::get<2>(metadata_.back())
+                       : !explicit_.empty() ? std::get<2>(explicit_.back())
                                             : "";
+    for (const auto& [session, owner] : named_) {
+      life.owners[id_ + " " + session] = owner;
+    }
   }
   bool removed() const { return removed_; }
   const std::string& id() const { return id_; }
 
  private:
   using Claims = std::vector<std::tuple<Time, std::string, std::string>>;
+  std::map<std::string, std::string> named_;  // session -> "u:..."
 
   void feature(World& world) {
     std::vector<std::string> before(features_.begin(), features_.end());
@@ -491,23 +495,25 @@ class CustomerActor : public Actor {
     if (world.chance(0.5)) {
       world.tell(envelope, id_ + " metadata " + user,
                  customer_event(envelope, "updated", id_, user));
-      note(metadata_, envelope, user);
+      note(metadata_, envelope.created, envelope.id, user);
     } else {
       Session session{.id = "cs_setup_" + envelope.id,
                       .customer = id_,
                       .mode = "setup",
                       .payment_status = "no_payment_required",
-                      .client_reference_id = user};
+                      .client_reference_id = user,
+                      .made = envelope.created - world.pick(100'000)};
       world.tell(envelope, id_ + " reference " + user,
                  session_event(envelope, "completed", session));
-      note(explicit_, envelope, user);
+      note(explicit_, session.made, envelope.id, user);
+      named_[session.id] = "u:" + user;
     }
   }
 
-  // The newest wins, and of one second the greatest id.
-  static void note(Claims& claims, const Envelope& envelope,
+  // What was said last wins, and of one second the greatest id.
+  static void note(Claims& claims, Time said, const std::string& event,
                    const std::string& user) {
-    claims.emplace_back(envelope.created, envelope.id, "u:" + user);
+    claims.emplace_back(said, event, "u:" + user);
     std::sort(claims.begin(), claims.end());
   }
 

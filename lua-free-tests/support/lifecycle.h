@@ -34,8 +34,9 @@ struct SourceTruth {
 struct Lifecycle {
   std::vector<Said> said;                      // in the true order
   std::map<std::string, SourceTruth> sources;  // by source id
-  std::map<std::string, std::string> owners;   // customer -> "u:..."; "": none
-  std::vector<Time> instants;                  // worth a look
+  // "customer" (what nothing names), "customer source" -> "u:..."; "": none
+  std::map<std::string, std::string> owners;
+  std::vector<Time> instants;  // worth a look
 };
 
 // One user's year with Stripe; many years at a greater `pace`, with nothing

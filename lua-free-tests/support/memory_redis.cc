@@ -35,9 +35,9 @@ bool is_one_of(const std::string& word,
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-constexpr std::array<std::string_view, 13> kWrites = {
-    "HSET",  "HDEL", "HINCRBY", "SET",  "DEL",    "EXPIRE", "LPUSH",
-    "LTRIM", "SADD", "ZADD",    "ZREM", "RENAME", "COPY"};
+constexpr std::array<std::string_view, 15> kWrites = {
+    "HSET",  "HDEL", "HINCRBY", "SET",  "DEL",  "EXPIRE", "PERSIST", "LPUSH",
+    "LTRIM", "SADD", "SREM",    "ZADD", "ZREM", "RENAME", "COPY"};
 
 }  // namespace
 
@@ -215,6 +215,7 @@ Reply MemoryRedis::set_command(const Command& command) {
   if (word.starts_with("S")) {
     Set* members = open<Set>(key, word == "SADD");
     if (members == nullptr) {
+      if (!entries_.contains(key) && word == "SREM") return integer(0);
       return entries_.contains(key) ? wrong_type() : list(List());
     }
     if (word == "SMEMBERS") return list(*members);
@@ -224,8 +225,13 @@ Reply MemoryRedis::set_command(const Command& command) {
           std::min<std::size_t>(some.size(), std::stoul(command.at(2))));
       return list(some);
     }
-    members->insert(command.begin() + 2, command.end());
     touch(key);
+    if (word == "SREM") {
+      auto removed = static_cast<std::int64_t>(members->erase(command.at(2)));
+      if (members->empty()) entries_.erase(key);
+      return integer(removed);
+    }
+    members->insert(command.begin() + 2, command.end());
     return integer(1);
   }
   SortedSet* ordered = open<SortedSet>(key, word == "ZADD");
@@ -251,6 +257,12 @@ Reply MemoryRedis::key_command(const Command& command) {
   if (word == "EXPIRE") {
     if (!exists) return integer(0);
     entry->second.ttl = std::stoll(command.at(2));
+    touch(key);
+    return integer(1);
+  }
+  if (word == "PERSIST") {
+    if (!exists || !entry->second.ttl) return integer(0);
+    entry->second.ttl.reset();
     touch(key);
     return integer(1);
   }

@@ -258,6 +258,10 @@ std::string invoice_event(const Envelope& envelope, std::string_view type,
   Object out;
   out.text("id", invoice.id).text("object", "invoice");
   out.time("created", invoice.issued ? invoice.issued : envelope.created);
+  if (invoice.finalized != 0) {
+    out.raw("status_transitions",
+            Object().time("finalized_at", invoice.finalized).str());
+  }
   out.text("customer", invoice.customer);
   out.maybe("customer_email", invoice.email);
   out.raw("lines", list(lines, false));
@@ -283,6 +287,7 @@ std::string session_event(const Envelope& envelope, std::string_view type,
                           const Session& session) {
   Object out;
   out.text("id", session.id).text("object", "checkout.session");
+  out.time("created", session.made ? session.made : envelope.created);
   out.maybe("client_reference_id", session.client_reference_id);
   out.maybe("customer", session.customer);
   out.raw("customer_details", Object().maybe("email", session.email).str());

@@ -59,6 +59,7 @@ struct Invoice {
   std::vector<Item> prorations = {};  // for the price left
   Time issued = 0;
   std::string user = {}, email = {};
+  Time finalized = 0;  // 0: it does not say
 };
 // `type` without "invoice.".
 std::string invoice_event(const Envelope&, std::string_view type,
@@ -69,6 +70,7 @@ struct Session {
   std::string mode = "payment", payment_status = "paid";
   std::string payment_intent = {}, payment_link = {}, subscription = {};
   std::string client_reference_id = {}, user = {}, names = {}, email = {};
+  Time made = 0;  // 0: when the event was
 };
 // `type` without "checkout.session.".
 std::string session_event(const Envelope&, std::string_view type,
