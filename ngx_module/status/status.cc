@@ -142,8 +142,9 @@ as_json(const Here& here, bool reachable, const Replication& replication,
 }
 
 void
-append_type(std::string& out, std::string_view metric) {
-    out.append("# TYPE ").append(metric).append(" gauge\n");
+append_type(std::string& out, std::string_view metric,
+            std::string_view type = "gauge") {
+    out.append("# TYPE ").append(metric).append(" ").append(type).append("\n");
 }
 
 void
@@ -159,6 +160,19 @@ append_gauge(std::string& out, std::string_view metric, Number value) {
     append_type(out, metric);
     append_metric(out, metric, "", std::to_string(value));
 }
+
+// Of the webhook hash.
+struct WebhookMetric {
+    std::string_view field, name, type;
+};
+
+constexpr WebhookMetric kWebhookMetrics[] = {
+    {"last_received", "entitle_webhook_last_received_timestamp_seconds",
+     "gauge"},
+    {"last_applied", "entitle_webhook_last_applied_timestamp_seconds", "gauge"},
+    {"last_refused", "entitle_webhook_last_refused_timestamp_seconds", "gauge"},
+    {"conflicts", "entitle_webhook_conflicts_total", "counter"},
+};
 
 std::string
 as_prometheus(const Here& here, bool reachable, const Replication& replication,
@@ -187,15 +201,13 @@ as_prometheus(const Here& here, bool reachable, const Replication& replication,
         append_metric(out, "entitle_parked", labels(space),
                       std::to_string(space.parked));
     }
-    for (const std::string_view what : {"received", "applied", "refused"}) {
-        const std::string field = "last_" + std::string(what);
-        const std::string metric =
-            "entitle_webhook_" + field + "_timestamp_seconds";
-        append_type(out, metric);
+    for (const WebhookMetric& metric : kWebhookMetrics) {
+        append_type(out, metric.name, metric.type);
         for (const Space& space : spaces) {
             for (const auto& [known, value] : space.webhook) {
-                if (known == field && parse_decimal<std::int64_t>(value)) {
-                    append_metric(out, metric, labels(space), value);
+                if (known == metric.field &&
+                    parse_decimal<std::int64_t>(value)) {
+                    append_metric(out, metric.name, labels(space), value);
                 }
             }
         }

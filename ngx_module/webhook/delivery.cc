@@ -70,6 +70,9 @@ log_level(const DeliveryResult& result) {
         case Outcome::duplicate:
         case Outcome::superseded:
         case Outcome::ignored:
+            if (!result.error.empty()) {
+                return NGX_LOG_ERR;  // stored, but something is damaged
+            }
             return result.owner_changed ? NGX_LOG_WARN : NGX_LOG_INFO;
         case Outcome::parked:
         case Outcome::unmatched:
