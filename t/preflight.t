@@ -17,6 +17,20 @@ server {
     # As many backends: whatever the method, the page.
     location /allow/page/ { add_header Access-Control-Allow-Origin *; return 200 "the paid page"; }
     location /allow/kept/ { add_header Cache-Control "public, max-age=600"; return 204; }
+    location /allow/signed/ {
+        add_header Set-Cookie "dl=secret" always;
+        add_header Content-Disposition 'attachment; filename="secret"' always;
+        add_header Link "<secret>" always;
+        add_header X-Secret secret always;
+        add_header WWW-Authenticate secret always;
+        add_header Access-Control-Allow-Origin * always;
+        add_header Vary Origin always;
+        add_header Allow "GET, PUT" always;
+        location /allow/signed/302 { return 302 https://files.example/?signature=secret; }
+        location /allow/signed/200 { default_type application/secret; return 200 secret; }
+        location /allow/signed/403 { return 403; }
+        location /allow/signed/503 { return 503; }
+    }
     location /allow/hands-over/ { add_header X-Accel-Redirect /file; return 200; }
 }
 EOF
@@ -66,6 +80,15 @@ for my $uri (qw(/allow/page/ /allow/hands-over/ /allow/static/)) {
     my $answer = ask($uri, 'OPTIONS', @preflight);
     is $answer->body, '', "the_answer_of_a_preflight_has_no_body: $uri, " . $answer->status;
     is ask($uri, 'GET')->status, 401, '  and what it asks about is gated';
+}
+# Nor anything else that is no answer to a preflight.
+for my $case ([200, 200], [302, 403], [403, 403], [503, 503]) {
+    my ($said, $seen) = @$case;
+    my $answer = ask("/allow/signed/$said", 'OPTIONS', @preflight);
+    is $answer->status, $seen, "a_backend_that_answers_$said";
+    unlike join("\n", map { "$_->[0]: $_->[1]" } @{ $answer->{headers} }), qr/secret/, '  tells nothing of it';
+    is $answer->header('Access-Control-Allow-Origin'), '*', '  but what a preflight asks';
+    is $answer->header($_->[0]), $_->[1], "  $_->[0]" for [Vary => 'Origin'], [Allow => 'GET, PUT'];
 }
 {
     my $connection = $site->connect;

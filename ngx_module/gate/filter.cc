@@ -162,16 +162,48 @@ filter_answer(ngx_http_request_t* r, const Gate* gate, bool logged_out) {
                : keep_from_others(r);
 }
 
-// A backend that does not look at the method would show the page that is paid
-// for to a stranger who calls his request a preflight.
+// What of a response is the answer to a preflight, or nobody's in particular.
+bool
+answers_preflight(const ngx_table_elt_t& header) {
+    constexpr std::string_view kOf = "access-control-";
+    constexpr std::string_view kKept[] = {"vary", "allow", "cache-control",
+                                          "retry-after",
+                                          "strict-transport-security"};
+    const std::string_view name = view(header.key);
+    return equal_ignoring_case(name.substr(0, kOf.size()), kOf) ||
+           std::any_of(std::begin(kKept), std::end(kKept),
+                       [&](std::string_view kept) {
+                           return equal_ignoring_case(name, kept);
+                       });
+}
+
+// A backend that does not look at the method would show what is paid for to a
+// stranger who calls his request a preflight: the page, or where a download is.
 void
-drop_body(ngx_http_request_t* r) {
+trim_to_preflight(ngx_http_request_t* r) {
+    auto& out = r->headers_out;
+    each_answer_header(r, [](ngx_table_elt_t& header) {
+        if (!answers_preflight(header)) {
+            header.hash = 0;
+        }
+    });
+    // Those that nginx looks at by themselves.
+    out.server = out.date = out.content_encoding = out.location = nullptr;
     ngx_http_clear_content_length(r);
-    r->headers_out.content_length_n = 0;
     ngx_http_clear_accept_ranges(r);
     ngx_http_clear_last_modified(r);
     ngx_http_clear_etag(r);
+    ngx_str_null(&out.content_type);
+    out.content_type_len = 0;
+    out.content_length_n = 0;
     r->header_only = 1;
+    const bool is_answer =
+        out.status >= NGX_HTTP_OK && (out.status < NGX_HTTP_SPECIAL_RESPONSE ||
+                                      out.status >= NGX_HTTP_BAD_REQUEST);
+    if (!is_answer) {
+        out.status = NGX_HTTP_FORBIDDEN;
+        ngx_str_null(&out.status_line);
+    }
 }
 
 ngx_int_t
@@ -180,8 +212,9 @@ filter_main(ngx_http_request_t* r) {
     const auto* response = gate == nullptr ? nullptr : gate->find<Response>();
     const bool logged_out = is_logged_out(r);
     if (response != nullptr && response->preflight) {
-        drop_body(r);
-        return keep_from_others(r);
+        const ngx_int_t rc = keep_from_others(r);
+        trim_to_preflight(r);
+        return rc;
     }
     if (logged_out || logout_refused(r) || response_decided(gate) != nullptr) {
         return filter_answer(r, gate, logged_out);

@@ -57,12 +57,24 @@ strip_headers(ngx_http_request_t* sr) {
     return full ? NGX_ERROR : NGX_OK;
 }
 
+// One that stays: nginx asks anew for what it may not cache.
+void
+set_value(ngx_http_variable_value_t& value, const ngx_str_t& text) {
+    value.data = text.data;
+    value.len = static_cast<unsigned>(text.len) & 0xfffffff;
+    value.valid = 1;
+    value.not_found = 0;
+    value.no_cacheable = 0;
+}
+
 // Values of variables are shared with the parent, both ways: `$http_upgrade`
 // looked at in the auth location would be empty for ever after, and the
 // parent's value would be sent to the app. So the subrequest gets its own,
-// with the parent's values but for what speaks of the headers kept back.
+// with the parent's values but for what speaks of the headers kept back. And
+// $request_method and $request_uri, which nginx takes of the client's request
+// and `fastcgi_params` hands on, are the question's: the same for all who wait.
 ngx_int_t
-separate_variables(ngx_http_request_t* sr) {
+separate_variables(ngx_http_request_t* sr, const ngx_str_t& uri) {
     const auto* core = static_cast<ngx_http_core_main_conf_t*>(
         ngx_http_get_module_main_conf(sr, ngx_http_core_module));
     const ngx_uint_t count = core->variables.nelts;
@@ -82,6 +94,10 @@ separate_variables(ngx_http_request_t* sr) {
             name.starts_with("proxy_internal_") || name == "invalid_referer") {
             values[i].valid = 0;
             values[i].not_found = 0;
+        } else if (name == "request_method") {
+            set_value(values[i], sr->method_name);
+        } else if (name == "request_uri") {
+            set_value(values[i], uri);
         }
     }
     sr->variables = values;
@@ -154,7 +170,7 @@ Asked::ask(ngx_http_request_t* r, const Question& question) {
     sr->request_body = static_cast<ngx_http_request_body_t*>(
         ngx_pcalloc(r->pool, sizeof(ngx_http_request_body_t)));
     if (sr->request_body == nullptr || strip_headers(sr) != NGX_OK ||
-        separate_variables(sr) != NGX_OK) {
+        separate_variables(sr, question.uri) != NGX_OK) {
         return NGX_ERROR;
     }
     // An error_page meant for visitors must not turn the app's 401 into a 200.

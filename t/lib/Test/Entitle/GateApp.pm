@@ -257,8 +257,11 @@ sub _from_params {
         $params{$name} = $value;
     }
     return { method => $params{REQUEST_METHOD}, uri => $params{REQUEST_URI} // '',
-        headers => [], params => $list, body => '' };
+        headers => [map { [_header_of($_->[0]), $_->[1]] } grep { $_->[0] =~ /^HTTP_/ } @$list],
+        params => $list, body => '' };
 }
+
+sub _header_of { my ($param) = @_; return lc(substr $param, 5) =~ tr/_/-/r }
 
 sub _read_scgi {
     my ($bytes) = @_;
