@@ -19,23 +19,20 @@ UnixTime later(UnixTime time, Seconds by) {
   return time == kForever || by >= kForever - time ? kForever : time + by;
 }
 
-}  // namespace
-
-Verdict judge(const Projection& projection, const Policy& policy,
-              UnixTime now) {
+Verdict judge_state(const Projection& projection, const Policy& policy,
+                    UnixTime now) {
   switch (projection.state) {
     case State::active:
       return effective_until(later(projection.end, policy.grace), now,
                              Lapse::ended);
     case State::ending:
       return effective_until(projection.end, now, Lapse::ended);
-    case State::past_due: {
-      UnixTime grace_end = later(projection.since, policy.past_due_grace);
-      return projection.end < grace_end
-                 ? effective_until(projection.end, now, Lapse::ended)
-                 : effective_until(grace_end, now, Lapse::past_due_over);
-    }
+    case State::past_due:
+      return effective_until(later(projection.since, policy.past_due_grace),
+                             now, Lapse::past_due_over);
     case State::provisional:
+      // Off is off, also while Stripe's clock is ahead of ours.
+      if (policy.provisional == Seconds{0}) return {false, {}, Lapse::not_paid};
       return effective_until(later(projection.since, policy.provisional), now,
                              Lapse::not_paid);
     case State::refunded:
@@ -54,6 +51,17 @@ Verdict judge(const Projection& projection, const Policy& policy,
       break;
   }
   return {false, {}, Lapse::ended};
+}
+
+}  // namespace
+
+Verdict judge(const Projection& projection, const Policy& policy,
+              UnixTime now) {
+  Verdict verdict = judge_state(projection, policy, now);
+  if (!verdict.effective || verdict.until <= projection.cancelled) {
+    return verdict;
+  }
+  return effective_until(projection.cancelled, now, Lapse::ended);
 }
 
 std::vector<Identifier> effective_identifiers(const Sources& sources,

@@ -75,6 +75,7 @@ UnixTime held_until(const Alternatives& line,
                     const std::vector<Entitlement>& held) {
   UnixTime until{};
   for (const Entitlement& entitlement : held) {
+    if (!is_entitlement_name(entitlement.name)) continue;
     if (std::find(line.begin(), line.end(), entitlement.name) != line.end()) {
       until = std::max(until, entitlement.until);
     }

@@ -8,14 +8,17 @@
 namespace entitle {
 namespace {
 
-constexpr char kLayout = 1;
+constexpr char kLayout = 2;
 constexpr std::uint8_t kHasNotBefore = 0x01;
 
-constexpr std::uint8_t kStateMask = 0x0f;
-constexpr std::uint8_t kHasEnd = 0x10;
-constexpr std::uint8_t kHasSince = 0x20;
-constexpr std::uint8_t kAmbiguous = 0x40;
-constexpr std::uint8_t kDisputed = 0x80;
+constexpr unsigned kStateMask = 0x0f;
+constexpr unsigned kHasEnd = 0x10;
+constexpr unsigned kHasSince = 0x20;
+constexpr unsigned kAmbiguous = 0x40;
+constexpr unsigned kDisputed = 0x80;
+constexpr unsigned kCancelled = 0x100;
+constexpr unsigned kHeadMask = 0x1ff;
+constexpr std::size_t kHeadBytes = 2;
 
 constexpr std::uint8_t kTypeMask = 0x07;
 constexpr std::uint8_t kHasAccount = 0x08;
@@ -97,13 +100,16 @@ bool put_identifiers(std::string& out,
 
 bool put_source(std::string& out, const Projection& projection) {
   bool has_end = projection.end != kForever;
+  bool is_cancelled = projection.cancelled != kForever;
   bool has_since = projection.since != UnixTime{};
   unsigned head = static_cast<unsigned>(projection.state) |
-                  (has_end ? kHasEnd : 0u) | (has_since ? kHasSince : 0u) |
+                  (has_end ? kHasEnd : 0u) | (is_cancelled ? kCancelled : 0u) |
+                  (has_since ? kHasSince : 0u) |
                   (projection.ambiguous ? kAmbiguous : 0u) |
                   (projection.disputed ? kDisputed : 0u);
-  put_number(out, head, 1);
+  put_number(out, head, kHeadBytes);
   if (has_end) put_time(out, projection.end);
+  if (is_cancelled) put_time(out, projection.cancelled);
   if (has_since) put_time(out, projection.since);
   return put_identifiers(out, projection.identifiers);
 }
@@ -160,6 +166,7 @@ Projection PackedSource::projection() const {
   Projection projection;
   projection.state = state;
   projection.end = end;
+  projection.cancelled = cancelled;
   projection.since = since;
   projection.ambiguous = ambiguous;
   projection.disputed = disputed;
@@ -231,11 +238,15 @@ bool PackedReader::next(PackedSource& source) {
     return rest_.empty() ? false : fail();
   }
   --sources_;
-  auto head = take_byte();
+  auto head = static_cast<unsigned>(take_number(kHeadBytes));
   unsigned state = head & kStateMask;
-  if (state > static_cast<unsigned>(State::not_paid)) return fail();
+  if (state > static_cast<unsigned>(State::not_paid) ||
+      (head & ~kHeadMask) != 0) {
+    return fail();
+  }
   source.state = static_cast<State>(state);
   source.end = (head & kHasEnd) != 0 ? take_time() : kForever;
+  source.cancelled = (head & kCancelled) != 0 ? take_time() : kForever;
   source.since = (head & kHasSince) != 0 ? take_time() : UnixTime{};
   source.ambiguous = (head & kAmbiguous) != 0;
   source.disputed = (head & kDisputed) != 0;

@@ -3,13 +3,14 @@
 // checked. Policies, grants and time are applied when it is read, so it stays
 // right when they change. Grammar (numbers little-endian):
 //
-//   record      layout:8 = 1, flags:8, version:64, [not_before:40],
+//   record      layout:8 = 2, flags:8, version:64, [not_before:40],
 //               count, source*
 //                 flags 1: not_before is there
-//   source      head:8, [end:40], [since:40], count, identifier*
+//   source      head:16, [end:40], [cancelled:40], [since:40], count,
+//               identifier*
 //                 head 0x0f: Projection::State; 0x10: end is there (else
 //                 kForever); 0x20: since is there (else 0); 0x40: ambiguous;
-//                 0x80: disputed
+//                 0x80: disputed; 0x100: cancelled is there (else kForever)
 //   identifier  head:8, [length:8, account], length:8, value
 //                 head 0x07: type, which stands for the text's beginning;
 //                 0x08: the account is there, without "acct_"; 0x10: it is
@@ -19,7 +20,7 @@
 //   40-bit times: unix seconds; earlier and later ones are clamped
 //
 // Two subscriptions of a price (30 bytes as text), a product (19) and a lookup
-// key (22) each are 135 bytes.
+// key (22) each are 137 bytes.
 #pragma once
 
 #include <cstdint>
@@ -55,6 +56,7 @@ struct PackedIdentifier {
 struct PackedSource {
   Projection::State state = Projection::State::not_paid;
   UnixTime end = kForever;
+  UnixTime cancelled = kForever;
   UnixTime since{};
   bool ambiguous = false;
   bool disputed = false;

@@ -1,6 +1,9 @@
 #include "core/access/projection.h"
 
 #include <algorithm>
+#include <functional>
+#include <map>
+#include <optional>
 #include <set>
 #include <string_view>
 
@@ -11,6 +14,7 @@ namespace entitle {
 namespace {
 
 using State = Projection::State;
+using Projections = std::vector<Projection>;
 
 // cancel_at and cancel_at_period_end: whichever comes first. Null: it does not
 // end, or nobody said when.
@@ -24,36 +28,69 @@ std::optional<UnixTime> cancellation(const SubscriptionState& state) {
   return end;
 }
 
-void project_status(const ResolvedSubscription& resolved, Projection& into) {
+Projection project_status(const ResolvedSubscription& resolved) {
   const SubscriptionState& state = resolved.state;
-  std::optional<UnixTime> cancelled = cancellation(state);
+  Projection projection;
+  projection.ambiguous = resolved.ambiguous;
   if (resolved.ended) {
-    into.state = State::ended;
+    projection.state = State::ended;
   } else if (state.status == "active" || state.status == "trialing") {
-    bool trial = state.status == "trialing" && state.trial_end;
-    into.state = cancelled ? State::ending : State::active;
-    into.end = cancelled ? *cancelled
-               : trial   ? *state.trial_end
-                         : state.period_end.value_or(kForever);
+    projection.state = State::active;
+    projection.cancelled = cancellation(state).value_or(kForever);
   } else if (state.status == "past_due") {
-    into.state = State::past_due;
-    into.since = resolved.past_due_since.value_or(UnixTime{});
-    into.end = cancelled.value_or(kForever);
+    projection.state = State::past_due;
+    projection.since = resolved.past_due_since.value_or(UnixTime{});
+    projection.cancelled = cancellation(state).value_or(kForever);
   } else if (state.status == "incomplete") {
-    into.state = State::not_paid;
+    projection.state = State::not_paid;
   } else {
-    into.state = State::ended;  // unpaid, paused, or a status not known yet
+    projection.state = State::ended;  // unpaid, paused, or not known yet
   }
+  return projection;
 }
 
-std::optional<Projection> project_subscription(const Source& source) {
+// By their ends, the latest first.
+using ByEnd =
+    std::map<UnixTime, std::vector<Identifier>, std::greater<UnixTime>>;
+
+ByEnd identifiers_by_end(const ResolvedSubscription& resolved) {
+  std::optional<UnixTime> last;
+  for (const ItemPeriod& item : resolved.items) last = std::max(last, item.end);
+  ByEnd by_end;
+  for (const Identifier& identifier : resolved.state.identifiers) {
+    std::optional<UnixTime> end;
+    for (const ItemPeriod& item : resolved.items) {
+      if (std::binary_search(item.identifiers.begin(), item.identifiers.end(),
+                             identifier)) {
+        end = std::max(end, item.end);
+      }
+    }
+    if (!end) end = last ? last : resolved.state.period_end;
+    by_end[end.value_or(kForever)].push_back(identifier);
+  }
+  return by_end;
+}
+
+// Only what is active ends item by item.
+Projections project_subscription(const Source& source) {
   std::optional<ResolvedSubscription> resolved = resolve(source);
-  if (!resolved) return std::nullopt;
-  Projection projection;
-  projection.ambiguous = resolved->ambiguous;
-  projection.identifiers = resolved->state.identifiers;
-  project_status(*resolved, projection);
-  return projection;
+  if (!resolved) return {};
+  Projection projection = project_status(*resolved);
+  if (projection.state != State::active ||
+      resolved->state.identifiers.empty()) {
+    projection.identifiers = std::move(resolved->state.identifiers);
+    if (projection.state == State::active) {
+      projection.end = resolved->state.period_end.value_or(kForever);
+    }
+    return {std::move(projection)};
+  }
+  Projections projections;
+  for (auto& [end, identifiers] : identifiers_by_end(*resolved)) {
+    projection.end = end;
+    projection.identifiers = std::move(identifiers);
+    projections.push_back(projection);
+  }
+  return projections;
 }
 
 // The newest of charge.refunded and the refunds of that charge decides, and of
@@ -134,19 +171,24 @@ std::optional<Projection> project_grant(const Source& source) {
   return projection;
 }
 
-std::optional<Projection> project_source(const Source& source,
-                                         const Sources& sources) {
-  if (!source.snapshots.empty() || source.invoice) {
+Projections list_of(std::optional<Projection> projection) {
+  Projections projections;
+  if (projection) projections.push_back(*std::move(projection));
+  return projections;
+}
+
+Projections project_source(const Source& source, const Sources& sources) {
+  if (!source.snapshots.empty() || !source.invoices.empty()) {
     return project_subscription(source);
   }
   if (!source.sessions.empty()) {
-    if (!source.sessions.front().other_mode.empty()) return std::nullopt;
+    if (!source.sessions.front().other_mode.empty()) return {};
     return source.sessions.front().subscription_mode
-               ? project_provisional(source, sources)
-               : project_payment(source, sources);
+               ? list_of(project_provisional(source, sources))
+               : list_of(project_payment(source, sources));
   }
-  if (!source.summaries.empty()) return project_features(source);
-  return project_grant(source);
+  if (!source.summaries.empty()) return list_of(project_features(source));
+  return list_of(project_grant(source));
 }
 
 }  // namespace
@@ -156,13 +198,13 @@ std::vector<Projection> project(const Sources& sources) {
   for (const auto& [id, source] : sources) {
     if (source.deleted) deleted.insert(id);
   }
-  std::vector<Projection> projections;
+  Projections projections;
   for (const auto& [id, source] : sources) {
-    std::optional<Projection> projection = project_source(source, sources);
-    if (!projection) continue;
-    projection->source = id;
-    if (deleted.contains(source.place)) projection->state = State::ended;
-    projections.push_back(*std::move(projection));
+    for (Projection& projection : project_source(source, sources)) {
+      projection.source = id;
+      if (deleted.contains(source.place)) projection.state = State::ended;
+      projections.push_back(std::move(projection));
+    }
   }
   return projections;
 }

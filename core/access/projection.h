@@ -11,12 +11,13 @@
 
 namespace entitle {
 
-// One source: what it gives and until when.
+// What one source gives until one and the same time; a source has several of
+// them where its items are paid for until different times.
 struct Projection {
   enum class State {
     active,       // until `end` + grace (kForever: no known end)
-    ending,       // until `end` sharp (cancel_at, cancel at period end)
-    past_due,     // until `since` + past_due_grace, or `end` if sooner
+    ending,       // until `end` sharp
+    past_due,     // until `since` + past_due_grace
     paid,         // one-time purchase
     provisional,  // paid subscription session, until `since` + provisional
     refunded,     // paid, then fully refunded
@@ -27,6 +28,7 @@ struct Projection {
   std::string source;
   State state = State::not_paid;
   UnixTime end = kForever;
+  UnixTime cancelled = kForever;  // not beyond this, whatever the state says
   UnixTime since{};
   std::vector<Identifier> identifiers;
   bool disputed = false;  // with State::disputed, and beside State::refunded
@@ -34,6 +36,7 @@ struct Projection {
   bool operator==(const Projection&) const = default;
 };
 
+// Those of a source one after the other, the one that reaches farthest first.
 // Payments (pi_, ch_) and deleted customers are folded into what they touch.
 std::vector<Projection> project(const Sources& sources);
 

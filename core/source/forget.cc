@@ -40,7 +40,11 @@ void forget_ended(Source& source, Horizon horizon) {
     return fact && horizon.is_past(fact->created, kLatest);
   };
   forget_one(source.entered_past_due, is_past(source.entered_past_due));
-  forget_one(source.invoice, is_past(source.invoice));
+  auto was_paid = [&](const auto& fact, std::size_t) {
+    return horizon.is_past(fact.created, kLatest);
+  };
+  source.invoices.forget(was_paid);
+  source.renewals.forget(was_paid);
 }
 
 // A list that was cut says nothing of what it does not name, so older ones
@@ -88,9 +92,10 @@ void forget_with_customer(Source& source, UnixTime deleted, Horizon horizon) {
   source.refunds.forget(forgets);
   source.disputes.forget(forgets);
   source.summaries.forget(forgets);
+  source.invoices.forget(forgets);
+  source.renewals.forget(forgets);
   auto is_past = [&](const auto& fact) { return fact && forgets(*fact, 0); };
   forget_one(source.entered_past_due, is_past(source.entered_past_due));
-  forget_one(source.invoice, is_past(source.invoice));
 }
 
 void forget_unneeded_payments(Sources& sources, Horizon horizon) {

@@ -7,7 +7,7 @@
 // the same end in the same bytes (convergence_property_test.cc).
 //
 //   a subscription   its greatest snapshot, its entry into past_due and its
-//                    invoice stay until it has ended for good; others for
+//                    invoices stay until it has ended for good; others for
 //                    kKeptAfterEnd, and while no newer one is complete. Once it
 //                    has ended, what ended it stays for kKeptAfterEnd, the rest
 //                    for kLatest

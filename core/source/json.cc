@@ -8,11 +8,18 @@
 //                  "status":"active","period_end":1769904000,"trial_end":...,
 //                  "cancel_at":...,"cancel_at_period_end":true,"ended_at":...,
 //                  "identifiers":["lookup_key=pro","price_...","prod_..."],
+//                  "items":[{"period_end":...,"identifiers":[0,1]}],
 //                  "more_items":true,
 //                  "previous":{"status":"past_due","period_end":null,...}}],
 //    "past_due":{"event":"evt_...","created":...},
 //    "invoice":{"event":...,"created":...,"issued":...,"id":"in_...",
-//               "period_end":...,"identifiers":[...]},
+//               "period_end":...,"identifiers":[...],
+//               "items":[{"period_end":...,"identifiers":[0,1],
+//                         "arrears":true}],
+//               "returned":[{"price":"price_...","at":...}]},
+//    "invoices":[{"event":...,...},...],
+//    "renewals":[{"event":...,"created":...,"id":"in_...","from":...,
+//                 "until":...}],
 //    "sessions":[{"event":...,"created":...,"mode":"payment","paid":true,
 //                 "subscription":"sub_...","payment_intent":"pi_...",
 //                 "identifiers":[...]}],
@@ -26,9 +33,11 @@
 //    "granted":{"until":...,"identifiers":[...]}}
 //
 // Lists are greatest first. A snapshot without "identifiers" has those of the
-// one before it in the list (they rarely change). "issued" is left out where it
-// equals "created"; "until" where a grant never ends. Times are unix seconds.
-// In "previous", null says that there was none before.
+// one before it in the list (they rarely change). Those of "items" are counted
+// in the list beside it, from 0; one item whose end is "period_end" is left
+// out. Before "invoices" there was "invoice", the newest; it is read. "issued"
+// is left out where it equals "created"; "until" where a grant never ends.
+// Times are unix seconds. In "previous", null says that there was none before.
 #include <array>
 #include <concepts>
 
@@ -76,6 +85,7 @@ void members(M& m, Fact& fact) {
   m.said("cancel_at_period_end", fact.cancel_at_period_end);
   m.said("ended_at", fact.ended_at);
   m.said("identifiers", fact.identifiers);
+  if (fact.identifiers) m.items("items", fact.items, *fact.identifiers);
   m.said("names", fact.names);
 }
 
@@ -91,6 +101,7 @@ void members(M& m, Fact& fact) {
   m.flag("cancel_at_period_end", fact.state.cancel_at_period_end);
   m.time("ended_at", fact.state.ended_at);
   m.inherited("identifiers", fact.state.identifiers);
+  m.items("items", fact.state.items, fact.state.identifiers);
   m.flag("more_items", fact.state.more_items);
   m.object("previous", fact.previous);
 }
@@ -107,6 +118,22 @@ void members(M& m, Fact& fact) {
   m.text("id", fact.invoice);
   m.time("period_end", fact.period_end);
   m.identifiers("identifiers", fact.identifiers);
+  m.items("items", fact.items, fact.identifiers);
+  m.list("returned", fact.returned);
+}
+
+template <class M, Either<Returned> Fact>
+void members(M& m, Fact& fact) {
+  m.text("price", fact.price);
+  m.time("at", fact.at);
+}
+
+template <class M, Either<Renewal> Fact>
+void members(M& m, Fact& fact) {
+  event(m, fact);
+  m.text("id", fact.invoice);
+  m.time("from", fact.from);
+  m.time("until", fact.until);
 }
 
 template <class M, Either<SessionFact> Fact>
@@ -153,7 +180,8 @@ void members(M& m, Fact& source) {
   m.text("place", source.place);
   m.all(source.snapshots);
   m.one(source.entered_past_due);
-  m.one(source.invoice);
+  m.greatest_and_all("invoice", source.invoices);
+  m.all(source.renewals);
   m.all(source.sessions);
   m.all(source.refunds);
   m.all(source.disputes);
@@ -182,6 +210,12 @@ bool complete(const Snapshot& fact) {
 bool complete(PaidInvoice& fact) {
   if (fact.issued == UnixTime{}) fact.issued = fact.created;
   return has_event(fact) && fact.period_end != UnixTime{};
+}
+bool complete(const Returned& fact) {
+  return !fact.price.empty() && fact.at != UnixTime{};
+}
+bool complete(const Renewal& fact) {
+  return has_event(fact) && fact.from != UnixTime{} && fact.until > fact.from;
 }
 bool complete(const RefundFact& fact) {
   return has_event(fact) && !fact.id.empty();

@@ -17,6 +17,7 @@
 #include "core/json/writer.h"
 #include "core/source/bounded_set.h"
 #include "core/source/identifier.h"
+#include "core/source/source.h"
 #include "core/source/unknown.h"
 
 namespace entitle {
@@ -123,6 +124,45 @@ class MemberWriter {
     out_.end_array();
   }
 
+  // The greatest, and all where there are several: before the list there was
+  // the one, and who reads only that has the greatest.
+  template <class Fact>
+  void greatest_and_all(std::string_view one, const BoundedSet<Fact>& facts) {
+    if (facts.empty()) return;
+    out_.key(one);
+    write(facts.front(), nullptr);
+    if (facts.size() > 1) all(facts);
+  }
+  template <class Part>
+  void list(std::string_view name, const std::vector<Part>& parts) {
+    if (parts.empty()) return;
+    out_.key(name).begin_array();
+    for (const Part& part : parts) write(part, nullptr);
+    out_.end_array();
+  }
+
+  // Items by the positions that their identifiers have in `all`, which is
+  // written before them: the text is there once.
+  void items(std::string_view name, const ItemPeriods& value,
+             const Identifiers& all) {
+    if (value.empty()) return;
+    out_.key(name).begin_array();
+    for (const ItemPeriod& item : value) {
+      out_.begin_object();
+      time("period_end", item.end);
+      out_.key("identifiers").begin_array();
+      for (const Identifier& identifier : item.identifiers) {
+        auto at = std::lower_bound(all.begin(), all.end(), identifier);
+        out_.number(at - all.begin());
+      }
+      out_.end_array();
+      flag("arrears", item.arrears);
+      item.unknown.write(out_);
+      out_.end_object();
+    }
+    out_.end_array();
+  }
+
   // The whole object.
   template <class Fact>
   void write(const Fact& fact, const Identifiers* before) {
@@ -224,6 +264,35 @@ class MemberReader {
   }
 
   template <class Fact>
+  void greatest_and_all(std::string_view one, BoundedSet<Fact>& facts) {
+    if (takes(one)) {
+      Fact fact;
+      read_object(in_, fact);
+      facts.insert(std::move(fact));
+    }
+    all(facts);
+  }
+  template <class Part>
+  void list(std::string_view name, std::vector<Part>& parts) {
+    if (!takes(name)) return;
+    in_.array([&] { read_object(in_, parts.emplace_back()); });
+    std::sort(parts.begin(), parts.end());
+  }
+
+  // A position that `all` does not have is none: two versions may have said
+  // the two.
+  void items(std::string_view name, ItemPeriods& value,
+             const Identifiers& all) {
+    if (!takes(name)) return;
+    in_.array([&] {
+      ItemPeriod item;
+      in_.object([&](std::string_view key) { read(key, item, all); });
+      value.push_back(std::move(item));
+    });
+    value = joined_items(std::move(value));
+  }
+
+  template <class Fact>
   static void read_object(JsonReader& in, Fact& fact) {
     in.object([&](std::string_view key) {
       MemberReader member(in, key);
@@ -265,6 +334,25 @@ class MemberReader {
     });
     std::sort(value.begin(), value.end());
     value.erase(std::unique(value.begin(), value.end()), value.end());
+  }
+
+  void read(std::string_view key, ItemPeriod& item, const Identifiers& all) {
+    if (key == "period_end") {
+      read(item.end.emplace());
+    } else if (key == "arrears") {
+      in_.boolean(item.arrears);
+    } else if (key == "identifiers") {
+      in_.array([&] {
+        std::int64_t at = 0;
+        in_.integer(at);
+        if (at < 0 || static_cast<std::size_t>(at) >= all.size()) return;
+        item.identifiers.push_back(all[static_cast<std::size_t>(at)]);
+      });
+    } else {
+      std::string value;
+      in_.value(value);
+      item.unknown.keep(key, std::move(value));
+    }
   }
 
   JsonReader& in_;

@@ -16,6 +16,7 @@
 #include "core/base/types.h"
 #include "core/source/chain.h"
 #include "core/source/identifier.h"
+#include "core/source/paid.h"
 #include "core/source/source.h"
 
 namespace entitle {
@@ -25,17 +26,13 @@ static_assert(Snapshot::kBound <= kMaxChain);
 
 using Group = std::vector<const Snapshot*>;  // of one second
 
-bool is_name(const Identifier& identifier) {
-  return identifier.parts().type == Identifier::Type::metadata;
-}
-
 // Whether `state` has, of its names or of its items' identifiers, exactly
 // `expected`.
 bool has_exactly(const SubscriptionState& state, bool names,
                  const std::vector<Identifier>& expected) {
   auto at = expected.begin();
   for (const Identifier& identifier : state.identifiers) {
-    if (is_name(identifier) != names) continue;
+    if (is_of_item(identifier) == names) continue;
     if (at == expected.end() || *at != identifier) return false;
     ++at;
   }
@@ -46,7 +43,7 @@ bool same_identifiers(const SubscriptionState& a, const SubscriptionState& b,
                       bool names) {
   std::vector<Identifier> of_a;
   for (const Identifier& identifier : a.identifiers) {
-    if (is_name(identifier) == names) of_a.push_back(identifier);
+    if (is_of_item(identifier) != names) of_a.push_back(identifier);
   }
   return has_exactly(b, names, of_a);
 }
@@ -73,6 +70,15 @@ bool identifiers_agree(const std::optional<std::vector<Identifier>>& previous,
          same_identifiers(before, after, names);
 }
 
+// The ends of items are told with the list of items only.
+bool periods_agree(const PreviousState& was, const SubscriptionState& before,
+                   const SubscriptionState& after, Link link) {
+  if (before.more_items) return true;
+  if (!was.items.empty()) return was.items == before.items;
+  if (was.identifiers || was.period_end) return true;
+  return link == Link::named || after.more_items || before.items == after.items;
+}
+
 // Whether `next` can directly follow a subscription in this state. Null: the
 // state is not known, so anything can.
 bool follows(const SubscriptionState* before, const Snapshot& next, Link link) {
@@ -86,6 +92,7 @@ bool follows(const SubscriptionState* before, const Snapshot& next, Link link) {
          agrees(was.cancel_at_period_end, before->cancel_at_period_end,
                 is.cancel_at_period_end, link) &&
          agrees(was.ended_at, before->ended_at, is.ended_at, link) &&
+         periods_agree(was, *before, is, link) &&
          identifiers_agree(was.identifiers, *before, is, false, link) &&
          identifiers_agree(was.names, *before, is, true, link);
 }
@@ -180,9 +187,11 @@ Decided decide(const BoundedSet<Snapshot>& newest_first) {
 }
 
 // items.has_more: what is not listed may still be there, so what earlier
-// snapshots knew stays, back to the last one that was complete.
+// snapshots knew stays, back to the last one that was complete. If its period
+// is over by now, it went on with the others.
 void add_unlisted(const BoundedSet<Snapshot>& newest_first,
-                  const Snapshot& decided, SubscriptionState& state) {
+                  const Snapshot& decided, ResolvedSubscription& resolved) {
+  SubscriptionState& state = resolved.state;
   bool older = false;
   for (const Snapshot& snapshot : newest_first) {
     if (&snapshot == &decided) {
@@ -191,6 +200,12 @@ void add_unlisted(const BoundedSet<Snapshot>& newest_first,
       state.identifiers.insert(state.identifiers.end(),
                                snapshot.state.identifiers.begin(),
                                snapshot.state.identifiers.end());
+      for (ItemPeriod& item : items_of(snapshot.state)) {
+        if (!item.end || *item.end <= decided.created) {
+          item.end = state.period_end;
+        }
+        resolved.items.push_back(std::move(item));
+      }
       if (!snapshot.state.more_items) break;
     }
   }
@@ -198,6 +213,7 @@ void add_unlisted(const BoundedSet<Snapshot>& newest_first,
   state.identifiers.erase(
       std::unique(state.identifiers.begin(), state.identifiers.end()),
       state.identifiers.end());
+  resolved.items = joined_items(std::move(resolved.items));
 }
 
 // When the past_due that holds now began.
@@ -223,46 +239,27 @@ UnixTime past_due_since(const Source& source, const Snapshot& decided) {
   return since;
 }
 
-SubscriptionState state_of(const PaidInvoice& invoice) {
-  SubscriptionState state;
-  state.status = "active";
-  state.period_end = invoice.period_end;
-  state.identifiers = invoice.identifiers;
-  return state;
-}
-
 }  // namespace
 
 std::optional<ResolvedSubscription> resolve(const Source& source) {
+  if (source.snapshots.empty()) return resolve_invoices(source);
   ResolvedSubscription resolved;
-  if (source.snapshots.empty()) {
-    if (!source.invoice) return std::nullopt;
-    resolved.state = state_of(*source.invoice);
-    return resolved;
-  }
   const Snapshot& greatest = source.snapshots.front();
   if (greatest.terminal()) {
     resolved.state = greatest.state;
+    resolved.items = items_of(greatest.state);
     resolved.ended = true;
     return resolved;
   }
 
   Decided decided = decide(source.snapshots);
   resolved.state = decided.snapshot->state;
+  resolved.items = items_of(resolved.state);
   resolved.ambiguous = decided.ambiguous;
   if (resolved.state.more_items) {
-    add_unlisted(source.snapshots, *decided.snapshot, resolved.state);
+    add_unlisted(source.snapshots, *decided.snapshot, resolved);
   }
-  if (source.invoice && source.invoice->created >= decided.snapshot->created) {
-    // A trial that is paid beyond its end is over: only its event is missing.
-    if (resolved.state.trial_end &&
-        source.invoice->period_end > *resolved.state.trial_end) {
-      resolved.state.trial_end = source.invoice->period_end;
-    }
-    resolved.state.period_end =
-        std::max(resolved.state.period_end,
-                 std::optional<UnixTime>(source.invoice->period_end));
-  }
+  extend_by_invoices(source, *decided.snapshot, resolved);
   if (resolved.state.status == "past_due") {
     resolved.past_due_since = past_due_since(source, *decided.snapshot);
   }

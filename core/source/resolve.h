@@ -15,6 +15,9 @@ namespace entitle {
 // The subscription's state now, a pure function of the facts.
 struct ResolvedSubscription {
   SubscriptionState state;
+  // Each item by itself, until when it is paid for. What is said of the whole
+  // subscription holds as long as the last of them.
+  ItemPeriods items;
   std::optional<UnixTime> past_due_since;  // while the status is past_due
   bool ended = false;                      // for good, whatever the status says
   bool ambiguous = false;  // order inside one second undetermined: the least

@@ -1,7 +1,10 @@
 #include "core/source/source.h"
 
 #include <algorithm>
+#include <iterator>
+#include <map>
 #include <tuple>
+#include <utility>
 
 #include "core/source/stripe_id.h"
 
@@ -22,7 +25,97 @@ bool has(const Facts& facts, std::string_view event) {
                      [&](const auto& fact) { return fact.event == event; });
 }
 
+// What one item is known by alone: its price, or all there is, or nothing.
+std::vector<std::string> keys_of(const ItemPeriod& item) {
+  std::vector<std::string> prices, all;
+  for (const Identifier& identifier : item.identifiers) {
+    all.push_back(identifier.str());
+    if (is_price(identifier)) prices.push_back(identifier.str());
+  }
+  if (!prices.empty()) return prices;
+  return all.empty() ? std::vector<std::string>(1) : all;
+}
+
+using InvoicePerPrice = std::map<std::string, const PaidInvoice*>;
+
+// Until when each price is paid in arrears, and by which invoice: what is
+// billed in the middle of a period takes nothing from what was paid before.
+InvoicePerPrice latest_in_arrears(
+    const std::vector<PaidInvoice>& newest_first) {
+  std::map<std::string, UnixTime> ends;
+  InvoicePerPrice latest;
+  for (const PaidInvoice& invoice : newest_first) {
+    for (const ItemPeriod& item : invoice.items) {
+      if (!item.arrears || !item.end) continue;
+      for (const std::string& price : keys_of(item)) {
+        auto [end, is_new] = ends.try_emplace(price, *item.end);
+        if (!is_new && end->second >= *item.end) continue;
+        end->second = *item.end;
+        latest[price] = &invoice;
+      }
+    }
+  }
+  return latest;
+}
+
 }  // namespace
+
+bool is_price(const Identifier& identifier) {
+  return identifier.parts().type == Identifier::Type::price;
+}
+
+void ItemPeriod::keep_only(const std::vector<Identifier>& sorted) {
+  std::erase_if(identifiers, [&](const Identifier& identifier) {
+    return !std::binary_search(sorted.begin(), sorted.end(), identifier);
+  });
+}
+
+bool is_of_item(const Identifier& identifier) {
+  return identifier.parts().type != Identifier::Type::metadata;
+}
+
+namespace {
+
+ItemPeriods explicit_items(const ItemPeriods& items,
+                           const std::vector<Identifier>& identifiers,
+                           std::optional<UnixTime> end) {
+  if (!items.empty()) return items;
+  ItemPeriod only{{}, end};
+  std::copy_if(identifiers.begin(), identifiers.end(),
+               std::back_inserter(only.identifiers), is_of_item);
+  return {std::move(only)};
+}
+
+}  // namespace
+
+ItemPeriods items_of(const SubscriptionState& state) {
+  return explicit_items(state.items, state.identifiers, state.period_end);
+}
+
+ItemPeriods items_of(const PaidInvoice& invoice) {
+  return explicit_items(invoice.items, invoice.identifiers, invoice.period_end);
+}
+
+ItemPeriods joined_items(ItemPeriods items) {
+  std::erase_if(
+      items, [](const ItemPeriod& item) { return item.identifiers.empty(); });
+  for (ItemPeriod& item : items) {
+    std::sort(item.identifiers.begin(), item.identifiers.end());
+    item.identifiers.erase(
+        std::unique(item.identifiers.begin(), item.identifiers.end()),
+        item.identifiers.end());
+  }
+  std::sort(items.begin(), items.end(),
+            [](const ItemPeriod& a, const ItemPeriod& b) {
+              return std::tie(a.identifiers, a.arrears, b.end) <
+                     std::tie(b.identifiers, b.arrears, a.end);
+            });
+  auto same = [](const ItemPeriod& a, const ItemPeriod& b) {
+    return a.identifiers == b.identifiers && a.arrears == b.arrears;
+  };
+  items.erase(std::unique(items.begin(), items.end(), same), items.end());
+  return items;
+}
 
 bool Snapshot::terminal() const {
   return type == SnapshotType::deleted || state.ended_at ||
@@ -37,6 +130,27 @@ bool DisputeFact::is_over() const {
 bool DisputeFact::suspends() const {
   return status != "won" && status != "prevented" &&
          !status.starts_with("warning_");
+}
+
+void PaidInvoice::prune(std::vector<PaidInvoice>& newest_first) {
+  InvoicePerPrice arrears = latest_in_arrears(newest_first), ahead, returned;
+  std::vector<PaidInvoice> needed;
+  for (const PaidInvoice& invoice : newest_first) {
+    bool decides = false;
+    for (const ItemPeriod& item : items_of(invoice)) {
+      for (const std::string& price : keys_of(item)) {
+        if (!item.arrears) ahead.try_emplace(price, &invoice);
+        const InvoicePerPrice& kind = item.arrears ? arrears : ahead;
+        auto decider = kind.find(price);
+        decides |= decider != kind.end() && decider->second == &invoice;
+      }
+    }
+    for (const Returned& one : invoice.returned) {
+      decides |= returned.try_emplace(one.price, &invoice).second;
+    }
+    if (decides) needed.push_back(invoice);
+  }
+  newest_first = std::move(needed);
 }
 
 void SummaryFact::prune(std::vector<SummaryFact>& newest_first) {
@@ -60,7 +174,7 @@ bool Source::has_event(std::string_view event) const {
   return has(snapshots, event) || has(sessions, event) || has(refunds, event) ||
          has(disputes, event) || has(summaries, event) ||
          (entered_past_due && entered_past_due->event == event) ||
-         (invoice && invoice->event == event) ||
+         has(invoices, event) || has(renewals, event) ||
          (deleted && deleted->event == event);
 }
 
@@ -74,16 +188,18 @@ UnixTime Source::newest() const {
   look(refunds);
   look(disputes);
   look(summaries);
+  look(invoices);
+  look(renewals);
   if (entered_past_due) newest = std::max(newest, entered_past_due->created);
-  if (invoice) newest = std::max(newest, invoice->created);
   if (deleted) newest = std::max(newest, deleted->created);
   return newest;
 }
 
 bool Source::says_nothing() const {
-  return snapshots.empty() && !entered_past_due && !invoice &&
-         sessions.empty() && refunds.empty() && disputes.empty() &&
-         summaries.empty() && !deleted && !granted && unknown.empty();
+  return snapshots.empty() && !entered_past_due && invoices.empty() &&
+         renewals.empty() && sessions.empty() && refunds.empty() &&
+         disputes.empty() && summaries.empty() && !deleted && !granted &&
+         unknown.empty();
 }
 
 bool Source::merge(const Source& other) {
@@ -94,7 +210,8 @@ bool Source::merge(const Source& other) {
   }
   changed |= snapshots.merge(other.snapshots);
   changed |= join(entered_past_due, other.entered_past_due);
-  changed |= join(invoice, other.invoice);
+  changed |= invoices.merge(other.invoices);
+  changed |= renewals.merge(other.renewals);
   changed |= sessions.merge(other.sessions);
   changed |= refunds.merge(other.refunds);
   changed |= disputes.merge(other.disputes);

@@ -34,6 +34,24 @@ namespace entitle {
 // A type that a later version wrote counts as a notice.
 enum class SnapshotType { created, notice, updated, deleted };
 
+// One item of a subscription, or one line of an invoice: what it is known by,
+// and when the period that is paid for ends.
+struct ItemPeriod {
+  std::vector<Identifier> identifiers;  // sorted, unique
+  std::optional<UnixTime> end;
+  bool arrears = false;  // of a line: billed when its period was over
+  UnknownMembers unknown = {};
+  void keep_only(const std::vector<Identifier>& sorted);
+  auto operator<=>(const ItemPeriod&) const = default;
+};
+using ItemPeriods = std::vector<ItemPeriod>;
+
+// Whether it is what no other item of the subscription is known by.
+bool is_price(const Identifier& identifier);
+// Whether this is what an item is known by; else it is said of the whole
+// subscription, in its metadata.
+bool is_of_item(const Identifier& identifier);
+
 // The part of a subscription that decides access, as compared by the rule for
 // events of one second (reference: docs/stripe.md, "Order").
 struct SubscriptionState {
@@ -44,7 +62,8 @@ struct SubscriptionState {
   bool cancel_at_period_end = false;
   std::optional<UnixTime> ended_at;
   std::vector<Identifier> identifiers;  // sorted, unique
-  bool more_items = false;              // items.has_more: a lower bound only
+  ItemPeriods items;        // sorted; empty: one, which is all of them
+  bool more_items = false;  // items.has_more: a lower bound only
   auto operator<=>(const SubscriptionState&) const = default;
 };
 
@@ -56,6 +75,7 @@ struct PreviousState {
       ended_at;
   std::optional<bool> cancel_at_period_end;
   std::optional<std::vector<Identifier>> identifiers;  // of the items
+  ItemPeriods items;  // where each said its end, and there were several
   std::optional<std::vector<Identifier>> names;  // of metadata.entitlements
   UnknownMembers unknown = {};
   auto operator<=>(const PreviousState&) const = default;
@@ -103,23 +123,65 @@ struct PastDueFact {
   auto operator<=>(const PastDueFact&) const = default;
 };
 
+// A price whose money went back, for the time from then on: an invoice credits
+// it and charges nothing for the same time.
+struct Returned {
+  std::string price;
+  UnixTime at;
+  UnknownMembers unknown = {};
+  auto operator<=>(const Returned&) const = default;
+};
+
 struct PaidInvoice {
   std::string event;
   UnixTime created;  // of the event
   UnixTime issued;   // the invoice's own: one paid late is not a newer one
   std::string invoice;
-  UnixTime period_end;
+  UnixTime period_end;                  // the greatest line's
   std::vector<Identifier> identifiers;  // of lines that are no prorations
+  ItemPeriods items;  // the lines; empty: one, paid ahead, which is all of them
+  std::vector<Returned> returned;  // sorted
   UnknownMembers unknown = {};
 
-  static constexpr std::string_view kName = "invoice";
+  static constexpr std::string_view kName = "invoices";
+  static constexpr std::size_t kBound = 64;
+  const std::string& key() const { return event; }
   // Of two invoices of one second, which cannot be told apart, the shorter.
   auto rank() const {
     return std::make_tuple(issued, created, kForever - period_end,
                            std::string_view(event));
   }
+  // Of each price the newest that was paid ahead stays, the one that reaches
+  // farthest of those in arrears, and the newest that gave back.
+  static void prune(std::vector<PaidInvoice>& newest_first);
   void keep_unknown(const PaidInvoice& other) { unknown.merge(other.unknown); }
   auto operator<=>(const PaidInvoice&) const = default;
+};
+
+// Every item or line by itself, also where there is just one.
+ItemPeriods items_of(const SubscriptionState& state);
+ItemPeriods items_of(const PaidInvoice& invoice);
+// In one order; of those known by the same, the one that reaches farthest.
+ItemPeriods joined_items(ItemPeriods items);
+
+// A paid invoice of a cycle that does not show the whole plan: what ended when
+// the cycle began goes on until the next.
+struct Renewal {
+  std::string event;
+  UnixTime created;  // of the event
+  std::string invoice;
+  UnixTime from, until;
+  UnknownMembers unknown = {};
+
+  static constexpr std::string_view kName = "renewals";
+  static constexpr std::size_t kBound = 64;
+  const std::string& key() const { return event; }
+  auto rank() const {
+    return std::make_tuple(from, kForever - until, created,
+                           std::string_view(event));
+  }
+  void keep_unknown(const Renewal& other) { unknown.merge(other.unknown); }
+  auto operator<=>(const Renewal&) const = default;
 };
 
 struct SessionFact {
@@ -242,7 +304,8 @@ struct Source {
 
   BoundedSet<Snapshot> snapshots;
   std::optional<PastDueFact> entered_past_due;  // the newest
-  std::optional<PaidInvoice> invoice;           // the newest
+  BoundedSet<PaidInvoice> invoices;             // newest first
+  BoundedSet<Renewal> renewals;                 // newest first
   BoundedSet<SessionFact> sessions;             // paid before unpaid
   BoundedSet<RefundFact> refunds;      // one an id, charges before refunds
   BoundedSet<DisputeFact> disputes;    // one an id

@@ -13,6 +13,7 @@
 #include "core/stripe/facts.h"
 #include "core/stripe/facts_parts.h"
 #include "core/stripe/object.h"
+#include "core/stripe/period.h"
 
 namespace entitle {
 namespace {
@@ -44,9 +45,9 @@ bool is_proration(const json::Node* line) {
          json::boolean(item_details(line), "proration").value_or(false);
 }
 
-// What is being paid for from here on. A proration is about the past: its
-// price may be the one just left.
-bool pays_ahead(const json::Node* line) {
+// A line of the plan itself. A proration is about the past: its price may be
+// the one just left.
+bool shows_plan(const json::Node* line) {
   return is_subscription_line(line) && !is_proration(line) &&
          json::integer(line, "amount").value_or(0) >= 0;
 }
@@ -91,28 +92,110 @@ std::optional<UnixTime> said_at(const json::Node* invoice) {
   return finalized ? finalized : stripe::time(invoice, "created");
 }
 
+std::vector<Identifier> identifiers_of(const Reading& reading,
+                                       const json::Node* line) {
+  IdentifierList list(reading.head().account);
+  add_line(line, list);
+  return std::move(list).sorted();
+}
+
+const json::Node* lines_of(const Reading& reading) {
+  return stripe::list(reading.object(), "lines");
+}
+
+bool has_more_lines(const Reading& reading) {
+  return json::boolean(json::member(reading.object(), "lines"), "has_more")
+      .value_or(false);
+}
+
+// What a line of the plan pays for. Its period is to come, or it was over when
+// the invoice was made: then it was for using what goes on being used.
+ItemPeriod paid_line(const Reading& reading, const json::Node* line,
+                     UnixTime issued) {
+  const json::Node* period = json::member(line, "period");
+  std::optional<UnixTime> start = stripe::time(period, "start");
+  ItemPeriod paid{identifiers_of(reading, line), stripe::time(period, "end")};
+  paid.arrears = paid.end && *paid.end <= issued;
+  if (paid.arrears && start && *start < *paid.end) {
+    paid.end = stripe::next_period_end(*start, *paid.end);
+  }
+  return paid;
+}
+
+// Prices that are credited while nothing is charged for the same time: who goes
+// from the year to the month, or drops an item, has the rest of it no more.
+// With a change of plan in between there are charges, which name no plan.
+std::vector<Returned> returned_by(const Reading& reading) {
+  std::vector<Returned> returned;
+  if (has_more_lines(reading)) return returned;
+  for (const json::Node* line : json::Children(lines_of(reading))) {
+    if (!is_subscription_line(line) || !is_proration(line)) continue;
+    if (json::integer(line, "amount").value_or(0) >= 0) return {};
+    std::optional<UnixTime> from =
+        stripe::time(json::member(line, "period"), "start");
+    if (!from) continue;
+    for (const Identifier& identifier : identifiers_of(reading, line)) {
+      if (is_price(identifier)) returned.push_back({identifier.str(), *from});
+    }
+  }
+  std::sort(returned.begin(), returned.end());
+  return returned;
+}
+
 std::optional<PaidInvoice> paid_invoice(const Reading& reading) {
   const json::Node* invoice = reading.object();
-  IdentifierList list(reading.head().account);
-  std::optional<UnixTime> period_end;
-  for (const json::Node* line :
-       json::Children(stripe::list(invoice, "lines"))) {
-    if (!pays_ahead(line)) continue;
-    period_end =
-        std::max(period_end, stripe::time(json::member(line, "period"), "end"));
-    if (!list.truncated()) add_line(line, list);
-  }
-  if (!period_end) return std::nullopt;
-  list.add_names(subscription_metadata(invoice));
-
   PaidInvoice paid;
   paid.event = reading.head().id;
   paid.created = reading.head().created;
   paid.issued = stripe::time(invoice, "created").value_or(paid.created);
   paid.invoice = stripe::id(invoice, "id");
-  paid.period_end = *period_end;
+
+  IdentifierList list(reading.head().account);
+  for (const json::Node* line : json::Children(lines_of(reading))) {
+    if (!shows_plan(line) || list.truncated()) continue;
+    ItemPeriod item = paid_line(reading, line, paid.issued);
+    if (!item.end || item.identifiers.empty()) continue;
+    paid.period_end = std::max(paid.period_end, *item.end);
+    paid.items.push_back(std::move(item));
+    add_line(line, list);
+  }
+  if (paid.items.empty()) return std::nullopt;
+  list.add_names(subscription_metadata(invoice));
   paid.identifiers = std::move(list).sorted();
+  for (ItemPeriod& item : paid.items) {
+    item.keep_only(paid.identifiers);
+  }
+  paid.items = joined_items(std::move(paid.items));
+  const ItemPeriod& first = paid.items.front();
+  if (paid.items.size() == 1 && !first.arrears &&
+      first.end == paid.period_end) {
+    paid.items.clear();
+  }
+  paid.returned = returned_by(reading);
   return paid;
+}
+
+// A cycle whose lines do not show the whole plan: there are more of them than
+// are listed, or prorations only. `period_start` and `period_end` of an invoice
+// look one period back.
+std::optional<Renewal> renewal(const Reading& reading, bool shows_plan) {
+  const json::Node* invoice = reading.object();
+  if (json::string(invoice, "billing_reason") != "subscription_cycle" ||
+      (shows_plan && !has_more_lines(reading))) {
+    return std::nullopt;
+  }
+  std::optional<UnixTime> start = stripe::time(invoice, "period_start");
+  std::optional<UnixTime> end = stripe::time(invoice, "period_end");
+  if (!start || !end || *start >= *end) return std::nullopt;
+  return Renewal{reading.head().id, reading.head().created,
+                 std::string(stripe::id(invoice, "id")), *end,
+                 stripe::next_period_end(*start, *end)};
+}
+
+bool is_paid(const json::Node* invoice) {
+  std::string_view status = json::string(invoice, "status");
+  if (!status.empty()) return status == "paid";
+  return json::boolean(invoice, "paid").value_or(false);  // before 2018-11
 }
 
 }  // namespace
@@ -135,11 +218,18 @@ void invoice_paid_facts(const Reading& reading, Facts& facts) {
   hints.about = {reading.qualified(subscription)};
   PlaceFacts own = own_place(reading, facts.customer, hints, facts);
 
-  if (std::optional<PaidInvoice> paid = paid_invoice(reading)) {
-    facts.identifiers = paid->identifiers;
+  std::optional<PaidInvoice> paid = paid_invoice(reading);
+  std::optional<Renewal> renewed = renewal(reading, paid.has_value());
+  if (!is_paid(invoice)) {
+    add_note(facts, "the invoice is not paid");
+  } else if (paid || renewed) {
     Source& source = own.sources[reading.qualified(subscription)];
     source.place = own.place;
-    source.invoice = *std::move(paid);
+    if (paid) {
+      facts.identifiers = paid->identifiers;
+      source.invoices.insert(*std::move(paid));
+    }
+    if (renewed) source.renewals.insert(*std::move(renewed));
   } else {
     add_note(facts, "the invoice pays for no period to come");
   }

@@ -26,15 +26,36 @@ std::optional<UnixTime> period_end_of(const json::Node* said) {
   return end;
 }
 
+void add_item(const json::Node* item, IdentifierList& list) {
+  list.add_price(json::member(item, "price"));
+  // Before prices there were plans; where both are sent they agree.
+  if (!json::is_object(json::member(item, "price"))) {
+    list.add_price(json::member(item, "plan"));
+  }
+}
+
 void add_items(const json::Node* said, IdentifierList& list) {
   for (const json::Node* item : json::Children(stripe::list(said, "items"))) {
     if (list.truncated()) break;
-    list.add_price(json::member(item, "price"));
-    // Before prices there were plans; where both are sent they agree.
-    if (!json::is_object(json::member(item, "price"))) {
-      list.add_price(json::member(item, "plan"));
-    }
+    add_item(item, list);
   }
+}
+
+// Each item with its own end, or that of the subscription. `all`: those of the
+// whole subscription.
+ItemPeriods periods_of(const Reading& reading, const json::Node* said,
+                       const std::vector<Identifier>& all) {
+  ItemPeriods items;
+  for (const json::Node* item : json::Children(stripe::list(said, "items"))) {
+    IdentifierList list(reading.head().account);
+    add_item(item, list);
+    ItemPeriod one{std::move(list).sorted(),
+                   stripe::time(item, "current_period_end")};
+    one.keep_only(all);
+    if (!one.end) one.end = stripe::time(said, "current_period_end");
+    items.push_back(std::move(one));
+  }
+  return joined_items(std::move(items));
 }
 
 SubscriptionState state_of(const Reading& reading) {
@@ -54,6 +75,13 @@ SubscriptionState state_of(const Reading& reading) {
       list.truncated() ||
       json::boolean(json::member(said, "items"), "has_more").value_or(false);
   state.identifiers = std::move(list).sorted();
+  state.items = periods_of(reading, said, state.identifiers);
+  for (ItemPeriod& item : state.items) {
+    if (!item.end) item.end = state.period_end;
+  }
+  if (state.items.size() == 1 && state.items[0].end == state.period_end) {
+    state.items.clear();
+  }
   return state;
 }
 
@@ -84,7 +112,14 @@ PreviousState previous_of(const Reading& reading) {
       items != nullptr && items->size() > 0) {
     IdentifierList list(reading.head().account);
     add_items(said, list);
-    if (!list.truncated()) previous.identifiers = std::move(list).sorted();
+    if (!list.truncated()) {
+      previous.identifiers = std::move(list).sorted();
+      ItemPeriods before = periods_of(reading, said, *previous.identifiers);
+      bool told = std::all_of(
+          before.begin(), before.end(),
+          [](const ItemPeriod& item) { return item.end.has_value(); });
+      if (before.size() > 1 && told) previous.items = std::move(before);
+    }
   }
   const json::Node* names =
       json::member(json::member(said, "metadata"), "entitlements");

@@ -46,7 +46,7 @@ constexpr int kSteps = 60, kOrders = 6;
 
 struct Counts {
   std::size_t lives = 0, events = 0, orders = 0, subscriptions = 0,
-              features = 0, ambiguous = 0, undetermined = 0;
+              features = 0, ambiguous = 0, identifiers = 0, undetermined = 0;
 };
 
 // One event as the record and the places would take it.
@@ -150,8 +150,11 @@ int privilege(const std::string& status) {
 Complaint source_is_true(const std::string& id, const SourceTruth& truth,
                          const Sources& sources, Counts& counts,
                          bool& comparable) {
-  comparable = truth.determined;
-  if (!truth.determined) ++counts.undetermined;
+  comparable = true;
+  for (const auto& [identifier, span] : truth.identifiers) {
+    ++counts.identifiers;
+    if (span.sure != span.maybe) ++counts.undetermined;
+  }
   auto at = sources.find(id);
   if (at == sources.end()) return id + " is missing";
   if (auto resolved = resolve(at->second)) {
@@ -172,17 +175,39 @@ Complaint source_is_true(const std::string& id, const SourceTruth& truth,
   return std::nullopt;
 }
 
+std::set<std::string> given(const std::vector<Projection>& projections,
+                            const std::string& source, Time now) {
+  std::set<std::string> all;
+  for (const Projection& one : projections) {
+    if (one.source != source || !judge(one, {}, unix_time(now)).effective) {
+      continue;
+    }
+    for (std::string& text : test::texts(one.identifiers)) {
+      all.insert(std::move(text));
+    }
+  }
+  return all;
+}
+
+bool gives_the_truth(const std::set<std::string>& found,
+                     const SourceTruth& truth, Time now) {
+  for (const auto& [identifier, span] : truth.identifiers) {
+    if (now < span.sure && !found.contains(identifier)) return false;
+  }
+  return std::all_of(
+      found.begin(), found.end(), [&](const std::string& identifier) {
+        auto span = truth.identifiers.find(identifier);
+        return span != truth.identifiers.end() && now < span->second.maybe;
+      });
+}
+
 Complaint end_is_true(const Lifecycle& life, const End& end, Counts& counts) {
   for (const auto& [place, owner] : life.owners) {
     auto at = end.owners.find(place);
     std::string found = at == end.owners.end() ? "" : at->second;
     if (found != owner) return place + " is " + found + "'s, not " + owner;
   }
-  std::map<std::string, Projection> projections;
-  for (Projection& one : project(end.sources)) {
-    std::string id = one.source;
-    projections[id] = std::move(one);
-  }
+  const std::vector<Projection> projections = project(end.sources);
   for (const auto& [id, truth] : life.sources) {
     bool comparable = false;
     if (Complaint complaint =
@@ -191,19 +216,16 @@ Complaint end_is_true(const Lifecycle& life, const End& end, Counts& counts) {
     }
     if (!comparable) continue;
     for (Time now : life.instants) {
-      std::vector<std::string> found, expected;
-      auto at = projections.find(id);
-      if (at != projections.end() &&
-          judge(at->second, {}, unix_time(now)).effective) {
-        found = test::texts(at->second.identifiers);
-      }
-      if (now < truth.until) expected = truth.identifiers;
-      if (found == expected) continue;
+      std::set<std::string> found = given(projections, id, now);
+      if (gives_the_truth(found, truth, now)) continue;
       std::string text = id + " at " + std::to_string(now) + " gives";
       for (const std::string& one : found) text += ' ' + one;
       text += ", not";
-      for (const std::string& one : expected) text += ' ' + one;
-      return text + "\n" + describe(end.sources);
+      for (const auto& [one, span] : truth.identifiers) {
+        text += ' ' + one + " until " + std::to_string(span.sure) + '/' +
+                std::to_string(span.maybe);
+      }
+      return text + "\n" + id + ' ' + end.sources.at(id).encode();
     }
   }
   return std::nullopt;
@@ -263,13 +285,14 @@ void every_order_of_a_life_ends_in_its_truth(void**) {
   } while (Clock::now() < end);
   std::printf(
       "%zu lives, %zu events, %zu orders; of %zu subscriptions and %zu feature "
-      "sets %.2f%% ambiguous, %.2f%% undetermined\n",
+      "sets %.2f%% ambiguous, of %zu identifiers %.2f%% undetermined\n",
       counts.lives, counts.events, counts.orders, counts.subscriptions,
       counts.features,
       100.0 * static_cast<double>(counts.ambiguous) /
           static_cast<double>(counts.subscriptions + counts.features),
+      counts.identifiers,
       100.0 * static_cast<double>(counts.undetermined) /
-          static_cast<double>(counts.subscriptions + counts.features));
+          static_cast<double>(counts.identifiers));
   assert_true(counts.lives > 3);
   assert_true(counts.ambiguous * 4 < counts.subscriptions);
 }
@@ -404,7 +427,7 @@ Complaint forgetting_holds(std::uint64_t seed, int steps, Counts& counts,
   life.owners.clear();
   for (auto one = life.sources.begin(); one != life.sources.end();) {
     bool gone = !expected.contains(one->first);
-    if (gone && one->second.until > end) return one->first + " was forgotten";
+    if (gone && one->second.last() > end) return one->first + " was forgotten";
     one = gone ? life.sources.erase(one) : std::next(one);
   }
   return end_is_true(life, {expected, {}}, counts);

@@ -246,11 +246,12 @@ void no_event_is_needed_but_an_invoice(void**) {
 // --- invoices and snapshots ---------------------------------------------
 
 ResolvedSubscription with_invoice(const Subscription& sub, test::Time said,
-                                  test::Time paid, test::Time until) {
+                                  test::Time paid, test::Time until,
+                                  const std::string& price = "pro") {
   Sources all = test::sources_of(
       {test::subscription_event({"evt_1", said}, "updated", sub),
        test::invoice_event({"evt_2", paid}, "paid",
-                           {.items = {item("other", until)}})});
+                           {.items = {item(price, until)}})});
   return *resolve(all.at("sub_1"));
 }
 
@@ -266,6 +267,18 @@ void a_newer_invoice_extends_the_period_and_nothing_else(void**) {
   sub.status = "past_due";
   assert_string_equal(with_invoice(sub, 100, 200, 9000).state.status.c_str(),
                       "past_due");
+}
+
+void an_invoice_for_another_price_extends_only_what_ended_as_it_began(void**) {
+  // A plan that no event has told: whoever paid for it keeps what is known.
+  Subscription sub = with_status("active");
+  ResolvedSubscription resolved = with_invoice(sub, 100, 5000, 9000, "other");
+  assert_int_equal(to_unix(*resolved.state.period_end), 9000);
+  assert_string_equal(test::joined(resolved.state.identifiers).c_str(),
+                      "lookup_key=pro_key price_pro prod_pro");
+  // Of an item that came in the middle it says nothing.
+  resolved = with_invoice(sub, 100, 2000, 9000, "other");
+  assert_int_equal(to_unix(*resolved.state.period_end), 5000);
 }
 
 void an_older_invoice_does_not_undo_a_shorter_period(void**) {
@@ -450,6 +463,8 @@ int main() {
       cmocka_unit_test(nothing_comes_after_the_end),
       cmocka_unit_test(no_event_is_needed_but_an_invoice),
       cmocka_unit_test(a_newer_invoice_extends_the_period_and_nothing_else),
+      cmocka_unit_test(
+          an_invoice_for_another_price_extends_only_what_ended_as_it_began),
       cmocka_unit_test(an_older_invoice_does_not_undo_a_shorter_period),
       cmocka_unit_test(a_paid_trial_goes_on),
       cmocka_unit_test(past_due_counts_from_when_it_began),

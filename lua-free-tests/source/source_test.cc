@@ -91,7 +91,7 @@ void the_newest_invoice_stays_however_late_an_old_one_is_paid(void**) {
   std::string february = invoice("evt_2", 2001, 2000, 3000);
   for (Sources all : {test::sources_of({january, february}),
                       test::sources_of({february, january})}) {
-    assert_int_equal(to_unix(all.at("sub_1").invoice->period_end), 3000);
+    assert_int_equal(to_unix(all.at("sub_1").invoices.at(0).period_end), 3000);
   }
 }
 
@@ -103,7 +103,7 @@ void invoice_twins_settle_on_one_event(void**) {
   assert_true(test::sources_of({paid, twin}) ==
               test::sources_of({twin, paid, twin}));
   assert_string_equal(
-      test::sources_of({twin, paid}).at("sub_1").invoice->event.c_str(),
+      test::sources_of({twin, paid}).at("sub_1").invoices.at(0).event.c_str(),
       "evt_2");
 }
 
@@ -253,6 +253,83 @@ void the_format_is_the_documented_one(void**) {
       R"("period_end":5000,"identifiers":["price_pro","prod_pro"]}})");
 }
 
+void items_are_written_where_there_are_several(void**) {
+  Subscription before{.items = {item("a", 5000), item("b", 9000)}};
+  Subscription now = before;
+  now.items[0].period_end = 6000;
+  test::Invoice invoice{.items = {item("a", 30), item("b", 9000)},
+                        .issued = 30,
+                        .billing_reason = "subscription_cycle",
+                        .period_start = 20,
+                        .period_end = 30,
+                        .has_more = true};
+  invoice.items[0].period_start = 20;
+  invoice.prorations = {item("z", 9000)};
+  invoice.prorations[0].period_start = 25;
+  Sources all = test::sources_of(
+      {test::subscription_event({"evt_2", 20}, "updated", now, &before),
+       test::invoice_event({"evt_3", 30}, "paid", invoice)});
+  invoice.id = "in_2";
+  invoice.has_more = false;
+  merge(all, test::sources_of(
+                 {test::invoice_event({"evt_4", 29}, "paid", invoice)}));
+  assert_string_equal(
+      all.at("sub_1").encode().c_str(),
+      R"({"place":"cus_1","snapshots":[{"event":"evt_2","type":"updated",)"
+      R"("created":20,"status":"active","period_end":9000,"identifiers":)"
+      R"(["lookup_key=a_key","lookup_key=b_key","price_a","price_b","prod_a",)"
+      R"("prod_b"],"items":[{"period_end":6000,"identifiers":[0,2,4]},)"
+      R"({"period_end":9000,"identifiers":[1,3,5]}],"previous":)"
+      R"({"period_end":9000,"identifiers":["lookup_key=a_key",)"
+      R"("lookup_key=b_key","price_a","price_b","prod_a","prod_b"],)"
+      R"("items":[{"period_end":5000,"identifiers":[0,2,4]},)"
+      R"({"period_end":9000,"identifiers":[1,3,5]}]}}],)"
+      R"("invoice":{"event":"evt_3","created":30,"id":"in_1",)"
+      R"("period_end":9000,"identifiers":["price_a","price_b","prod_a",)"
+      R"("prod_b"],"items":[{"period_end":40,"identifiers":[0,2],)"
+      R"("arrears":true},{"period_end":9000,"identifiers":[1,3]}]},)"
+      R"("invoices":[{"event":"evt_3","created":30,"id":"in_1",)"
+      R"("period_end":9000,"identifiers":["price_a","price_b","prod_a",)"
+      R"("prod_b"],"items":[{"period_end":40,"identifiers":[0,2],)"
+      R"("arrears":true},{"period_end":9000,"identifiers":[1,3]}]},)"
+      R"({"event":"evt_4","created":29,"issued":30,"id":"in_2",)"
+      R"("period_end":9000,"identifiers":["price_a","price_b","prod_a",)"
+      R"("prod_b"],"items":[{"period_end":40,"identifiers":[0,2],)"
+      R"("arrears":true},{"period_end":9000,"identifiers":[1,3]}],)"
+      R"("returned":[{"price":"price_z","at":25}]}],)"
+      R"("renewals":[{"event":"evt_3","created":30,"id":"in_1","from":30,)"
+      R"("until":40}]})");
+  assert_true(test::stored(all) == all);
+}
+
+void the_one_invoice_of_earlier_records_is_read(void**) {
+  std::optional<Source> source =
+      Source::decode(R"({"invoice":{"event":"evt_3","created":30,"id":"in_1",)"
+                     R"("period_end":5000,"identifiers":["price_pro"]}})");
+  assert_true(source.has_value());
+  assert_int_equal(to_unix(source->invoices.at(0).period_end), 5000);
+}
+
+void an_invoice_stays_as_long_as_it_is_the_newest_of_a_price(void**) {
+  std::vector<std::string> bodies;
+  auto add = [&](std::string id, test::Time at, std::vector<test::Item> items) {
+    bodies.push_back(test::invoice_event(
+        {"evt_" + id, at}, "paid",
+        {.id = "in_" + id, .items = std::move(items), .issued = at}));
+  };
+  add("year", 10, {item("base", 9000), item("addon", 100)});
+  for (int n = 1; n < 12; ++n) {
+    add("month" + std::to_string(n), 100 * n, {item("addon", 100 * n + 100)});
+  }
+  Sources forward = test::sources_of(bodies);
+  std::reverse(bodies.begin(), bodies.end());
+  assert_true(forward == test::sources_of(bodies));
+  const BoundedSet<PaidInvoice>& kept = forward.at("sub_1").invoices;
+  assert_int_equal(kept.size(), 2);
+  assert_string_equal(kept[0].invoice.c_str(), "in_month11");
+  assert_string_equal(kept[1].invoice.c_str(), "in_year");
+}
+
 void grants_are_stored_with_and_without_an_end(void**) {
   Source grant;
   grant.granted = Granted{kForever, {*Identifier::parse("metadata=pro")}};
@@ -309,6 +386,10 @@ void what_is_damaged_is_not_read(void**) {
         "{\"deleted\":{}}",
         "{\"invoice\":{\"event\":\"e\"}}",
         "{\"invoice\":{\"event\":\"e\",\"created\":1}}",
+        "{\"invoices\":[{\"event\":\"e\",\"created\":1,\"period_end\":1,"
+        "\"returned\":[{\"price\":\"x\"}]}]}",
+        "{\"renewals\":[{\"event\":\"e\",\"created\":1,\"from\":2,"
+        "\"until\":2}]}",
         "{\"refunds\":[{\"event\":\"e\",\"created\":1,\"charge\":\"\"}]}",
         "{\"disputes\":[{\"event\":\"e\",\"created\":1,\"status\":\"x\"}]}",
         "{\"granted\":{\"until\":-1}}",
@@ -334,7 +415,11 @@ void what_a_later_version_wrote_is_written_again(void**) {
       R"("pause":{"from":7,"why":"ä\"\\"},"until":[null,true]}],)"
       R"("past_due":{"event":"evt_2","created":20,"n":1},)"
       R"("invoice":{"event":"evt_3","created":30,"id":"in_1",)"
-      R"("period_end":5000,"lines":[{"a":1}]},)"
+      R"("period_end":5000,"identifiers":["price_a","price_b"],)"
+      R"("items":[{"period_end":4000,"identifiers":[0],"x":1},)"
+      R"({"period_end":5000,"identifiers":[1]}],)"
+      R"("returned":[{"price":"price_c","at":7,"x":1}],"lines":[{"a":1}]},)"
+      R"("renewals":[{"event":"evt_4","created":3,"from":5,"until":9,"x":1}],)"
       R"("sessions":[{"event":"e","created":1,"mode":"setup","x":{}}],)"
       R"("refunds":[{"event":"e","created":1,"charge":"ch_1","x":false}],)"
       R"("disputes":[{"event":"e","created":1,"id":"du_1","status":"odd",)"
@@ -453,6 +538,9 @@ int main() {
       cmocka_unit_test(
           the_newest_invoice_stays_however_late_an_old_one_is_paid),
       cmocka_unit_test(invoice_twins_settle_on_one_event),
+      cmocka_unit_test(an_invoice_stays_as_long_as_it_is_the_newest_of_a_price),
+      cmocka_unit_test(items_are_written_where_there_are_several),
+      cmocka_unit_test(the_one_invoice_of_earlier_records_is_read),
       cmocka_unit_test(paid_is_never_undone_by_a_late_unpaid),
       cmocka_unit_test(a_refund_keeps_its_newest_word),
       cmocka_unit_test(a_dispute_of_one_second_keeps_its_end),

@@ -45,7 +45,7 @@ void a_paid_invoice_says_until_when(void**) {
       Facts facts = paid(monthly(), shape, type);
       const PlaceFacts& own = facts.places.back();
       assert_string_equal(own.place.c_str(), "cus_1");
-      const PaidInvoice& invoice = *own.sources.at("sub_1").invoice;
+      const PaidInvoice& invoice = own.sources.at("sub_1").invoices.at(0);
       assert_int_equal(to_unix(invoice.period_end), 5000);
       assert_int_equal(to_unix(invoice.issued), 900);
       assert_int_equal(to_unix(invoice.created), 1000);
@@ -83,7 +83,8 @@ void prorations_name_no_plan(void**) {
     Invoice invoice = monthly();
     invoice.prorations = {item("old", 9000)};
     Facts facts = paid(invoice, shape);
-    const PaidInvoice& said = *facts.places.back().sources.at("sub_1").invoice;
+    const PaidInvoice& said =
+        facts.places.back().sources.at("sub_1").invoices.at(0);
     assert_int_equal(to_unix(said.period_end), 5000);
     assert_int_equal(test::joined(said.identifiers).find("old"),
                      std::string::npos);
@@ -95,15 +96,132 @@ void prorations_name_no_plan(void**) {
   }
 }
 
-void the_longest_line_counts(void**) {
+const Source& source_of(const Facts& facts) {
+  return facts.places.back().sources.at("sub_1");
+}
+
+// "price_a until 5, price_b until 7 in arrears".
+std::string told(const PaidInvoice& invoice) {
+  std::string text;
+  for (const ItemPeriod& one : items_of(invoice)) {
+    if (!text.empty()) text += ", ";
+    for (const Identifier& identifier : one.identifiers) {
+      if (identifier.str().starts_with("price_")) text += identifier.str();
+    }
+    text += " until " + std::to_string(to_unix(*one.end));
+    if (one.arrears) text += " in arrears";
+  }
+  return text;
+}
+
+void each_line_has_its_own_end(void**) {
   for (Shape shape : kShapes) {
     Invoice invoice = monthly();
     invoice.items.push_back(item("yearly", 90000));
-    assert_int_equal(to_unix(paid(invoice, shape)
-                                 .places.back()
-                                 .sources.at("sub_1")
-                                 .invoice->period_end),
-                     90000);
+    Facts facts = paid(invoice, shape);
+    const PaidInvoice& said = source_of(facts).invoices.at(0);
+    assert_int_equal(to_unix(said.period_end), 90000);
+    assert_string_equal(told(said).c_str(),
+                        "price_pro until 5000, price_yearly until 90000");
+  }
+}
+
+test::Item over(std::string p, test::Time start, test::Time end) {
+  test::Item one = item(p, end);
+  one.period_start = start;
+  return one;
+}
+
+void a_line_in_arrears_extends_by_its_own_length(void**) {
+  for (Shape shape : kShapes) {
+    Invoice invoice = monthly();
+    invoice.issued = 3000;
+    invoice.items = {over("metered", 1000, 3000), over("seat", 3000, 5000)};
+    Facts facts = paid(invoice, shape);
+    assert_string_equal(told(source_of(facts).invoices.at(0)).c_str(),
+                        "price_metered until 5000 in arrears, "
+                        "price_seat until 5000");
+    // Of which nobody says when it began, nothing can be added.
+    invoice.items = {item("metered", 3000)};
+    facts = paid(invoice, shape);
+    assert_string_equal(told(source_of(facts).invoices.at(0)).c_str(),
+                        "price_metered until 3000 in arrears");
+  }
+}
+
+constexpr test::Time kFebruary = 1769904000, kMarch = 1772323200,
+                     kApril = 1775001600;  // 2026, their first days
+
+void a_cycle_that_does_not_show_the_plan_extends_what_there_is(void**) {
+  for (Shape shape : kShapes) {
+    Invoice invoice = monthly();
+    invoice.billing_reason = "subscription_cycle";
+    invoice.period_start = kFebruary;
+    invoice.period_end = invoice.issued = kMarch;
+    invoice.items.clear();
+    invoice.prorations.assign(10, over("old", kFebruary, kMarch));
+    Facts facts = paid(invoice, shape);
+    assert_true(source_of(facts).invoices.empty());
+    const Renewal& renewal = source_of(facts).renewals.at(0);
+    assert_string_equal(renewal.invoice.c_str(), "in_1");
+    assert_int_equal(to_unix(renewal.from), kMarch);
+    assert_int_equal(to_unix(renewal.until), kApril);  // a month, not 28 days
+
+    // Some of the plan is shown, and perhaps not all.
+    invoice.prorations.resize(9);
+    invoice.items = {over("seat", kMarch, kApril), item("base", 1)};
+    invoice.has_more = true;
+    facts = paid(invoice, shape);
+    assert_string_equal(told(source_of(facts).invoices.at(0)).c_str(),
+                        ("price_seat until " + std::to_string(kApril)).c_str());
+    assert_int_equal(source_of(facts).renewals.size(), 1);
+
+    // All of it: nothing else is paid for.
+    invoice.items.pop_back();
+    invoice.has_more = false;
+    assert_true(source_of(paid(invoice, shape)).renewals.empty());
+
+    // No cycle: a change of plan pays for the period that runs.
+    invoice.items.clear();
+    invoice.billing_reason = "subscription_update";
+    assert_true(paid(invoice, shape).places.back().sources.empty());
+  }
+}
+
+void only_a_paid_invoice_counts(void**) {
+  for (Shape shape : kShapes) {
+    for (const char* status : {"open", "draft", "void", "uncollectible"}) {
+      Invoice invoice = monthly();
+      invoice.status = status;
+      Facts facts = paid(invoice, shape, "payment_succeeded");
+      assert_true(facts.places.back().sources.empty());
+      assert_string_equal(facts.note.c_str(), "the invoice is not paid");
+      assert_false(facts.places.back().claims.empty());
+    }
+  }
+}
+
+void a_credit_without_a_charge_takes_the_rest_back(void**) {
+  for (Shape shape : kShapes) {
+    Invoice invoice = monthly();
+    invoice.prorations = {over("yearly", 900, 90000)};
+    Facts facts = paid(invoice, shape);
+    const PaidInvoice& said = source_of(facts).invoices.at(0);
+    assert_int_equal(said.returned.size(), 1);
+    assert_string_equal(said.returned[0].price.c_str(), "price_yearly");
+    assert_int_equal(to_unix(said.returned[0].at), 900);
+    assert_int_equal(test::joined(said.identifiers).find("yearly"),
+                     std::string::npos);
+
+    // A change of plan or of quantity credits and charges.
+    invoice.charges = {over("other", 900, 90000)};
+    assert_true(
+        source_of(paid(invoice, shape)).invoices.at(0).returned.empty());
+    // What is not listed may be charged.
+    invoice.charges.clear();
+    invoice.has_more = true;
+    assert_true(
+        source_of(paid(invoice, shape)).invoices.at(0).returned.empty());
   }
 }
 
@@ -151,7 +269,12 @@ int main() {
       cmocka_unit_test(a_paid_invoice_says_until_when),
       cmocka_unit_test(an_invoice_says_whose_it_is_as_of_its_finalization),
       cmocka_unit_test(prorations_name_no_plan),
-      cmocka_unit_test(the_longest_line_counts),
+      cmocka_unit_test(each_line_has_its_own_end),
+      cmocka_unit_test(a_line_in_arrears_extends_by_its_own_length),
+      cmocka_unit_test(
+          a_cycle_that_does_not_show_the_plan_extends_what_there_is),
+      cmocka_unit_test(only_a_paid_invoice_counts),
+      cmocka_unit_test(a_credit_without_a_charge_takes_the_rest_back),
       cmocka_unit_test(invoices_for_no_subscription_say_nothing),
       cmocka_unit_test(mixed_shapes_are_read_from_both_places),
       cmocka_unit_test(other_invoice_events_change_nothing),

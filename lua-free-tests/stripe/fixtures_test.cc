@@ -159,11 +159,19 @@ std::string meaning(const std::string& name) {
   if (name.find("refund") != std::string::npos) text.clear();
   Sources sources = test::sources(facts);
   for (auto& [id, source] : sources) {
-    if (source.invoice) {
-      std::erase_if(source.invoice->identifiers, [](const Identifier& one) {
+    std::vector<PaidInvoice> invoices(source.invoices.begin(),
+                                      source.invoices.end());
+    for (PaidInvoice& invoice : invoices) {
+      auto is_lookup_key = [](const Identifier& one) {
         return one.str().starts_with("lookup_key=");
-      });
+      };
+      std::erase_if(invoice.identifiers, is_lookup_key);
+      for (ItemPeriod& item : invoice.items) {
+        std::erase_if(item.identifiers, is_lookup_key);
+      }
     }
+    source.invoices = {};
+    source.invoices.unite(std::move(invoices));
     std::vector<Snapshot> snapshots(source.snapshots.begin(),
                                     source.snapshots.end());
     for (Snapshot& snapshot : snapshots) snapshot.previous = {};

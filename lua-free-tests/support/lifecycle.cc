@@ -93,16 +93,17 @@ class SubscriptionActor : public Actor {
   void conclude(Lifecycle& life) const override {
     if (!heard_) return;
     SourceTruth& truth = life.sources[id_];
-    truth.identifiers = known_.identifiers();
     truth.status = over_ ? "canceled" : known_.status;
-    truth.until = over_ ? 0 : until();
-    // An invoice and an update of one second: which period came last?
-    truth.determined = !(paid_at_ == told_at_ && paid_until_ &&
-                         *paid_until_ > known_.period_end());
-    if (selection_ == Selection::invoices && world_basil_) {
-      std::erase_if(truth.identifiers, [](const std::string& one) {
-        return one.starts_with("lookup_key=");
-      });
+    for (const Item& one : known_.items) {
+      for (const std::string& identifier : identifiers_of(one)) {
+        extend(truth.identifiers[identifier], over_ ? Span{} : until(one));
+      }
+    }
+    if (!known_.names.empty()) {
+      Span& span = truth.identifiers["metadata=" + known_.names];
+      for (const Item& one : known_.items) {
+        extend(span, over_ ? Span{} : until(one));
+      }
     }
   }
 
@@ -177,7 +178,7 @@ class SubscriptionActor : public Actor {
       sub_.status = "active";
     } else if (now == "trialing") {
       sub_.status = world.chance(0.8) ? "active" : "paused";
-      sub_.items[0].period_end = world.now() + kMonth;
+      for (Item& one : sub_.items) one.period_end = world.now() + kMonth;
     } else if (now == "active") {
       sub_.status = "past_due";
     } else {
@@ -198,11 +199,14 @@ class SubscriptionActor : public Actor {
       case 2:  // one less
         if (sub_.items.size() > 1) sub_.items.pop_back();
         break;
-      case 3:  // by the year, or back to the month
+      case 3: {  // by the year, or back to the month; before basil all alike
+        bool all = world.chance(0.5);
         for (Item& one : sub_.items) {
-          one.period_end = world.now() + (world.chance(0.5) ? 12 : 1) * kMonth;
+          bool yearly = world_basil_ ? world.chance(0.5) : all;
+          one.period_end = world.now() + (yearly ? 12 : 1) * kMonth;
         }
         break;
+      }
     }
   }
 
@@ -248,8 +252,9 @@ class SubscriptionActor : public Actor {
     }
     heard_ = true;
     if (selection_ == Selection::invoices) known_ = sub_;
-    paid_until_ = sub_.period_end();
-    paid_at_ = world.now();
+    for (const Item& one : sub_.items) {
+      paid_[one.price] = {one.period_end, world.now()};
+    }
   }
 
   void notice(World& world) {
@@ -273,23 +278,45 @@ class SubscriptionActor : public Actor {
                subscription_event(envelope, "updated", stale, &sub_));
   }
 
-  Time until() const {
+  // Lookup keys are not on lines since basil.
+  std::vector<std::string> identifiers_of(const Item& item) const {
+    std::vector<std::string> all = Subscription{.items = {item}}.identifiers();
+    if (selection_ == Selection::invoices && world_basil_) {
+      std::erase_if(all, [](const std::string& one) {
+        return one.starts_with("lookup_key=");
+      });
+    }
+    return all;
+  }
+
+  static void extend(Span& span, Span by) {
+    span.sure = std::max(span.sure, by.sure);
+    span.maybe = std::max(span.maybe, by.maybe);
+  }
+
+  // Whatever comes first: the item's period and grace, or a cancellation.
+  Span until(const Item& item) const {
+    Span span;
+    if (known_.status == "active") {
+      span = {item.period_end, item.period_end};
+      auto paid = paid_.find(item.price);
+      if (paid != paid_.end() && paid->second.at >= told_at_) {
+        span.maybe = std::max(span.maybe, paid->second.until);
+        // An invoice and an update of one second: which came last?
+        if (paid->second.at > told_at_) span.sure = span.maybe;
+      }
+      span = {span.sure + kGrace, span.maybe + kGrace};
+    } else if (known_.status == "trialing") {
+      span = {*known_.trial_end + kGrace, *known_.trial_end + kGrace};
+    } else if (known_.status == "past_due") {
+      span = {past_due_since_ + kPastDueGrace, past_due_since_ + kPastDueGrace};
+    }
     MaybeTime end = known_.cancel_at;
     if (known_.cancel_at_period_end && (!end || known_.period_end() < *end)) {
       end = known_.period_end();
     }
-    if (known_.status == "active") {
-      if (end) return *end;
-      bool extended = paid_until_ && paid_at_ >= told_at_;
-      return std::max(known_.period_end(), extended ? *paid_until_ : 0) +
-             kGrace;
-    }
-    if (known_.status == "trialing") {
-      return end ? *end : *known_.trial_end + kGrace;
-    }
-    if (known_.status != "past_due") return 0;
-    Time over = past_due_since_ + kPastDueGrace;
-    return end ? std::min(*end, over) : over;
+    if (end) span = {std::min(span.sure, *end), std::min(span.maybe, *end)};
+    return span;
   }
 
   std::string id_, customer_;
@@ -298,8 +325,11 @@ class SubscriptionActor : public Actor {
   Selection selection_ = Selection::all;
   Subscription sub_;    // as it is
   Subscription known_;  // as the endpoint was told
-  MaybeTime paid_until_;
-  Time past_due_since_ = 0, told_at_ = 0, paid_at_ = 0;
+  struct Paid {
+    Time until = 0, at = 0;
+  };
+  std::map<std::string, Paid> paid_;  // by price
+  Time past_due_since_ = 0, told_at_ = 0;
 };
 
 // --- one-time purchases
@@ -329,12 +359,12 @@ class PurchaseActor : public Actor {
   void conclude(Lifecycle& life) const override {
     if (!begun_) return;
     SourceTruth& truth = life.sources[session_.id];
-    truth.identifiers = {session_.payment_link};
     bool disputed = std::any_of(
         disputes_.begin(), disputes_.end(), [](const std::string& status) {
           return status == "needs_response" || status == "lost";
         });
-    truth.until = paid_ && !all_refunded() && !disputed ? kNever : 0;
+    truth.give({session_.payment_link},
+               paid_ && !all_refunded() && !disputed ? kNever : 0);
   }
 
  private:
@@ -459,10 +489,8 @@ class CustomerActor : public Actor {
     if (summarised_) {
       SourceTruth& truth = life.sources[id_];
       for (const std::string& one : features_) {
-        truth.identifiers.push_back("feature=" + one);
+        truth.give({"feature=" + one}, kNever);
       }
-      std::sort(truth.identifiers.begin(), truth.identifiers.end());
-      truth.until = kNever;
     }
     life.owners[id_] = !metadata_.empty()   ? std::get<2>(metadata_.back())
                        : !explicit_.empty() ? std::get<2>(explicit_.back())
@@ -532,15 +560,31 @@ class CustomerActor : public Actor {
 
 void add_ends(Lifecycle& life) {
   for (const auto& [id, truth] : life.sources) {
-    if (truth.until == 0 || truth.until == kNever) continue;
-    life.instants.push_back(truth.until - 1);
-    life.instants.push_back(truth.until);
+    for (const auto& [identifier, span] : truth.identifiers) {
+      for (Time end : {span.sure, span.maybe}) {
+        if (end == 0 || end == kNever) continue;
+        life.instants.push_back(end - 1);
+        life.instants.push_back(end);
+      }
+    }
   }
   life.instants.push_back(kStart + 10 * 365 * kDay);
   std::sort(life.instants.begin(), life.instants.end());
 }
 
 }  // namespace
+
+void SourceTruth::give(const std::vector<std::string>& all, Time until) {
+  for (const std::string& one : all) identifiers[one] = {until, until};
+}
+
+Time SourceTruth::last() const {
+  Time last = 0;
+  for (const auto& [identifier, span] : identifiers) {
+    last = std::max(last, span.sure);
+  }
+  return last;
+}
 
 Lifecycle make_lifecycle(std::uint64_t seed, int steps, int pace) {
   World world(seed, pace);
@@ -588,7 +632,9 @@ Lifecycle make_lifecycle(std::uint64_t seed, int steps, int pace) {
     customer->conclude(theirs);
     for (const Actor* actor : own) actor->conclude(theirs);
     for (auto& [id, truth] : theirs.sources) {
-      if (customer->removed()) truth.until = 0;
+      if (customer->removed()) {
+        for (auto& [identifier, span] : truth.identifiers) span = {};
+      }
       life.sources[id] = truth;
     }
     life.owners.merge(theirs.owners);

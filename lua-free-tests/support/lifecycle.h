@@ -23,12 +23,18 @@ struct Said {
 
 inline constexpr Time kNever = INT64_MAX;
 
-// What one source gives in the end: these identifiers until then.
+// Until when an identifier is given: surely so until `sure`, surely not from
+// `maybe` on; in between payloads do not tell. 0: not at all, kNever: for ever.
+struct Span {
+  Time sure = 0, maybe = 0;
+};
+
+// What one source gives in the end.
 struct SourceTruth {
-  std::vector<std::string> identifiers;
-  Time until = 0;          // 0: nothing, kNever: for ever
-  std::string status;      // of a subscription
-  bool determined = true;  // payloads tell
+  std::map<std::string, Span> identifiers;
+  std::string status;  // of a subscription
+  void give(const std::vector<std::string>& all, Time until);
+  Time last() const;  // until when anything is given for sure
 };
 
 struct Lifecycle {

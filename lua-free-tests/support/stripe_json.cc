@@ -163,10 +163,12 @@ std::string previous_json(const Subscription& now, const Subscription& before,
 }
 
 std::string invoice_line(const Invoice& invoice, const Item& item,
-                         bool proration, Shape shape) {
-  Object out;
-  out.text("object", "line_item").raw("amount", proration ? "-100" : "1500");
-  out.raw("period", Object().time("end", item.period_end).str());
+                         bool proration, std::string_view amount, Shape shape) {
+  Object out, period;
+  period.time("end", item.period_end);
+  if (item.period_start != 0) period.time("start", item.period_start);
+  out.text("object", "line_item").raw("amount", amount);
+  out.raw("period", period.str());
   if (shape == Shape::before_basil) {
     out.raw("price", price_json(item)).flag("proration", proration);
     out.text("subscription", invoice.subscription);
@@ -250,11 +252,15 @@ std::string invoice_event(const Envelope& envelope, std::string_view type,
                           const Invoice& invoice) {
   std::vector<std::string> lines;
   for (const Item& item : invoice.prorations) {
-    lines.push_back(invoice_line(invoice, item, true, envelope.shape));
+    lines.push_back(invoice_line(invoice, item, true, "-100", envelope.shape));
+  }
+  for (const Item& item : invoice.charges) {
+    lines.push_back(invoice_line(invoice, item, true, "70", envelope.shape));
   }
   for (const Item& item : invoice.items) {
-    lines.push_back(invoice_line(invoice, item, false, envelope.shape));
+    lines.push_back(invoice_line(invoice, item, false, "1500", envelope.shape));
   }
+  if (invoice.has_more && lines.size() > 10) lines.resize(10);
   Object out;
   out.text("id", invoice.id).text("object", "invoice");
   out.time("created", invoice.issued ? invoice.issued : envelope.created);
@@ -264,7 +270,12 @@ std::string invoice_event(const Envelope& envelope, std::string_view type,
   }
   out.text("customer", invoice.customer);
   out.maybe("customer_email", invoice.email);
-  out.raw("lines", list(lines, false));
+  out.raw("lines", list(lines, invoice.has_more));
+  out.maybe("billing_reason", invoice.billing_reason);
+  if (invoice.period_end != 0) {
+    out.time("period_start", invoice.period_start);
+    out.time("period_end", invoice.period_end);
+  }
   std::string details = Object()
                             .raw("metadata", metadata_json(invoice.user, ""))
                             .text("subscription", invoice.subscription)
@@ -279,7 +290,7 @@ std::string invoice_event(const Envelope& envelope, std::string_view type,
                           .raw("subscription_details", details)
                           .str());
   }
-  out.text("status", "paid");
+  out.text("status", invoice.status);
   return event(envelope, "invoice." + std::string(type), out.str());
 }
 

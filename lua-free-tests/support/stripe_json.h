@@ -18,7 +18,7 @@ using MaybeTime = std::optional<Time>;
 
 struct Item {
   std::string price, product, lookup_key;
-  Time period_end = 0;
+  Time period_end = 0, period_start = 0;  // 0: not said
   bool operator==(const Item&) const = default;
 };
 
@@ -56,10 +56,14 @@ std::string subscription_event(const Envelope&, std::string_view type,
 struct Invoice {
   std::string id = "in_1", customer = "cus_1", subscription = "sub_1";
   std::vector<Item> items = {};       // their period_end is the line's
-  std::vector<Item> prorations = {};  // for the price left
+  std::vector<Item> prorations = {};  // credits, for the price left
+  std::vector<Item> charges = {};     // prorations, for the price come to
   Time issued = 0;
   std::string user = {}, email = {};
   Time finalized = 0;  // 0: it does not say
+  std::string status = "paid", billing_reason = {};
+  Time period_start = 0, period_end = 0;  // one period back; 0: not said
+  bool has_more = false;                  // ten lines are listed
 };
 // `type` without "invoice.".
 std::string invoice_event(const Envelope&, std::string_view type,
