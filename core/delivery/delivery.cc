@@ -87,9 +87,9 @@ Conversation<Progress> write_email_lookup(Delivery& delivery, std::string email,
                                           const PlaceReport& report) {
   const Keys& keys = delivery.options.keys;
   if (report.email_is == email) {
-    auto committing = delivery.redis.commit(keys.email(email),
-                                            email_lookup(keys, email, place));
-    CommitReply reply = co_await committing;
+    auto writing = delivery.redis.write(keys.email(email),
+                                        email_lookup(keys, email, place));
+    CommitReply reply = co_await writing;
     if (reply.status != Commit::committed) {
       delivery.result.error = "e-mail look-up: " + reply.error;
       co_return Progress::failed;

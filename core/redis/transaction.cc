@@ -85,11 +85,8 @@ Conversation<Reply> Transactions::read(std::string key) {
   co_return std::move(replies.back());
 }
 
-Conversation<CommitReply> Transactions::commit(std::string key,
-                                               std::vector<Command> commands,
-                                               std::size_t dispensable) {
-  Step step = make_step(std::move(key));
-  step.commands.reserve(commands.size() + 2);
+void Transactions::add_transaction(Step& step, std::vector<Command> commands) {
+  step.commands.reserve(step.commands.size() + commands.size() + 3);
   step.commands.push_back({"MULTI"});
   std::move(commands.begin(), commands.end(),
             std::back_inserter(step.commands));
@@ -100,17 +97,39 @@ Conversation<CommitReply> Transactions::commit(std::string key,
     step.more_time = wait_.time;
   }
   watching_ = false;
-  Exchange exchange(std::move(step));
-  std::vector<Reply> replies = co_await exchange;
+}
+
+CommitReply Transactions::judge(std::vector<Reply> replies,
+                                std::size_t dispensable) const {
   if (wait_.replicas == 0 || replies.empty()) {
-    co_return judge_replies(replies, dispensable);
+    return judge_replies(replies, dispensable);
   }
   Reply waited = std::move(replies.back());
   replies.pop_back();
   CommitReply reply = judge_replies(replies, dispensable);
-  if (reply.status != Commit::committed) co_return reply;
+  if (reply.status != Commit::committed) return reply;
   CommitReply vouched = judge_replica_wait(waited, wait_.replicas);
-  co_return vouched.status == Commit::committed ? reply : vouched;
+  return vouched.status == Commit::committed ? reply : vouched;
+}
+
+Conversation<CommitReply> Transactions::commit(std::string key,
+                                               std::vector<Command> commands,
+                                               std::size_t dispensable) {
+  Step step = make_step(std::move(key));
+  add_transaction(step, std::move(commands));
+  Exchange exchange(std::move(step));
+  std::vector<Reply> replies = co_await exchange;
+  co_return judge(std::move(replies), dispensable);
+}
+
+Conversation<CommitReply> Transactions::write(std::string key,
+                                              std::vector<Command> commands) {
+  Step step = make_step(std::move(key));
+  forget_watch(step);
+  add_transaction(step, std::move(commands));
+  Exchange exchange(std::move(step));
+  std::vector<Reply> replies = co_await exchange;
+  co_return judge(std::move(replies), 0);
 }
 
 Conversation<std::vector<Reply>> Transactions::send(

@@ -49,6 +49,9 @@ class Transactions {
   Conversation<CommitReply> commit(std::string key,
                                    std::vector<Command> commands,
                                    std::size_t dispensable = 0);
+  // Writes to a key that nobody watches; forgets what was watched.
+  Conversation<CommitReply> write(std::string key,
+                                  std::vector<Command> commands);
   // Commands outside any transaction; what is watched stays watched.
   Conversation<std::vector<Reply>> send(std::string key,
                                         std::vector<Command> commands);
@@ -62,6 +65,8 @@ class Transactions {
 
  private:
   void forget_watch(Step& step);
+  void add_transaction(Step& step, std::vector<Command> commands);
+  CommitReply judge(std::vector<Reply> replies, std::size_t dispensable) const;
   Step make_step(std::string key);
 
   std::uint64_t random_;

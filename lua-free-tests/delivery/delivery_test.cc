@@ -622,6 +622,20 @@ void lookup_that_cannot_be_written_is_not_stored(void**) {
   }
 }
 
+// What was watched last has nothing to do with it.
+void lookup_conflicts_with_no_record(void**) {
+  MemoryRedis redis;
+  Delivered event = alice_buys();
+  says_email(event, "a@example.com");
+  tell(redis, event);
+  Player player(redis, entitle::test::deliver(event));
+  for (int n = 0; !player.done(); n++) {
+    redis.run({"HSET", kAlice, "of_the_app", std::to_string(n)});
+    player.advance();
+  }
+  assert_outcome(player.result(), Outcome::duplicate);
+}
+
 // The place of a claim whose WAIT failed is written again, too: in a cluster it
 // is at another node than the record.
 void duplicate_claim_is_vouched_for_in_its_place(void**) {
@@ -882,6 +896,7 @@ int main() {
       cmocka_unit_test(event_can_be_looked_up),
       cmocka_unit_test(places_of_an_email_can_be_looked_up),
       cmocka_unit_test(lookup_that_cannot_be_written_is_not_stored),
+      cmocka_unit_test(lookup_conflicts_with_no_record),
       cmocka_unit_test(duplicate_claim_is_vouched_for_in_its_place),
       cmocka_unit_test(log_of_a_wrong_type_refuses_nothing),
       cmocka_unit_test(place_that_its_records_outran_is_settled_anew),
