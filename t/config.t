@@ -196,6 +196,10 @@ my @accepted = (
     ['a server whose locations know better than it', plain() . key('two_keys')
             . 'server { listen 127.0.0.1:%%PORT%%; entitle_reauth off; entitle on; location / { entitle_reauth /who; }'
             . ' location = /who { internal; } location = /t { entitle_trusted_user $remote_addr; } }'],
+    ['a server that sends everybody to another, under a gate for all', 'entitle_session_cookie e secure=off; entitle on;'
+            . key('two_keys') . 'server { listen 127.0.0.1:%%PORT%%; return 301 https://$host$request_uri; }'
+            . 'server { listen 127.0.0.1:%%PORT%%; server_name b; location / { return 301 https://$host$request_uri; } }'
+            . 'server { listen 127.0.0.1:%%PORT2%%; entitle_reauth /who; entitle_reauth_user header=X; entitle_session_bind cookie=s; }'],
     ['a gate of all who say so, and no app', plain() . key('two_keys') . location('entitle optional; entitle_reauth off;')],
     ['variables that are made later, and in many ways', gate('entitle on; entitle_trusted_user $later;')
             . 'map $remote_addr $later { default ada; }'],

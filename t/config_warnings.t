@@ -103,6 +103,8 @@ my @cases = (
          ssl('', '', 'entitle_session_cookie __Secure-mine;')],
         [site('location / { entitle on; }'), ssl('ssl'), ssl('', 'listen 127.0.0.1:%%PORT2%% ssl;'),
          ssl('proxy_protocol'), ssl('', 'set_real_ip_from 127.0.0.1;'),
+         $key . 'entitle on;' . server('return 301 https://$host$request_uri;'),
+         $key . 'entitle on;' . server('location / { return 301 https://$host$request_uri; }'),
          'entitle_session_key_file %%KEY%%;' . server('location / { }'),
          $key . server('location / { entitle on; entitle_trusted_user $remote_addr; }')]],
 

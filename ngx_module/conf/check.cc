@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ngx_module/conf/conf.h"
+#include "ngx_module/conf/rewrites.h"
 #include "ngx_module/edge.h"
 
 namespace entitle::ngx {
@@ -77,6 +78,12 @@ Server::gated_at(std::string_view uri) const {
         location = way_to(root, uri).back();
     }
     return location != nullptr && keeps_out(*location) ? location : nullptr;
+}
+
+bool
+Server::answers_first(const Location& location) const {
+    return rewrites_of(cf, root.confs).returns != 0 ||
+           rewrites_of(cf, location.confs).returns != 0;
 }
 
 bool

@@ -17,6 +17,9 @@ class Server {
     // or is the name of a location; empty: it is nowhere.
     const Location* gated_at(std::string_view uri) const;
 
+    // `return` answers whatever comes there, so no gate is ever asked.
+    bool answers_first(const Location& location) const;
+
     // Once each.
     void warn(const std::string& what, const Where& where);
     void refuse(const std::string& what, const Where& where);

@@ -24,7 +24,8 @@ wants_to_know(const Location& location) {
 void
 check_known(Server& server, const Location& location) {
     const LocationConf& conf = location.conf();
-    if (!wants_to_know(location) || conf.reauth.len != 0 ||
+    if (!wants_to_know(location) || server.answers_first(location) ||
+        conf.reauth.len != 0 ||
         identity_kind(&conf) != IdentitySource::Kind::edge_session) {
         return;
     }

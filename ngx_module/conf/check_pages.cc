@@ -190,9 +190,10 @@ look_at_cookie(Server& server) {
     }
     const Location* gated = nullptr;
     each_location(server.root, [&](const Location& location) {
-        const bool sets_it =
-            location.conf().gated() && identity_kind(&location.conf()) ==
-                                           IdentitySource::Kind::edge_session;
+        const bool sets_it = location.conf().gated() && !is_covered(location) &&
+                             !server.answers_first(location) &&
+                             identity_kind(&location.conf()) ==
+                                 IdentitySource::Kind::edge_session;
         gated = gated == nullptr && sets_it ? &location : gated;
     });
     if (gated != nullptr) {
