@@ -40,7 +40,8 @@ gate_resume(ngx_event_t* event) noexcept {
     ngx_http_run_posted_requests(c);  // r may be gone
 }
 
-// The request ends, for whatever reason, maybe while it waits.
+// The request ends, for whatever reason, maybe while it waits. nginx may come
+// to the cleanups that are left of a request that it has freed already.
 void
 gate_abandon(void* data) noexcept {
     Gate* gate = static_cast<Gate*>(data);
@@ -52,7 +53,9 @@ gate_abandon(void* data) noexcept {
 
 void
 gate_destroy(void* data) noexcept {
-    static_cast<Gate*>(data)->~Gate();
+    Gate* gate = static_cast<Gate*>(data);
+    gate->end->handler = nullptr;
+    gate->~Gate();
 }
 
 }  // namespace
@@ -97,6 +100,7 @@ gate_make(ngx_http_request_t* r) {
     cleanup->handler = gate_destroy;
     end->handler = gate_abandon;
     end->data = gate;
+    gate->end = end;
     ngx_http_set_ctx(r, gate, ngx_http_entitle_filter_module);
     return gate;
 }

@@ -54,6 +54,7 @@ struct Gate {
 
     ngx_http_request_t* request;  // the main one
     ngx_event_t wake{};           // posted to resume; see gate_wake
+    ngx_http_cleanup_t* end = nullptr;
     Parts parts;
 };
 

@@ -8,6 +8,7 @@
 #include "ngx_module/gate/response.h"
 #include "ngx_module/gate/ruling.h"
 #include "ngx_module/gate/wait.h"
+#include "ngx_module/http/client.h"
 #include "ngx_module/http/headers.h"
 
 namespace entitle::ngx {
@@ -40,11 +41,11 @@ access(ngx_http_request_t* r) {
     if (gate == nullptr) {
         return NGX_ERROR;
     }
-    if (r->discard_body != 0 && r->connection->read->ready != 0) {
-        // What came while a subrequest had the connection tells nobody again.
-        ngx_post_event(r->connection->read, &ngx_posted_events);
+    const bool preflight = location_conf(r)->preflight != 0 && is_preflight(r);
+    if (let_go_of_body(r) != NGX_OK) {
+        return NGX_ERROR;
     }
-    if (location_conf(r)->preflight != 0 && is_preflight(r)) {
+    if (preflight) {
         gate->part<Response>().preflight = true;
         return NGX_OK;
     }

@@ -9,6 +9,7 @@
 #include "ngx_module/gate/handlers.h"
 #include "ngx_module/gate/order.h"
 #include "ngx_module/gate/response.h"
+#include "ngx_module/http/client.h"
 #include "ngx_module/http/headers.h"
 #include "ngx_module/redis_client/talk.h"
 
@@ -145,7 +146,7 @@ check_request(ngx_http_request_t* r) {
 ngx_int_t
 access(ngx_http_request_t* r) {
     Gate* gate = gate_make(r);
-    if (gate == nullptr) {
+    if (gate == nullptr || let_go_of_body(r) != NGX_OK) {
         return NGX_ERROR;
     }
     auto& logout = gate->part<Logout>();

@@ -15,6 +15,12 @@ while_waiting(const ngx_http_request_t* r) noexcept {
                                 : ngx_http_test_reading;
 }
 
+// A body that nginx is throwing away is thrown away no further: the request
+// goes on without one, and its connection ends with it. Where nginx gives up on
+// the reader while an upstream is at work, it frees the request in the middle
+// of its cleanups. NGX_ERROR: no memory.
+ngx_int_t let_go_of_body(ngx_http_request_t* r) noexcept;
+
 // The client's certificate was refused, and only an error_page (of nginx's 495)
 // brings the request here: what says its name is the client's own word.
 // `demanded`: the server refuses what it cannot verify.
