@@ -1,6 +1,7 @@
 // Gates that cannot open, or not to whom they are meant for.
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "ngx_module/conf/check.h"
 #include "ngx_module/conf/conf.h"
@@ -83,25 +84,39 @@ check_buyer(Server& server, const Location& location) {
 // --- words
 // --------------------------------------------------------------------
 
+bool
+is_looked_at(std::string_view directive) {
+    return directive == "entitle_credentials" ||
+           directive == "entitle_session_bind" ||
+           directive == "entitle_require";
+}
+
 // Whether some location of a server goes by that line: one of http{} may be for
 // each.
 bool
-concerns(const Server& server, const Said& said) {
+concerns(const Server& server, const std::unordered_set<const void*>& levels,
+         const Said& said) {
+    if (levels.contains(said.conf)) {
+        return true;
+    }
     const auto* ctx = static_cast<const ngx_http_conf_ctx_t*>(server.cf->ctx);
     const auto* http = static_cast<const LocationConf*>(
         ctx->loc_conf[ngx_http_entitle_module.ctx_index]);
-    bool here = false;
+    if (said.conf != http) {
+        return false;
+    }
+    bool inherits = false;
     each_location(server.root, [&](const Location& location) {
         const LocationConf& conf = location.conf();
         const std::string_view name = view(said.directive);
-        const bool inherits = name == "entitle_require"
-                                  ? conf.require == http->require
-                              : name == "entitle_credentials"
-                                  ? conf.credentials == http->credentials
-                                  : conf.session_bind == http->session_bind;
-        here = here || &conf == said.conf || (said.conf == http && inherits);
+        const bool same = name == "entitle_require"
+                              ? conf.require == http->require
+                          : name == "entitle_credentials"
+                              ? conf.credentials == http->credentials
+                              : conf.session_bind == http->session_bind;
+        inherits = inherits || same;
     });
-    return here;
+    return inherits;
 }
 
 void
@@ -152,16 +167,19 @@ check_words(Server& server) {
     if (main->notes == nullptr) {
         return;
     }
+    std::unordered_set<const void*> levels;
+    each_location(server.root, [&](const Location& location) {
+        levels.insert(&location.conf());
+    });
     for (const Said& said : main->notes->said) {
-        const std::string_view directive = view(said.directive);
-        if (!concerns(server, said)) {
+        if (!is_looked_at(view(said.directive)) ||
+            !concerns(server, levels, said)) {
             continue;
         }
-        if (directive == "entitle_credentials" ||
-            directive == "entitle_session_bind") {
-            check_own_cookie(server, said);
-        } else if (directive == "entitle_require") {
+        if (view(said.directive) == "entitle_require") {
             check_granted(server, said);
+        } else {
+            check_own_cookie(server, said);
         }
     }
 }

@@ -2,6 +2,7 @@
 // that looks at them: silence would be taken for a gate.
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "ngx_module/conf/check.h"
 #include "ngx_module/conf/conf.h"
@@ -89,39 +90,46 @@ use_of(const Said& said) {
     return use == std::end(kUses) ? nullptr : use;
 }
 
-// The locations that a level's directives are for.
-std::vector<const Location*>
-locations_with(const std::vector<Server>& servers, const void* level) {
-    std::vector<const Location*> here;
-    for (const Server& server : servers) {
-        each_location(server.root, [&](const Location& location) {
-            if (location.kind != Location::Kind::server &&
-                &location.conf() == level) {
-                here.push_back(&location);
-            }
-        });
-    }
-    return here;
-}
+using Test = bool (*)(const LocationConf&);
 
-std::vector<const Location*>
-all_roots(const std::vector<Server>& servers) {
-    std::vector<const Location*> roots;
-    for (const Server& server : servers) {
-        roots.push_back(&server.root);
+// Configurations have thousands of locations and of directives: none is looked
+// for twice.
+class Everywhere {
+  public:
+    explicit Everywhere(const std::vector<Server>& servers) {
+        for (const Server& server : servers) {
+            each_location(server.root, [&](const Location& location) {
+                asked_ = asked_ || asks(location.conf());
+                if (location.kind != Location::Kind::server) {
+                    by_level_[&location.conf()] = &location;
+                }
+            });
+        }
     }
-    return roots;
-}
+
+    // Null: the level is http{} or a server.
+    const Location*
+    location_of(const void* level) const {
+        const auto found = by_level_.find(level);
+        return found == by_level_.end() ? nullptr : found->second;
+    }
+
+    bool
+    anybody_asked() const {
+        return asked_;
+    }
+
+  private:
+    bool asked_ = false;
+    std::unordered_map<const void*, const Location*> by_level_;
+};
 
 bool
-any_in(const std::vector<const Location*>& scope,
-       bool (*is)(const LocationConf&)) {
+any_in(const Location& outermost, Test is) {
     bool found = false;
-    for (const Location* outermost : scope) {
-        each_location(*outermost, [&](const Location& location) {
-            found = found || is(location.conf());
-        });
-    }
+    each_location(outermost, [&](const Location& location) {
+        found = found || is(location.conf());
+    });
     return found;
 }
 
@@ -140,6 +148,7 @@ check_idle(ngx_conf_t* cf, const std::vector<Server>& servers) {
     if (main->notes == nullptr) {
         return;
     }
+    const Everywhere everywhere(servers);
     for (const Said& said : main->notes->said) {
         const Use* use = use_of(said);
         if (use == nullptr) {
@@ -147,13 +156,13 @@ check_idle(ngx_conf_t* cf, const std::vector<Server>& servers) {
         }
         // Of http{} and of a server it may be for any: what servers share is
         // often included in each.
-        const auto here = locations_with(servers, said.conf);
-        const auto scope = here.empty() ? all_roots(servers) : here;
-        if (!any_in(scope, asks)) {
+        const Location* here = everywhere.location_of(said.conf);
+        if (here == nullptr ? !everywhere.anybody_asked()
+                            : !any_in(*here, asks)) {
             warn(cf, said,
                  "where nobody is asked who is there: \"entitle on\" or "
                  "\"entitle_require\" makes a gate");
-        } else if (!here.empty() && !any_in(here, use->is_used)) {
+        } else if (here != nullptr && !any_in(*here, use->is_used)) {
             warn(cf, said, use->without);
         }
     }
