@@ -88,6 +88,8 @@ ngx_command_t commands[] = {
                      reads<set_positive_seconds>, webhook_tolerance, nullptr),
     ENTITLE_LOCATION("entitle_webhook_account", NGX_CONF_1MORE,
                      reads<add_webhook_account>, webhook_accounts, nullptr),
+    ENTITLE_LOCATION("entitle_stripe_request", NGX_CONF_TAKE1,
+                     reads<set_stripe_request>, stripe_request, nullptr),
 
     // whose it is, and what it gives
 

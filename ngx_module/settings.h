@@ -263,6 +263,7 @@ struct LocationConf {
     std::vector<HmacSha256>* webhook_secrets;
     time_t webhook_tolerance;
     std::vector<AccountId>* webhook_accounts;
+    ngx_str_t stripe_request;  // before a path of Stripe's; len 0: none
 
     // gate: inherited like anything else, but not looked at in the roles that
     // stand behind none

@@ -20,9 +20,9 @@ constexpr unsigned kCancelled = 0x100;
 constexpr unsigned kHeadMask = 0x1ff;
 constexpr std::size_t kHeadBytes = 2;
 
-constexpr std::uint8_t kTypeMask = 0x07;
-constexpr std::uint8_t kHasAccount = 0x08;
-constexpr std::uint8_t kSameAccount = 0x10;
+constexpr std::uint8_t kTypeMask = 0x0f;
+constexpr std::uint8_t kHasAccount = 0x10;
+constexpr std::uint8_t kSameAccount = 0x20;
 
 constexpr std::string_view kAccount = "acct_";
 

@@ -12,8 +12,8 @@
 //                 kForever); 0x20: since is there (else 0); 0x40: ambiguous;
 //                 0x80: disputed; 0x100: cancelled is there (else kForever)
 //   identifier  head:8, [length:8, account], length:8, value
-//                 head 0x07: type, which stands for the text's beginning;
-//                 0x08: the account is there, without "acct_"; 0x10: it is
+//                 head 0x0f: type, which stands for the text's beginning;
+//                 0x10: the account is there, without "acct_"; 0x20: it is
 //                 the account of the identifier before, in the same source
 //   count       a byte below 0x80; or the low seven bits with 0x80, then the
 //               others

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
 #include <string_view>
 
 #include "core/source/resolve.h"
+#include "core/source/stripe_id.h"
 
 namespace entitle {
 
@@ -113,19 +115,50 @@ bool is_disputed(const Source& payment) {
                      [](const DisputeFact& d) { return d.suspends(); });
 }
 
-Projection project_payment(const Source& session, const Sources& sources) {
+// What was bought and whether it is paid, as one fact says it: the session's,
+// or the payment's own (captured by hand, with metadata of its own).
+void add_purchase(const SessionFact& fact, Projection& projection) {
+  if (fact.paid && projection.state != State::paid) {
+    projection.state = State::paid;
+    projection.since = fact.created;
+  }
+  std::vector<Identifier> both;
+  std::set_union(projection.identifiers.begin(), projection.identifiers.end(),
+                 fact.identifiers.begin(), fact.identifiers.end(),
+                 std::back_inserter(both));
+  projection.identifiers = std::move(both);
+}
+
+// Only known to belong to something: an invoice's payment, or a payment that
+// names nothing and whose session nobody has seen.
+bool buys_nothing(std::string_view id, const SessionFact& best) {
+  if (best.payment_intent == id) return best.identifiers.empty();
+  return !best.paid && StripeId(id).kind() != StripeId::Kind::checkout_session;
+}
+
+// A session, an invoice for no subscription, or a payment by itself.
+std::optional<Projection> project_payment(std::string_view id,
+                                          const Source& purchase,
+                                          const Sources& sources) {
   Projection projection;
-  const SessionFact& best = session.sessions.front();
-  projection.identifiers = best.identifiers;
+  const SessionFact& best = purchase.sessions.front();
+  if (buys_nothing(id, best)) return std::nullopt;
   projection.since = best.created;
-  if (!best.paid) return projection;
-  projection.state = State::paid;
+  add_purchase(best, projection);
   bool refunded = false;
-  for (const SessionFact& fact : session.sessions) {
-    auto payment = sources.find(fact.payment_intent);
-    if (payment == sources.end()) continue;
-    refunded = refunded || is_refunded(payment->second);
-    projection.disputed = projection.disputed || is_disputed(payment->second);
+  for (const SessionFact& fact : purchase.sessions) {
+    auto found = sources.find(fact.payment_intent);
+    if (found == sources.end()) continue;
+    const Source& payment = found->second;
+    refunded = refunded || is_refunded(payment);
+    projection.disputed = projection.disputed || is_disputed(payment);
+    if (found->first != id && !payment.sessions.empty()) {
+      add_purchase(payment.sessions.front(), projection);
+    }
+  }
+  if (projection.state != State::paid) {
+    projection.disputed = false;
+    return projection;
   }
   if (projection.disputed) projection.state = State::disputed;
   if (refunded) projection.state = State::refunded;
@@ -171,13 +204,26 @@ std::optional<Projection> project_grant(const Source& source) {
   return projection;
 }
 
+// Payments that a session or an invoice is known to be paid by: part of what
+// that bought. Views of `sources`.
+std::set<std::string_view> parts_of_purchases(const Sources& sources) {
+  std::set<std::string_view> parts;
+  for (const auto& [id, source] : sources) {
+    for (const SessionFact& fact : source.sessions) {
+      if (fact.payment_intent != id) parts.insert(fact.payment_intent);
+    }
+  }
+  return parts;
+}
+
 Projections list_of(std::optional<Projection> projection) {
   Projections projections;
   if (projection) projections.push_back(*std::move(projection));
   return projections;
 }
 
-Projections project_source(const Source& source, const Sources& sources) {
+Projections project_source(std::string_view id, const Source& source,
+                           const Sources& sources) {
   if (!source.snapshots.empty() || !source.invoices.empty()) {
     return project_subscription(source);
   }
@@ -185,7 +231,7 @@ Projections project_source(const Source& source, const Sources& sources) {
     if (!source.sessions.front().other_mode.empty()) return {};
     return source.sessions.front().subscription_mode
                ? list_of(project_provisional(source, sources))
-               : list_of(project_payment(source, sources));
+               : list_of(project_payment(id, source, sources));
   }
   if (!source.summaries.empty()) return list_of(project_features(source));
   return list_of(project_grant(source));
@@ -198,9 +244,11 @@ std::vector<Projection> project(const Sources& sources) {
   for (const auto& [id, source] : sources) {
     if (source.deleted) deleted.insert(id);
   }
+  const std::set<std::string_view> parts = parts_of_purchases(sources);
   Projections projections;
   for (const auto& [id, source] : sources) {
-    for (Projection& projection : project_source(source, sources)) {
+    if (parts.contains(id)) continue;
+    for (Projection& projection : project_source(id, source, sources)) {
       projection.source = id;
       if (deleted.contains(source.place)) projection.state = State::ended;
       projections.push_back(std::move(projection));

@@ -3,40 +3,46 @@
 #include <algorithm>
 
 #include "core/access/access.h"
-#include "core/access/grants.h"
 #include "core/access/projection.h"
 #include "core/delivery/lookup.h"
 #include "core/delivery/parts.h"
+#include "core/delivery/unmatched.h"
 #include "core/record/keys.h"
 
 namespace entitle {
 namespace {
 
-bool known_to(const GrantMap& grants, const Identifier& identifier) {
-  return !grants.entitlements_of(identifier).empty();
-}
-
-// The identifiers of what the event speaks of and what is effective now, when
-// no grant knows any of them.
-std::vector<Identifier> unmatched_of(
-    const Delivery& delivery, const std::vector<Projection>& projections) {
-  std::vector<Identifier> unmatched;
-  const DeliveryOptions& options = delivery.options;
+// Notes what the event speaks of, is effective now and opens nothing.
+void note_unmatched(Delivery& delivery,
+                    const std::vector<Projection>& projections) {
+  DeliveryResult& result = delivery.result;
+  auto opens = [&](const std::string& source) {
+    return std::any_of(projections.begin(), projections.end(),
+                       [&](const Projection& other) {
+                         return other.source == source &&
+                                opens_something(other, delivery.options);
+                       });
+  };
   for (const Projection& projection : projections) {
     bool ours = std::find(delivery.sources.begin(), delivery.sources.end(),
                           projection.source) != delivery.sources.end();
-    if (!ours) continue;
-    Verdict verdict = judge(projection, options.policy, seconds_of(options));
-    if (!verdict.effective) continue;
-    for (const Identifier& identifier : projection.identifiers) {
-      if (known_to(*options.grants, identifier)) return {};
-      unmatched.push_back(identifier);
+    if (!ours || !opens_nothing(projection, delivery.options) ||
+        opens(projection.source)) {
+      continue;
     }
+    if (delivery.ignored.contains(projection.source)) {
+      result.waved_through = true;
+      continue;
+    }
+    result.opens_nothing = true;
+    result.unmatched.insert(result.unmatched.end(),
+                            projection.identifiers.begin(),
+                            projection.identifiers.end());
   }
-  std::sort(unmatched.begin(), unmatched.end());
-  unmatched.erase(std::unique(unmatched.begin(), unmatched.end()),
-                  unmatched.end());
-  return unmatched;
+  std::sort(result.unmatched.begin(), result.unmatched.end());
+  result.unmatched.erase(
+      std::unique(result.unmatched.begin(), result.unmatched.end()),
+      result.unmatched.end());
 }
 
 bool is_ambiguous(const Delivery& delivery,
@@ -49,12 +55,11 @@ bool is_ambiguous(const Delivery& delivery,
       });
 }
 
-Outcome outcome_of(const PlaceReport& report,
-                   const std::vector<Identifier>& unmatched) {
+Outcome outcome_of(const PlaceReport& report, bool opens_nothing) {
   if (!report.user) return Outcome::parked;
   if (report.known) return Outcome::duplicate;
   if (!report.kept) return Outcome::superseded;
-  return unmatched.empty() ? Outcome::applied : Outcome::unmatched;
+  return opens_nothing ? Outcome::unmatched : Outcome::applied;
 }
 
 void conclude(Delivery& delivery, PlaceReport report) {
@@ -62,8 +67,8 @@ void conclude(Delivery& delivery, PlaceReport report) {
   const DeliveryOptions& options = delivery.options;
   std::vector<Projection> projections = project(report.record.sources);
   result.ambiguous = is_ambiguous(delivery, projections);
-  result.unmatched = unmatched_of(delivery, projections);
-  result.outcome = outcome_of(report, result.unmatched);
+  note_unmatched(delivery, projections);
+  result.outcome = outcome_of(report, result.opens_nothing);
   result.user = report.user;
   result.before = std::move(report.before);
   result.after = std::move(report.after);
@@ -78,7 +83,7 @@ void conclude(Delivery& delivery, PlaceReport report) {
 // first time.
 Outcome outcome_to_look_up(const DeliveryResult& result) {
   if (result.outcome != Outcome::duplicate) return result.outcome;
-  return result.unmatched.empty() ? Outcome::applied : Outcome::unmatched;
+  return result.opens_nothing ? Outcome::unmatched : Outcome::applied;
 }
 
 // The place is found by the e-mail that counts, and by no other.

@@ -29,8 +29,12 @@ struct DeliveryResult {
   std::vector<std::string> unlocks;       // entitlements of the user now
   std::vector<Identifier> before, after;  // effective identifiers
   std::int64_t version = 0;
-  std::vector<Identifier> unmatched;  // identifiers no grant knows
-  bool owner_changed = false;         // conflicting claims: facts moved
+  // Something the event speaks of is effective and no grant knows it: what it
+  // is known by, if by anything.
+  bool opens_nothing = false;
+  std::vector<Identifier> unmatched;
+  bool waved_through = false;  // the same, but an operator ignores it
+  bool owner_changed = false;  // conflicting claims: facts moved
   bool ambiguous = false;
   std::string error;  // for the log: why not_stored, or
                       // what was found unreadable

@@ -2,11 +2,16 @@
 
 #include "core/base/percent.h"
 #include "core/json/writer.h"
+#include "core/source/claim.h"
 
 namespace entitle {
 namespace {
 
 constexpr Seconds kEventLifetime = std::chrono::hours(24 * 35);
+
+std::string unmatched_member(std::string_view target, std::string_view source) {
+  return encode_target(target) + '|' + std::string(source);
+}
 
 }  // namespace
 
@@ -28,6 +33,17 @@ Command parked_add(const Keys& keys, std::string_view place, UnixTime now) {
 
 Command parked_remove(const Keys& keys, std::string_view place) {
   return {"ZREM", keys.parked(), std::string(place)};
+}
+
+Command unmatched_add(const Keys& keys, std::string_view target,
+                      std::string_view source, UnixTime now) {
+  return {"ZADD", keys.unmatched(), "NX", std::to_string(to_unix(now)),
+          unmatched_member(target, source)};
+}
+
+Command unmatched_remove(const Keys& keys, std::string_view target,
+                         std::string_view source) {
+  return {"ZREM", keys.unmatched(), unmatched_member(target, source)};
 }
 
 std::vector<Command> email_lookup(const Keys& keys, std::string_view email,

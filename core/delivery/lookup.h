@@ -23,6 +23,14 @@ Command event_lookup(const Keys& keys, std::string_view event, Outcome outcome,
 Command parked_add(const Keys& keys, std::string_view place, UnixTime now);
 Command parked_remove(const Keys& keys, std::string_view place);
 
+// A source of `target` ("u:<user>", "p:<place>") that is paid for and opens
+// nothing, by first sight. The member is `u:42|cs_1`, the target as in the
+// braces of its key.
+Command unmatched_add(const Keys& keys, std::string_view target,
+                      std::string_view source, UnixTime now);
+Command unmatched_remove(const Keys& keys, std::string_view target,
+                         std::string_view source);
+
 // The places seen with this e-mail. It does not expire: what is parked under it
 // may be claimed whenever its owner comes.
 std::vector<Command> email_lookup(const Keys& keys, std::string_view email,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,7 +30,8 @@ struct Delivery {
   Transactions redis;
   std::vector<std::string> sources;  // ids of those the event speaks of
   std::string about;  // the source whose owner is told; or empty: the rest's
-  DeliveryResult result;  // error and owner_changed are kept here
+  DeliveryResult result;            // error and owner_changed are kept here
+  std::set<std::string> ignored{};  // sources an operator waved through
 
   // Whether anything the event itself said is among these.
   bool says(const Sources& among) const;
@@ -46,6 +48,7 @@ struct PlaceReport {
   bool kept = false;                      // something of it is here now
   std::optional<User> user;               // whose it is; null: parked
   Record record;                          // the user's
+  Sources sources_before;                 // the record's, before
   std::vector<Identifier> before, after;  // effective identifiers
   std::string email_was, email_is;        // of the place
 };

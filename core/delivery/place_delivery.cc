@@ -6,6 +6,7 @@
 #include "core/delivery/lookup.h"
 #include "core/delivery/options.h"
 #include "core/delivery/parts.h"
+#include "core/delivery/unmatched.h"
 #include "core/record/keys.h"
 #include "core/record/owners.h"
 #include "core/record/place.h"
@@ -117,9 +118,12 @@ Conversation<Straight> straight_to_user(Delivery& delivery,
   auto editing = edit_record(delivery, user, editor, reason, report);
   Edited edited = co_await editing;
   switch (edited) {
-    case Edited::done:
+    case Edited::done: {
       report.user = user;
-      co_return Straight::done;
+      auto indexing = index_unmatched(delivery, user, report, {});
+      Progress progress = co_await indexing;
+      co_return progress == Progress::done ? Straight::done : Straight::failed;
+    }
     case Edited::refused:
       seen = std::max(seen, refusal.seen);
       co_return refusal.why;
@@ -225,6 +229,9 @@ Conversation<Commit> keep_in_place(Delivery& delivery, const PlaceFacts& facts,
 Conversation<Progress> park(Delivery& delivery, std::string id, Place& place) {
   auto listing = list_as_parked(delivery, id, true);
   co_await listing;
+  Sources waiting = place.sources;
+  auto indexing = index_unmatched(delivery, id, waiting);
+  co_await indexing;
   auto reading = watch_place(delivery, id);
   PlaceRead read = co_await reading;
   if (read.progress == Progress::failed) co_return Progress::failed;
@@ -232,6 +239,8 @@ Conversation<Progress> park(Delivery& delivery, std::string id, Place& place) {
   if (place.owner()) {
     auto unlisting = list_as_parked(delivery, id, false);
     co_await unlisting;
+    auto unindexing = unindex(delivery, "p:" + id, waiting);
+    co_await unindexing;
   }
   co_return Progress::done;
 }
@@ -260,6 +269,8 @@ Conversation<Straight> through_settled(Delivery& delivery,
     // It may have broken off when it had just listed the place.
     auto unlisting = list_as_parked(delivery, facts.place, false);
     co_await unlisting;
+    auto unindexing = unindex(delivery, "p:" + facts.place, facts.sources);
+    co_await unindexing;
   }
   co_return result;
 }

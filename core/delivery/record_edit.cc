@@ -120,6 +120,7 @@ Conversation<Edited> edit_record(Delivery& delivery, User user,
       after.exists = true;
     }
     report.record = std::move(after);
+    report.sources_before = std::move(read.record.sources);
     report.before = std::move(write.before);
     report.after = std::move(write.after);
     co_return Edited::done;

@@ -25,7 +25,8 @@ int status_of(Outcome outcome) {
 
 }  // namespace
 
-Response response_to(Outcome outcome, const std::vector<std::string>& unlocks) {
+Response response_to(Outcome outcome, const std::vector<std::string>& unlocks,
+                     const std::vector<Identifier>& carries) {
   int status = status_of(outcome);
   if (status == 503) return {status, error_body(name(outcome))};
   std::string body;
@@ -33,6 +34,11 @@ Response response_to(Outcome outcome, const std::vector<std::string>& unlocks) {
   json.begin_object().boolean("received", true).text("outcome", name(outcome));
   if (status == 200 && outcome != Outcome::ignored) {
     json.key("unlocks").strings(unlocks);
+  }
+  if (outcome == Outcome::unmatched && !carries.empty()) {
+    json.key("carries").strings(carries, [](const Identifier& identifier) {
+      return std::string_view(identifier.str());
+    });
   }
   json.end_object();
   return {status, std::move(body)};

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/delivery/outcome.h"
+#include "core/source/identifier.h"
 
 namespace entitle {
 
@@ -18,7 +19,9 @@ struct Response {
 // 200 where the event is stored or there is nothing to store; 202 where it is
 // taken but a person should look; 503 where Stripe must send it again.
 // `unlocks` are the user's entitlements now; only a 200 names them.
-Response response_to(Outcome outcome, const std::vector<std::string>& unlocks);
+// `carries`: what a purchase that unlocks nothing is known by.
+Response response_to(Outcome outcome, const std::vector<std::string>& unlocks,
+                     const std::vector<Identifier>& carries = {});
 
 // The body of a 4xx: {"error":"signature_mismatch"}.
 std::string error_body(std::string_view error);

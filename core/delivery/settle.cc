@@ -14,6 +14,7 @@
 #include "core/base/types.h"
 #include "core/delivery/options.h"
 #include "core/delivery/parts.h"
+#include "core/delivery/unmatched.h"
 #include "core/record/owners.h"
 #include "core/record/place.h"
 #include "core/record/record.h"
@@ -153,8 +154,15 @@ Conversation<Round> give_to_user(Settling& s, std::string owner) {
   User user = *user_of(owner);
   auto editing = edit_record(s.delivery, user, editor, reason, report);
   Edited edited = co_await editing;
-  if (edited == Edited::done) report.user = user;
-  co_return round_of(edited);
+  if (edited != Edited::done) co_return round_of(edited);
+  report.user = user;
+  // Before the place is written, too: what broke off comes here again, when
+  // some of what was to be brought is in the record already.
+  Sources of_place = sources_of(report.record, s.id);
+  Sources own = s.owners.share(of_place, s.id, owner);
+  auto indexing = index_unmatched(s.delivery, user, report, std::move(own));
+  Progress progress = co_await indexing;
+  co_return progress == Progress::done ? Round::done : Round::failed;
 }
 
 // Everything into its owner's record, before any of it leaves another's. Where
@@ -217,11 +225,17 @@ Conversation<Round> empty_holder(Settling& s, std::string holder) {
   Editor editor = [&](const Record& before, Record& after) {
     return remove_foreign(s, holder, leaving, before, after);
   };
-  PlaceReport unused;
+  PlaceReport report;
   EditReason reason{s.id, {}, gaining_from(s, holder)};
   auto editing =
-      edit_record(s.delivery, *user_of(holder), editor, reason, unused);
+      edit_record(s.delivery, *user_of(holder), editor, reason, report);
   Edited edited = co_await editing;
+  if (edited == Edited::done) {
+    auto indexing =
+        index_unmatched(s.delivery, *user_of(holder), report, Sources());
+    Progress progress = co_await indexing;
+    if (progress == Progress::failed) co_return Round::failed;
+  }
   bool taken = edited == Edited::done && !leaving.empty();
   if (taken && user_of(*s.owners.rest)) s.delivery.result.owner_changed = true;
   co_return round_of(edited);
@@ -347,6 +361,8 @@ Conversation<Round> one_round(Settling& s) {
     // so whoever settles it comes here again.
     auto listing = list_as_parked(s.delivery, s.id, false);
     co_await listing;
+    auto unindexing = unindex(s.delivery, "p:" + s.id, s.bring);
+    co_await unindexing;
   }
   auto finishing = finish(s);
   round = co_await finishing;

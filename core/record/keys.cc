@@ -27,6 +27,10 @@ std::string Keys::email(std::string_view lower_case) const {
 
 std::string Keys::parked() const { return base_ + "parked"; }
 
+std::string Keys::unmatched() const { return base_ + "unmatched"; }
+
+std::string Keys::ignored() const { return base_ + "ignored"; }
+
 std::string Keys::webhook() const { return base_ + "webhook"; }
 
 std::string Keys::quarantine(std::string_view key) {

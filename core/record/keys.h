@@ -19,6 +19,8 @@ class Keys {
   std::string event(std::string_view id) const;
   std::string email(std::string_view lower_case) const;
   std::string parked() const;
+  std::string unmatched() const;
+  std::string ignored() const;
   std::string webhook() const;
   // Where something unreadable is kept, in the same Cluster slot.
   static std::string quarantine(std::string_view key);

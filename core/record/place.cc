@@ -183,7 +183,7 @@ bool may_forward(std::string_view from, std::string_view to) {
 }
 
 bool is_customer(std::string_view place) {
-  return StripeId(place).kind() == StripeId::Kind::customer;
+  return StripeId(place).kind() >= StripeId::Kind::customer_account;
 }
 
 void Place::add(const Claim& claim) {

@@ -45,6 +45,7 @@ void forget_ended(Source& source, Horizon horizon) {
   };
   source.invoices.forget(was_paid);
   source.renewals.forget(was_paid);
+  source.keys.forget(was_paid);
 }
 
 // A list that was cut says nothing of what it does not name, so older ones
@@ -63,10 +64,34 @@ bool has_ended(const Source& source) {
   return !source.snapshots.empty() && source.snapshots.front().terminal();
 }
 
-void forget_sessions(BoundedSet<SessionFact>& sessions, Horizon horizon) {
+bool is_paid(const BoundedSet<SessionFact>& sessions) {
+  return !sessions.empty() && sessions.front().paid;
+}
+
+// What is not paid: a payment may be, when it was captured by hand some weeks
+// later or paid for an invoice, and then it says what was bought, or by what.
+bool forgets_unpaid(const SessionFact& fact,
+                    const BoundedSet<SessionFact>& sessions,
+                    const Sources& sources, Horizon horizon) {
+  bool said_by_paid = std::any_of(
+      sessions.begin(), sessions.end(), [&](const SessionFact& other) {
+        return other.paid && other.payment_intent == fact.payment_intent;
+      });
+  if (fact.payment_intent.empty() || said_by_paid) {
+    return horizon.is_past(fact.created, kLatest);
+  }
+  auto payment = sources.find(fact.payment_intent);
+  bool paid = is_paid(sessions) ||
+              (payment != sources.end() && is_paid(payment->second.sessions));
+  return !paid && horizon.is_past(fact.created, 2 * kLatest);
+}
+
+void forget_sessions(BoundedSet<SessionFact>& sessions, const Sources& all,
+                     Horizon horizon) {
+  const BoundedSet<SessionFact> before = sessions;
   sessions.forget([&](const SessionFact& fact, std::size_t) {
     if (!fact.other_mode.empty()) return false;  // a later version's
-    if (!fact.paid) return horizon.is_past(fact.created, kLatest);
+    if (!fact.paid) return forgets_unpaid(fact, before, all, horizon);
     return fact.subscription_mode &&
            horizon.is_past(fact.created, kKeptAfterEnd);
   });
@@ -94,6 +119,7 @@ void forget_with_customer(Source& source, UnixTime deleted, Horizon horizon) {
   source.summaries.forget(forgets);
   source.invoices.forget(forgets);
   source.renewals.forget(forgets);
+  source.keys.forget(forgets);
   auto is_past = [&](const auto& fact) { return fact && forgets(*fact, 0); };
   forget_one(source.entered_past_due, is_past(source.entered_past_due));
 }
@@ -130,7 +156,7 @@ void forget(Sources& sources, UnixTime now) {
     } else {
       forget_outdated(source.snapshots, horizon);
     }
-    forget_sessions(source.sessions, horizon);
+    forget_sessions(source.sessions, sources, horizon);
     forget_one(source.granted,
                source.granted &&
                    horizon.is_past(source.granted->until, kKeptAfterEnd));

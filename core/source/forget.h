@@ -13,7 +13,7 @@
 //                    for kLatest
 //   a purchase       what says that it is paid stays for ever, with all refunds
 //                    and disputes of its payment; what says that it is not paid
-//                    for kLatest
+//                    for kLatest, and twice that where it names a payment
 //   a payment of     its refunds and disputes stay for kLatest: they may have
 //   nothing known    come before their purchase
 //   a grant          for kKeptAfterEnd after its end

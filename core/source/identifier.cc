@@ -21,7 +21,13 @@ std::optional<Type> type_of(std::string_view text) {
   return std::nullopt;
 }
 
-bool names_object(Type type) { return type < Type::lookup_key; }
+bool names_object(Type type) {
+  return type < Type::lookup_key || type == Type::plan;
+}
+
+bool names_price(Type type) {
+  return type == Type::price || type == Type::plan;
+}
 
 }  // namespace
 
@@ -52,7 +58,15 @@ std::optional<Identifier> Identifier::parse(std::string_view text) {
   std::optional<Type> type = type_of(text);
   if (!type) return std::nullopt;
   if (names_object(*type)) return from_stripe_id(account, text);
-  return named(account, *type, text.substr(prefix_of(*type).size()));
+  text.remove_prefix(prefix_of(*type).size());
+  // `price=price_1` is `price_1`, which is how events are read.
+  if (*type == Type::named_price) return price(account, text);
+  if (*type == Type::tag) {
+    std::size_t end = text.find('=');
+    if (end == std::string_view::npos) return std::nullopt;
+    return tag(account, text.substr(0, end), text.substr(end + 1));
+  }
+  return named(account, *type, text);
 }
 
 std::optional<Identifier> Identifier::stored(std::string_view text) {
@@ -78,6 +92,13 @@ std::optional<Identifier> Identifier::from_stripe_id(const AccountId& account,
   return Identifier(account.qualify(id));
 }
 
+std::optional<Identifier> Identifier::price(const AccountId& account,
+                                            std::string_view id) {
+  std::optional<Identifier> known = from_stripe_id(account, id);
+  if (known && names_price(known->parts().type)) return known;
+  return named(account, Type::named_price, id);
+}
+
 std::optional<Identifier> Identifier::lookup_key(const AccountId& account,
                                                  std::string_view value) {
   return named(account, Type::lookup_key, value);
@@ -91,6 +112,19 @@ std::optional<Identifier> Identifier::feature(const AccountId& account,
 std::optional<Identifier> Identifier::metadata(const AccountId& account,
                                                std::string_view value) {
   return named(account, Type::metadata, value);
+}
+
+std::optional<Identifier> Identifier::tag(const AccountId& account,
+                                          std::string_view key,
+                                          std::string_view value) {
+  bool passes = !key.empty() && !value.empty() && !has_control_bytes(key) &&
+                !has_control_bytes(value) &&
+                key.find('=') == std::string_view::npos &&
+                key.size() + value.size() <= kMaxTagBytes;
+  if (!passes) return std::nullopt;
+  std::string text(prefix_of(Type::tag));
+  text.append(key).append("=").append(value);
+  return Identifier(account.qualify(text));
 }
 
 Identifier::Parts Identifier::parts() const {

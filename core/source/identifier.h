@@ -1,7 +1,10 @@
-// What a purchase is known by: `price_...`, `prod_...`, `plink_...`,
-// `lookup_key=...`, `feature=...` (entitlement lookup key), `metadata=...` (a
-// name in `metadata.entitlements`); of a Connect account `acct_.../` + that.
-// Events name them, `entitle_grant` says what they give.
+// What a purchase is known by: `price_...`, `plan_...`, `prod_...`,
+// `plink_...`, `price=...` (the id of a price or plan that its shop chose, as
+// old accounts could), `lookup_key=...`, `feature=...` (entitlement lookup
+// key), `metadata=...` (a name in `metadata.entitlements`),
+// `metadata.KEY=VALUE` (any other member of the metadata of what was bought: a
+// tag); of a Connect account `acct_.../` + that. Events name them,
+// `entitle_grant` says what they give.
 #pragma once
 
 #include <array>
@@ -29,6 +32,9 @@ class Identifier {
     lookup_key,
     feature,
     metadata,
+    plan,
+    named_price,
+    tag,
     unknown = 0x7f,  // a later version's: kept, and known to no grant
   };
   // What a type's text begins with.
@@ -48,10 +54,16 @@ class Identifier {
         return "metadata=";
       case Type::unknown:
         break;
+      case Type::plan:
+        return "plan_";
+      case Type::named_price:
+        return "price=";
+      case Type::tag:
+        return "metadata.";
     }
     return {};
   }
-  static constexpr std::size_t kTypes = 6;
+  static constexpr std::size_t kTypes = 9;
 
   // The form an operator writes in `entitle_grant`; nothing else is accepted.
   static std::optional<Identifier> parse(std::string_view text);
@@ -61,15 +73,28 @@ class Identifier {
   static std::optional<Identifier> stored(std::string_view text);
 
   // The forms events say. Null where the value is no is_entitlement_name() of
-  // at most 255 bytes, or the id no price's, product's or payment link's.
+  // at most 255 bytes, or the id no price's, plan's, product's or payment
+  // link's.
   static std::optional<Identifier> from_stripe_id(const AccountId& account,
                                                   std::string_view id);
+  // Of what stands where a price or plan must stand, whatever its id is:
+  // `price_1`, `plan_1`, else `price=monthly8usd`.
+  static std::optional<Identifier> price(const AccountId& account,
+                                         std::string_view id);
   static std::optional<Identifier> lookup_key(const AccountId& account,
                                               std::string_view value);
   static std::optional<Identifier> feature(const AccountId& account,
                                            std::string_view value);
   static std::optional<Identifier> metadata(const AccountId& account,
                                             std::string_view value);
+
+  // `metadata.KEY=VALUE`. Null where either is empty or has control bytes, the
+  // key a `=`, or both together have more than kMaxTagBytes.
+  static std::optional<Identifier> tag(const AccountId& account,
+                                       std::string_view key,
+                                       std::string_view value);
+  static constexpr std::size_t kMaxTagBytes = 140;
+  static constexpr std::size_t kMaxTags = 16;  // of one object
 
   const std::string& str() const { return text_; }
 

@@ -30,6 +30,8 @@
 //    "summaries":[{"event":...,"created":...,"identifiers":[...],
 //                  "has_more":true,"previous":[...]}],
 //    "deleted":{"event":...,"created":...},
+//    "keys":[{"event":...,"created":...,"price":"price_...",
+//             "key":"lookup_key=pro"}],
 //    "granted":{"until":...,"identifiers":[...]}}
 //
 // Lists are greatest first. A snapshot without "identifiers" has those of the
@@ -87,6 +89,7 @@ void members(M& m, Fact& fact) {
   m.said("identifiers", fact.identifiers);
   if (fact.identifiers) m.items("items", fact.items, *fact.identifiers);
   m.said("names", fact.names);
+  m.texts("tags", fact.tags);
 }
 
 template <class M, Either<Snapshot> Fact>
@@ -169,6 +172,13 @@ void members(M& m, Fact& fact) {
   m.said("previous", fact.previous);
 }
 
+template <class M, Either<KeyFact> Fact>
+void members(M& m, Fact& fact) {
+  event(m, fact);
+  m.text("price", fact.price);
+  m.text("key", fact.name);
+}
+
 template <class M, Either<Granted> Fact>
 void members(M& m, Fact& fact) {
   m.time_unless(kForever, "until", fact.until);
@@ -187,6 +197,7 @@ void members(M& m, Fact& source) {
   m.all(source.disputes);
   m.all(source.summaries);
   m.one(source.deleted);
+  m.all(source.keys);
   m.one(source.granted);
 }
 
@@ -222,6 +233,10 @@ bool complete(const RefundFact& fact) {
 }
 bool complete(const DisputeFact& fact) {
   return has_event(fact) && !fact.id.empty();
+}
+
+bool complete(const KeyFact& fact) {
+  return has_event(fact) && !fact.price.empty() && !fact.name.empty();
 }
 
 // --- what is not said twice --------------------------------------------------

@@ -81,6 +81,10 @@ class MemberWriter {
     if (inherited_ == nullptr || value != *inherited_) list(name, value);
   }
 
+  void texts(std::string_view name, const std::vector<std::string>& value) {
+    if (!value.empty()) out_.key(name).strings(value);
+  }
+
   // Members whose absence says something else than being empty.
   void said(std::string_view name, const std::optional<std::string>& value) {
     if (value) out_.text(name, *value);
@@ -229,6 +233,11 @@ class MemberReader {
   }
   void inherited(std::string_view name, Identifiers& value) {
     identifiers(name, value);
+  }
+  void texts(std::string_view name, std::vector<std::string>& value) {
+    if (!takes(name)) return;
+    value.clear();
+    in_.array([&] { in_.string(value.emplace_back()); });
   }
 
   template <class Value>

@@ -26,13 +26,17 @@ static_assert(Snapshot::kBound <= kMaxChain);
 
 using Group = std::vector<const Snapshot*>;  // of one second
 
+bool is_tag(const Identifier& identifier) {
+  return identifier.parts().type == Identifier::Type::tag;
+}
+
 // Whether `state` has, of its names or of its items' identifiers, exactly
 // `expected`.
 bool has_exactly(const SubscriptionState& state, bool names,
                  const std::vector<Identifier>& expected) {
   auto at = expected.begin();
   for (const Identifier& identifier : state.identifiers) {
-    if (is_of_item(identifier) == names) continue;
+    if (is_tag(identifier) || is_of_item(identifier) == names) continue;
     if (at == expected.end() || *at != identifier) return false;
     ++at;
   }
@@ -43,7 +47,9 @@ bool same_identifiers(const SubscriptionState& a, const SubscriptionState& b,
                       bool names) {
   std::vector<Identifier> of_a;
   for (const Identifier& identifier : a.identifiers) {
-    if (is_of_item(identifier) != names) of_a.push_back(identifier);
+    if (!is_tag(identifier) && is_of_item(identifier) != names) {
+      of_a.push_back(identifier);
+    }
   }
   return has_exactly(b, names, of_a);
 }
@@ -79,6 +85,46 @@ bool periods_agree(const PreviousState& was, const SubscriptionState& before,
   return link == Link::named || after.more_items || before.items == after.items;
 }
 
+// A state's tags as "KEY=VALUE".
+std::vector<std::string_view> tags_of(const SubscriptionState& state) {
+  std::vector<std::string_view> tags;
+  for (const Identifier& identifier : state.identifiers) {
+    if (is_tag(identifier)) tags.push_back(identifier.parts().value);
+  }
+  return tags;
+}
+
+std::string_view key_of(std::string_view tag) {
+  return tag.substr(0, tag.find('='));
+}
+
+bool tags_agree(const std::vector<std::string>& previous,
+                const SubscriptionState& before, const SubscriptionState& after,
+                Link link) {
+  std::vector<std::string_view> was = tags_of(before), is = tags_of(after);
+  // Of more, some were not kept.
+  std::size_t most = Identifier::kMaxTags;
+  if (was.size() >= most || is.size() >= most) return true;
+  auto changed = [&](std::string_view tag) {
+    return std::any_of(
+        previous.begin(), previous.end(),
+        [&](const std::string& entry) { return key_of(entry) == key_of(tag); });
+  };
+  for (const std::string& entry : previous) {
+    auto had = std::find_if(was.begin(), was.end(), [&](std::string_view tag) {
+      return key_of(tag) == key_of(entry);
+    });
+    bool none = entry.find('=') == std::string::npos;
+    if (none ? had != was.end() : had == was.end() || *had != entry) {
+      return false;
+    }
+  }
+  if (link == Link::named) return true;
+  std::erase_if(was, changed);
+  std::erase_if(is, changed);
+  return was == is;
+}
+
 // Whether `next` can directly follow a subscription in this state. Null: the
 // state is not known, so anything can.
 bool follows(const SubscriptionState* before, const Snapshot& next, Link link) {
@@ -94,7 +140,8 @@ bool follows(const SubscriptionState* before, const Snapshot& next, Link link) {
          agrees(was.ended_at, before->ended_at, is.ended_at, link) &&
          periods_agree(was, *before, is, link) &&
          identifiers_agree(was.identifiers, *before, is, false, link) &&
-         identifiers_agree(was.names, *before, is, true, link);
+         identifiers_agree(was.names, *before, is, true, link) &&
+         tags_agree(was.tags, *before, is, link);
 }
 
 // Those of `updates` that can be the last one of a chain through all of them.
@@ -239,9 +286,25 @@ UnixTime past_due_since(const Source& source, const Snapshot& decided) {
   return since;
 }
 
-}  // namespace
+// A shop may give a lookup key to another price. Who bought by it has it as
+// long as the price that it was seen with.
+void keep_lookup_keys(const Source& source, std::vector<Identifier>& sorted) {
+  auto has = [&](const Identifier& identifier) {
+    return std::binary_search(sorted.begin(), sorted.end(), identifier);
+  };
+  std::vector<Identifier> kept;
+  for (const KeyFact& fact : source.keys) {
+    std::optional<Identifier> price = Identifier::stored(fact.price);
+    std::optional<Identifier> key = Identifier::stored(fact.name);
+    if (price && key && has(*price) && !has(*key)) kept.push_back(*key);
+  }
+  if (kept.empty()) return;
+  sorted.insert(sorted.end(), kept.begin(), kept.end());
+  std::sort(sorted.begin(), sorted.end());
+  sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
+}
 
-std::optional<ResolvedSubscription> resolve(const Source& source) {
+std::optional<ResolvedSubscription> resolve_facts(const Source& source) {
   if (source.snapshots.empty()) return resolve_invoices(source);
   ResolvedSubscription resolved;
   const Snapshot& greatest = source.snapshots.front();
@@ -262,6 +325,18 @@ std::optional<ResolvedSubscription> resolve(const Source& source) {
   extend_by_invoices(source, *decided.snapshot, resolved);
   if (resolved.state.status == "past_due") {
     resolved.past_due_since = past_due_since(source, *decided.snapshot);
+  }
+  return resolved;
+}
+
+}  // namespace
+
+std::optional<ResolvedSubscription> resolve(const Source& source) {
+  std::optional<ResolvedSubscription> resolved = resolve_facts(source);
+  if (!resolved) return resolved;
+  keep_lookup_keys(source, resolved->state.identifiers);
+  for (ItemPeriod& item : resolved->items) {
+    keep_lookup_keys(source, item.identifiers);
   }
   return resolved;
 }

@@ -61,7 +61,9 @@ InvoicePerPrice latest_in_arrears(
 }  // namespace
 
 bool is_price(const Identifier& identifier) {
-  return identifier.parts().type == Identifier::Type::price;
+  Identifier::Type type = identifier.parts().type;
+  return type == Identifier::Type::price || type == Identifier::Type::plan ||
+         type == Identifier::Type::named_price;
 }
 
 void ItemPeriod::keep_only(const std::vector<Identifier>& sorted) {
@@ -71,7 +73,8 @@ void ItemPeriod::keep_only(const std::vector<Identifier>& sorted) {
 }
 
 bool is_of_item(const Identifier& identifier) {
-  return identifier.parts().type != Identifier::Type::metadata;
+  Identifier::Type type = identifier.parts().type;
+  return type != Identifier::Type::metadata && type != Identifier::Type::tag;
 }
 
 namespace {
@@ -199,7 +202,7 @@ bool Source::says_nothing() const {
   return snapshots.empty() && !entered_past_due && invoices.empty() &&
          renewals.empty() && sessions.empty() && refunds.empty() &&
          disputes.empty() && summaries.empty() && !deleted && !granted &&
-         unknown.empty();
+         keys.empty() && unknown.empty();
 }
 
 bool Source::merge(const Source& other) {
@@ -217,6 +220,7 @@ bool Source::merge(const Source& other) {
   changed |= disputes.merge(other.disputes);
   changed |= summaries.merge(other.summaries);
   changed |= join(deleted, other.deleted);
+  changed |= keys.merge(other.keys);
   changed |= join(granted, other.granted);
   changed |= unknown.merge_facts(other.unknown);
   return changed;

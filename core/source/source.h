@@ -77,6 +77,7 @@ struct PreviousState {
   std::optional<std::vector<Identifier>> identifiers;  // of the items
   ItemPeriods items;  // where each said its end, and there were several
   std::optional<std::vector<Identifier>> names;  // of metadata.entitlements
+  std::vector<std::string> tags = {};  // sorted: "KEY=VALUE", "KEY" for none
   UnknownMembers unknown = {};
   auto operator<=>(const PreviousState&) const = default;
 };
@@ -273,6 +274,25 @@ struct SummaryFact {
   auto operator<=>(const SummaryFact&) const = default;
 };
 
+// With which lookup key a price was seen: the shop may give the key to another
+// price, and who bought by it keeps it with the price.
+struct KeyFact {
+  std::string event;  // the newest
+  UnixTime created;
+  std::string price;  // identifiers, as text
+  std::string name;
+  UnknownMembers unknown = {};
+
+  static constexpr std::string_view kName = "keys";
+  static constexpr std::size_t kBound = 32;
+  auto key() const { return std::tie(price, name); }
+  auto rank() const {
+    return std::make_tuple(created, std::string_view(event));
+  }
+  void keep_unknown(const KeyFact& other) { unknown.merge(other.unknown); }
+  auto operator<=>(const KeyFact&) const = default;
+};
+
 struct DeletedFact {
   std::string event;
   UnixTime created;
@@ -311,6 +331,7 @@ struct Source {
   BoundedSet<DisputeFact> disputes;    // one an id
   BoundedSet<SummaryFact> summaries;   // newest first
   std::optional<DeletedFact> deleted;  // the first
+  BoundedSet<KeyFact> keys;            // one a price and lookup key
   std::optional<Granted> granted;      // the one that ends last
   UnknownMembers unknown = {};
 

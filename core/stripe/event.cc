@@ -22,20 +22,34 @@ bool is_type_name(std::string_view text) {
   return !text.empty() && text.size() <= 255 && all_visible(text);
 }
 
+// Whose the objects are. Taking another account's event for our own would let
+// its prices stand for ours, so what is no account id is no event. An
+// organisation's destination says it in `context` alone, where a connected
+// account stands behind its platform: acct_1/acct_2.
+std::string read_account(const json::Node* root, EventHead& head) {
+  for (const char* member : {"account", "context"}) {
+    const json::Node* said = json::member(root, member);
+    if (said == nullptr || json::is_null(said)) continue;
+    std::string_view text =
+        json::is_string(said) ? said->text() : std::string_view();
+    std::size_t slash = text.rfind('/');
+    if (slash != std::string_view::npos) text.remove_prefix(slash + 1);
+    std::optional<AccountId> whose = AccountId::parse(text);
+    if (!whose) return std::string(member) + " is no account id";
+    head.account = *std::move(whose);
+    if (member == std::string_view("context")) head.context = said->text();
+    return {};
+  }
+  return {};
+}
+
 // What a thin event does not have: an account, an object, and what it was. What
 // is wrong with it; empty: nothing.
 std::string read_snapshot(const json::Node* root, Event& event) {
   if (!json::boolean(root, "livemode")) return "no livemode";
   if (!stripe::time(root, "created")) return "no creation time";
-  const json::Node* account = json::member(root, "account");
-  if (account && !json::is_null(account)) {
-    // Taking a connected account's event for our own would let its prices
-    // stand for ours.
-    auto connected = json::is_string(account)
-                         ? AccountId::parse(account->text())
-                         : std::nullopt;
-    if (!connected) return "account is no account id";
-    event.head.account = *std::move(connected);
+  if (std::string fault = read_account(root, event.head); !fault.empty()) {
+    return fault;
   }
   const json::Node* data = json::member(root, "data");
   event.object = json::member(data, "object");

@@ -20,6 +20,7 @@ struct EventHead {
   UnixTime created;
   bool livemode = false;
   AccountId account;
+  std::string context = {};  // where that alone said the account
 };
 
 struct Event {

@@ -43,6 +43,8 @@ constexpr std::array kEventTypes = {
     EventType{"invoice.finalization_failed", invoice_not_finalized_facts},
     EventType{"invoice.paid", invoice_paid_facts},
     EventType{"invoice.payment_succeeded", invoice_paid_facts},
+    EventType{"invoice_payment.paid", invoice_payment_facts},
+    EventType{"payment_intent.succeeded", payment_intent_facts},
     EventType{"refund.created", refund_facts},
     EventType{"refund.failed", refund_facts},
     EventType{"refund.updated", refund_facts},

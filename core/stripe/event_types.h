@@ -26,6 +26,8 @@ void subscription_deleted_facts(const Reading&, Facts&);
 void subscription_notice_facts(const Reading&, Facts&);
 void invoice_paid_facts(const Reading&, Facts&);
 void invoice_not_finalized_facts(const Reading&, Facts&);
+void invoice_payment_facts(const Reading&, Facts&);
+void payment_intent_facts(const Reading&, Facts&);
 void charge_refunded_facts(const Reading&, Facts&);
 void refund_facts(const Reading&, Facts&);
 void dispute_facts(const Reading&, Facts&);

@@ -1,9 +1,26 @@
 #include "core/stripe/facts.h"
 
+#include <algorithm>
+
 #include "core/stripe/event_types.h"
 #include "core/stripe/facts_parts.h"
+#include "core/stripe/object.h"
 
 namespace entitle {
+namespace {
+
+// One customer by two names: what is kept under the account's is the
+// customer's.
+void join_names(const Reading& reading, Facts& facts) {
+  std::string_view account = stripe::id(reading.object(), "customer_account");
+  if (facts.places.empty() || facts.customer.empty() || account.empty()) return;
+  std::string second = reading.qualified(account);
+  if (second == facts.customer) return;
+  add_forward(reading, second, facts.customer, facts);
+  std::rotate(facts.places.begin(), facts.places.end() - 1, facts.places.end());
+}
+
+}  // namespace
 
 std::vector<UserFrom> default_user_from() {
   return {{UserFrom::Kind::client_reference_id, ""},
@@ -25,7 +42,9 @@ Facts facts_of(const Event& event, const FactsOptions& options) {
     facts.note = "events of this type change no access";
     return facts;
   }
-  read(Reading{event, options}, facts);
+  Reading reading{event, options};
+  read(reading, facts);
+  join_names(reading, facts);
   return facts;
 }
 

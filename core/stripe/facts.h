@@ -34,6 +34,10 @@ struct Facts {
   std::string customer;                 // for $entitle_customer; may be empty
   std::string email;                    // lower case; for the lookup key only
   std::vector<Identifier> identifiers;  // of what was bought, for messages
+  bool is_payment = false;              // a paid session of mode `payment`
+  // An invoice of 2025-03-31.basil or later: its lines name prices and
+  // products alone.
+  bool lacks_lookup_keys = false;
   std::string note;  // why nothing was taken from it, for the log; or empty
 };
 
@@ -52,10 +56,12 @@ struct UserFrom {
 };
 
 class ClientReference;  // core/stripe/client_reference.h
+struct StripeList;      // core/stripe/asking.h
 
 struct FactsOptions {
   std::vector<UserFrom> user_from;
   const ClientReference* reference = nullptr;  // verifies signed references
+  const StripeList* asked = nullptr;  // what Stripe told besides the event
 };
 
 // The default of `entitle_user_from`:

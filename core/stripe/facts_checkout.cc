@@ -19,10 +19,10 @@ std::vector<Identifier> purchased(const Reading& reading) {
   const json::Node* session = reading.object();
   IdentifierList list(reading.head().account);
   list.add_id(stripe::id(session, "payment_link"));
-  list.add_names(json::member(session, "metadata"));
-  // Only where somebody expanded them: Stripe sends none.
+  list.add_metadata(reading, json::member(session, "metadata"));
+  // Only where Stripe was asked for them, or somebody expanded them.
   for (const json::Node* line :
-       json::Children(stripe::list(session, "line_items"))) {
+       listing(reading, "line_items", Listed::line_items).members) {
     if (list.truncated()) break;
     list.add_price(json::member(line, "price"));
   }
@@ -108,12 +108,16 @@ void checkout_session_facts(const Reading& reading, Facts& facts) {
     SessionFact fact = session_fact(reading);
     // A subscription's session is not what grants: its subscription is.
     if (fact.paid && !fact.subscription_mode) {
+      facts.is_payment = true;
       facts.identifiers = fact.identifiers;
-      if (fact.identifiers.empty()) {
-        add_note(facts,
-                 "the purchase names nothing to unlock: it came by no payment "
-                 "link and its metadata has no \"entitlements\"");
-      }
+    }
+    std::string_view invoice = stripe::id(session, "invoice");
+    if (!fact.subscription_mode && !invoice.empty() &&
+        !fact.payment_intent.empty()) {
+      // A session may make an invoice of its payment, which buys the same.
+      Source& made = own.sources[reading.qualified(invoice)];
+      made.place = own.place;
+      made.sessions.insert(payment_link(reading, fact.payment_intent));
     }
     Source& source = own.sources[source_id];
     source.place = own.place;

@@ -11,9 +11,10 @@
 namespace entitle {
 namespace {
 
-IdentifierList features(const Reading& reading, const json::Node* data) {
+template <class Members>
+IdentifierList features(const Reading& reading, const Members& members) {
   IdentifierList list(reading.head().account);
-  for (const json::Node* entitlement : json::Children(data)) {
+  for (const json::Node* entitlement : members) {
     if (list.truncated()) break;
     std::string_view key = json::string(entitlement, "lookup_key");
     if (key.empty()) {
@@ -27,10 +28,9 @@ IdentifierList features(const Reading& reading, const json::Node* data) {
 }  // namespace
 
 void entitlement_summary_facts(const Reading& reading, Facts& facts) {
-  const json::Node* summary = reading.object();
   facts.customer = customer_place(reading);
-  const json::Node* data = stripe::list(summary, "entitlements");
-  if (facts.customer.empty() || data == nullptr) {
+  const Listing now = listing(reading, "entitlements", Listed::entitlements);
+  if (facts.customer.empty() || !now.said) {
     add_note(facts, "the summary has no customer or no list");
     return;
   }
@@ -38,17 +38,14 @@ void entitlement_summary_facts(const Reading& reading, Facts& facts) {
   SummaryFact fact;
   fact.event = reading.head().id;
   fact.created = reading.head().created;
-  IdentifierList list = features(reading, data);
-  fact.has_more =
-      list.truncated() ||
-      json::boolean(json::member(summary, "entitlements"), "has_more")
-          .value_or(false);
+  IdentifierList list = features(reading, now.members);
+  fact.has_more = list.truncated() || now.has_more;
   fact.identifiers = std::move(list).sorted();
   const json::Node* before =
       json::member(reading.event.previous, "entitlements");
   if (const json::Node* previous =
           stripe::list(reading.event.previous, "entitlements")) {
-    IdentifierList previous_list = features(reading, previous);
+    IdentifierList previous_list = features(reading, json::Children(previous));
     if (!previous_list.truncated() &&
         !json::boolean(before, "has_more").value_or(false)) {
       fact.previous = std::move(previous_list).sorted();

@@ -1,5 +1,6 @@
 // invoice.paid and its twin invoice.payment_succeeded: until when a
-// subscription is paid for, where no subscription event says so.
+// subscription is paid for, where no subscription event says so, or, for no
+// subscription, what was bought.
 // Source: https://docs.stripe.com/api/invoices/object; the old shape and the
 // one of 2025-03-31.basil are both looked for, per field.
 #include <algorithm>
@@ -52,15 +53,45 @@ bool shows_plan(const json::Node* line) {
          json::integer(line, "amount").value_or(0) >= 0;
 }
 
-void add_line(const json::Node* line, IdentifierList& list) {
-  list.add_price(json::member(line, "price"));
-  if (!json::is_object(json::member(line, "price"))) {
-    list.add_price(json::member(line, "plan"));
+// Since 2025-03-31.basil: ids, and no lookup key.
+const json::Node* price_details(const json::Node* line) {
+  return json::member(json::member(line, "pricing"), "price_details");
+}
+
+bool lacks_lookup_keys(const json::Node* invoice) {
+  for (const json::Node* line :
+       json::Children(stripe::list(invoice, "lines"))) {
+    if (price_details(line) != nullptr) return true;
   }
-  list.add_price(json::member(
-      json::member(json::member(line, "pricing"), "price_details"), "price"));
-  list.add_id(stripe::id(
-      json::member(json::member(line, "pricing"), "price_details"), "product"));
+  return false;
+}
+
+const json::Node* price_of(const json::Node* line) {
+  const json::Node* price = json::member(line, "price");
+  return json::is_object(price) ? price : json::member(line, "plan");
+}
+
+// Of a price that is not metered the line says how many were bought.
+bool is_held(const json::Node* line) {
+  const json::Node* price = price_of(line);
+  std::string_view usage =
+      json::string(json::member(price, "recurring"), "usage_type");
+  if (usage.empty()) usage = json::string(price, "usage_type");
+  return usage != "licensed" || json::integer(line, "quantity").value_or(1) > 0;
+}
+
+void add_line(const json::Node* line, IdentifierList& list) {
+  if (!is_held(line)) return;
+  list.add_price(price_of(line));
+  list.add_price(json::member(price_details(line), "price"));
+  list.add_id(stripe::id(price_details(line), "product"));
+}
+
+// Of an InvoicePayment: the payment intent, or the charge that came without.
+std::string_view invoice_payment(const json::Node* paid) {
+  const json::Node* payment = json::member(paid, "payment");
+  std::string_view id = stripe::id(payment, "payment_intent");
+  return id.empty() ? stripe::id(payment, "charge") : id;
 }
 
 std::string_view subscription_of(const json::Node* invoice) {
@@ -99,13 +130,12 @@ std::vector<Identifier> identifiers_of(const Reading& reading,
   return std::move(list).sorted();
 }
 
-const json::Node* lines_of(const Reading& reading) {
-  return stripe::list(reading.object(), "lines");
+Listing lines_of(const Reading& reading) {
+  return listing(reading, "lines", Listed::lines);
 }
 
 bool has_more_lines(const Reading& reading) {
-  return json::boolean(json::member(reading.object(), "lines"), "has_more")
-      .value_or(false);
+  return lines_of(reading).has_more;
 }
 
 // What a line of the plan pays for. Its period is to come, or it was over when
@@ -128,7 +158,7 @@ ItemPeriod paid_line(const Reading& reading, const json::Node* line,
 std::vector<Returned> returned_by(const Reading& reading) {
   std::vector<Returned> returned;
   if (has_more_lines(reading)) return returned;
-  for (const json::Node* line : json::Children(lines_of(reading))) {
+  for (const json::Node* line : lines_of(reading).members) {
     if (!is_subscription_line(line) || !is_proration(line)) continue;
     if (json::integer(line, "amount").value_or(0) >= 0) return {};
     std::optional<UnixTime> from =
@@ -151,7 +181,7 @@ std::optional<PaidInvoice> paid_invoice(const Reading& reading) {
   paid.invoice = stripe::id(invoice, "id");
 
   IdentifierList list(reading.head().account);
-  for (const json::Node* line : json::Children(lines_of(reading))) {
+  for (const json::Node* line : lines_of(reading).members) {
     if (!shows_plan(line) || list.truncated()) continue;
     ItemPeriod item = paid_line(reading, line, paid.issued);
     if (!item.end || item.identifiers.empty()) continue;
@@ -160,7 +190,7 @@ std::optional<PaidInvoice> paid_invoice(const Reading& reading) {
     add_line(line, list);
   }
   if (paid.items.empty()) return std::nullopt;
-  list.add_names(subscription_metadata(invoice));
+  list.add_metadata(reading, subscription_metadata(invoice));
   paid.identifiers = std::move(list).sorted();
   for (ItemPeriod& item : paid.items) {
     item.keep_only(paid.identifiers);
@@ -198,15 +228,95 @@ bool is_paid(const json::Node* invoice) {
   return json::boolean(invoice, "paid").value_or(false);  // before 2018-11
 }
 
+// What paid it: said before 2025-03-31.basil; afterwards where somebody
+// expanded it, or by invoice_payment.paid.
+std::string_view payment_of(const json::Node* invoice) {
+  std::string_view id = stripe::id(invoice, "payment_intent");
+  if (id.empty()) id = stripe::id(invoice, "charge");
+  for (const json::Node* paid :
+       json::Children(stripe::list(invoice, "payments"))) {
+    if (!id.empty()) break;
+    id = invoice_payment(paid);
+  }
+  return id;
+}
+
+std::vector<Identifier> purchased(const Reading& reading) {
+  const json::Node* invoice = reading.object();
+  IdentifierList list(reading.head().account);
+  for (const json::Node* line : lines_of(reading).members) {
+    bool buys = json::integer(line, "amount").value_or(0) >= 0;
+    if (buys && !list.truncated()) add_line(line, list);
+  }
+  list.add_metadata(reading, json::member(invoice, "metadata"));
+  return std::move(list).sorted();
+}
+
+// An invoice for no subscription: a purchase like a checkout session's.
+void one_off_invoice_facts(const Reading& reading, Facts& facts) {
+  const json::Node* invoice = reading.object();
+  std::string_view id = stripe::id(invoice, "id");
+  if (id.empty() || !is_paid(invoice)) {
+    add_note(facts, "the invoice has no id or is not paid");
+    return;
+  }
+  UserHints hints;
+  hints.metadata = json::member(invoice, "metadata");
+  hints.metadata_kind = ClaimKind::session_metadata;
+  hints.email = facts.email;
+  hints.said = said_at(invoice);
+  hints.about = {reading.qualified(id)};
+  if (std::string_view payment = payment_of(invoice); !payment.empty()) {
+    hints.about.push_back(reading.qualified(payment));
+  }
+  PlaceFacts own = own_place(reading, facts.customer, hints, facts);
+
+  SessionFact fact;
+  fact.event = reading.head().id;
+  fact.created = reading.head().created;
+  fact.paid = true;
+  fact.identifiers = purchased(reading);
+  facts.identifiers = fact.identifiers;
+  if (std::string_view payment = payment_of(invoice); !payment.empty()) {
+    fact.payment_intent = reading.qualified(payment);
+    add_forward(reading, fact.payment_intent, own.place, facts);
+  }
+  Source& source = own.sources[reading.qualified(id)];
+  source.place = own.place;
+  source.sessions.insert(std::move(fact));
+  facts.places.push_back(std::move(own));
+}
+
 }  // namespace
+
+// Which payment paid which invoice: kept with the payment, which is what has a
+// customer when it is given back.
+void invoice_payment_facts(const Reading& reading, Facts& facts) {
+  std::string_view invoice = stripe::id(reading.object(), "invoice");
+  std::string_view payment = invoice_payment(reading.object());
+  if (invoice.empty() || payment.empty()) {
+    add_note(facts, "the invoice payment has no invoice or no payment");
+    return;
+  }
+  PlaceFacts own{reading.qualified(payment), {}, {}};
+  Source& source = own.sources[reading.qualified(invoice)];
+  source.place = own.place;
+  source.sessions.insert(payment_link(reading, reading.qualified(payment)));
+  facts.places.push_back(std::move(own));
+}
 
 void invoice_paid_facts(const Reading& reading, Facts& facts) {
   const json::Node* invoice = reading.object();
   facts.customer = customer_place(reading);
   facts.email = lower_case(json::string(invoice, "customer_email"));
+  facts.lacks_lookup_keys = lacks_lookup_keys(invoice);
   std::string_view subscription = subscription_of(invoice);
-  if (facts.customer.empty() || subscription.empty()) {
-    add_note(facts, "the invoice is for no subscription, or has no customer");
+  if (facts.customer.empty()) {
+    add_note(facts, "the invoice has no customer");
+    return;
+  }
+  if (subscription.empty()) {
+    one_off_invoice_facts(reading, facts);
     return;
   }
 
@@ -230,6 +340,9 @@ void invoice_paid_facts(const Reading& reading, Facts& facts) {
       source.invoices.insert(*std::move(paid));
     }
     if (renewed) source.renewals.insert(*std::move(renewed));
+    for (const json::Node* line : lines_of(reading).members) {
+      if (shows_plan(line)) add_lookup_key(reading, price_of(line), source);
+    }
   } else {
     add_note(facts, "the invoice pays for no period to come");
   }

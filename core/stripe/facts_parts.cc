@@ -1,7 +1,9 @@
 #include "core/stripe/facts_parts.h"
 
 #include <algorithm>
+#include <map>
 
+#include "core/base/ascii.h"
 #include "core/base/types.h"
 #include "core/json/tree.h"
 #include "core/stripe/client_reference.h"
@@ -64,6 +66,23 @@ std::optional<NamedUser> named_user(const Reading& reading,
   return std::nullopt;
 }
 
+bool may_be_tag(const FactsOptions& options, std::string_view key) {
+  return key != "entitlements" &&
+         std::none_of(options.user_from.begin(), options.user_from.end(),
+                      [&](const UserFrom& from) {
+                        return from.kind == UserFrom::Kind::metadata &&
+                               from.key == key;
+                      });
+}
+
+std::optional<Identifier> tag_of(const Reading& reading,
+                                 const json::Node& member) {
+  if (!json::is_string(&member) || !may_be_tag(reading.options, member.key())) {
+    return std::nullopt;
+  }
+  return Identifier::tag(reading.head().account, member.key(), member.text());
+}
+
 }  // namespace
 
 std::string Reading::qualified(std::string_view id) const {
@@ -76,6 +95,31 @@ std::string customer_place(const Reading& reading) {
     customer = stripe::id(reading.object(), "customer_account");
   }
   return customer.empty() ? std::string() : reading.qualified(customer);
+}
+
+Listing listing(const Reading& reading, std::string_view key, Listed what) {
+  Listing list;
+  const json::Node* own = json::member(reading.object(), key);
+  const StripeList* asked = reading.options.asked;
+  if (asked != nullptr && asked->what != what) asked = nullptr;
+  if (asked != nullptr) {
+    for (const json::Document& page : asked->pages) {
+      for (const json::Node* member :
+           json::Children(json::member(page.root(), "data"))) {
+        list.members.push_back(member);
+      }
+    }
+    list.said = true;
+    list.has_more = !asked->complete;
+    if (asked->complete) return list;
+  }
+  const json::Node* data = stripe::list(reading.object(), key);
+  for (const json::Node* member : json::Children(data)) {
+    list.members.push_back(member);
+  }
+  list.said |= data != nullptr;
+  list.has_more |= json::boolean(own, "has_more").value_or(false);
+  return list;
 }
 
 void IdentifierList::add(std::optional<Identifier> identifier) {
@@ -92,7 +136,11 @@ void IdentifierList::add_id(std::string_view id) {
 }
 
 void IdentifierList::add_price(const json::Node* price) {
-  add_id(stripe::id_of(price));
+  // Old accounts chose the ids of their plans: any text.
+  std::string_view id = json::is_object(price)   ? json::string(price, "id")
+                        : json::is_string(price) ? price->text()
+                                                 : std::string_view();
+  if (!id.empty()) add(Identifier::price(account_, id));
   add_id(stripe::id(price, "product"));
   std::string_view key = json::string(price, "lookup_key");
   if (!key.empty()) add(Identifier::lookup_key(account_, key));
@@ -112,11 +160,55 @@ void IdentifierList::add_names(const json::Node* metadata) {
   }
 }
 
+void IdentifierList::add_metadata(const Reading& reading,
+                                  const json::Node* metadata) {
+  add_names(metadata);
+  std::map<std::string_view, Identifier> tags;  // by name
+  for (const json::Node* member : json::Children(metadata)) {
+    if (auto tag = tag_of(reading, *member)) {
+      tags.emplace(member->key(), *std::move(tag));
+    }
+  }
+  std::size_t count = 0;
+  for (auto& [key, tag] : tags) {
+    if (++count > Identifier::kMaxTags) break;
+    add(std::move(tag));
+  }
+}
+
 std::vector<Identifier> IdentifierList::sorted() && {
   std::sort(identifiers_.begin(), identifiers_.end());
   identifiers_.erase(std::unique(identifiers_.begin(), identifiers_.end()),
                      identifiers_.end());
   return std::move(identifiers_);
+}
+
+std::vector<std::string> previous_tags(const Reading& reading,
+                                       const json::Node* metadata) {
+  std::vector<std::string> tags;
+  for (const json::Node* member : json::Children(metadata)) {
+    std::string_view key = member->key();
+    if (key.empty() || key.find('=') != std::string_view::npos ||
+        key.size() > Identifier::kMaxTagBytes || has_control_bytes(key) ||
+        !may_be_tag(reading.options, key)) {
+      continue;
+    }
+    std::optional<Identifier> tag = tag_of(reading, *member);
+    tags.emplace_back(tag ? tag->parts().value : key);
+  }
+  std::sort(tags.begin(), tags.end());
+  if (tags.size() > Identifier::kMaxTags) tags.resize(Identifier::kMaxTags);
+  return tags;
+}
+
+void add_lookup_key(const Reading& reading, const json::Node* price,
+                    Source& source) {
+  const AccountId& account = reading.head().account;
+  auto of = Identifier::price(account, json::string(price, "id"));
+  auto key = Identifier::lookup_key(account, json::string(price, "lookup_key"));
+  if (!of || !key) return;
+  source.keys.insert(
+      {reading.head().id, reading.head().created, of->str(), key->str()});
 }
 
 PlaceFacts own_place(const Reading& reading, std::string place,
@@ -137,6 +229,14 @@ PlaceFacts own_place(const Reading& reading, std::string place,
     own.claims.push_back(claim);
   }
   return own;
+}
+
+SessionFact payment_link(const Reading& reading, std::string payment) {
+  SessionFact fact;
+  fact.event = reading.head().id;
+  fact.created = reading.head().created;
+  fact.payment_intent = std::move(payment);
+  return fact;
 }
 
 void add_forward(const Reading& reading, std::string from,

@@ -11,7 +11,9 @@
 #include "core/json/tree.h"
 #include "core/source/claim.h"
 #include "core/source/identifier.h"
+#include "core/source/source.h"
 #include "core/source/stripe_id.h"
+#include "core/stripe/asking.h"
 #include "core/stripe/event.h"
 #include "core/stripe/facts.h"
 
@@ -31,15 +33,28 @@ struct Reading {
 // `customer` or `customer_account`, string or expanded; empty: none.
 std::string customer_place(const Reading& reading);
 
+// A list that an object has: the event's own, or, where Stripe was asked for
+// it, what Stripe told, and what only the event has while that is not all.
+struct Listing {
+  std::vector<const json::Node*> members;
+  bool said = false;
+  bool has_more = false;  // these are some of them only
+};
+Listing listing(const Reading& reading, std::string_view key, Listed what);
+
 // Identifiers an object names, bounded: Stripe allows 20 items, so whoever
 // sends more than this gets a lower bound (`truncated`).
 class IdentifierList {
  public:
   explicit IdentifierList(const AccountId& account) : account_(account) {}
-  void add_id(std::string_view id);         // price_, prod_, plink_
-  void add_price(const json::Node* price);  // id, product, lookup_key
+  void add_id(std::string_view id);  // prod_, plink_
+  // A price or plan, its id or the object: id, product, lookup_key.
+  void add_price(const json::Node* price);
   void add_feature(std::string_view lookup_key);
   void add_names(const json::Node* metadata);  // metadata.entitlements
+  // The names, and of its other members those that can be tags: the first
+  // Identifier::kMaxTags by name, but for those that `entitle_user_from` reads.
+  void add_metadata(const Reading& reading, const json::Node* metadata);
   bool truncated() const { return truncated_; }
   std::vector<Identifier> sorted() &&;  // unique
 
@@ -49,6 +64,14 @@ class IdentifierList {
   std::vector<Identifier> identifiers_;
   bool truncated_ = false;
 };
+
+// Of previous_attributes.metadata, as PreviousState keeps it.
+std::vector<std::string> previous_tags(const Reading& reading,
+                                       const json::Node* metadata);
+
+// Keeps with the source which lookup key its price has, if it has one.
+void add_lookup_key(const Reading& reading, const json::Node* price,
+                    Source& source);
 
 // Where this event could name a user; what it does not have stays empty.
 struct UserHints {
@@ -68,6 +91,10 @@ struct UserHints {
 // e-mail. Notes a refused client reference.
 PlaceFacts own_place(const Reading& reading, std::string place,
                      const UserHints& hints, Facts& facts);
+
+// That a payment belongs to the session or invoice this is kept with: it buys
+// nothing, but what is given back of the payment is given back of that.
+SessionFact payment_link(const Reading& reading, std::string payment);
 
 // Another place that learns where to forward: first in Facts::places.
 void add_forward(const Reading& reading, std::string from,

@@ -1,9 +1,12 @@
-// Money going back: charge.refunded, refund.*, charge.dispute.*. Facts about a
-// payment, by the ids of its refunds and disputes; what they mean for a
-// purchase is core/access/access.cc's business.
+// Payments: payment_intent.succeeded, and money going back: charge.refunded,
+// refund.*, charge.dispute.*. Facts about a payment, by the ids of its refunds
+// and disputes; what they mean for a purchase is core/access/projection.cc's
+// business.
 // Source: https://docs.stripe.com/api/refunds/object,
 // https://docs.stripe.com/api/disputes/object
+#include "core/base/ascii.h"
 #include "core/json/tree.h"
+#include "core/source/claim.h"
 #include "core/source/source.h"
 #include "core/stripe/event_types.h"
 #include "core/stripe/facts.h"
@@ -61,6 +64,50 @@ RefundFact refund_fact(const Reading& reading, std::string_view id) {
 }
 
 }  // namespace
+
+// A purchase of its own (Payment Element), known by its metadata, unless a
+// session or an invoice turns out to be what was bought. One that was captured
+// by hand is also when the session of it is paid: no other event says so.
+void payment_intent_facts(const Reading& reading, Facts& facts) {
+  const json::Node* payment = reading.object();
+  std::string_view id = stripe::id(payment, "id");
+  IdentifierList list(reading.head().account);
+  list.add_metadata(reading, json::member(payment, "metadata"));
+  std::vector<Identifier> identifiers = std::move(list).sorted();
+  bool by_hand = json::string(payment, "capture_method") == "manual";
+  if (id.empty() || json::string(payment, "status") != "succeeded" ||
+      !stripe::id(payment, "invoice").empty() ||
+      (identifiers.empty() && !by_hand)) {
+    add_note(facts,
+             "the payment belongs to an invoice or its metadata names nothing "
+             "to unlock");
+    return;
+  }
+  facts.customer = customer_place(reading);
+  facts.email = lower_case(json::string(payment, "receipt_email"));
+  facts.identifiers = identifiers;
+  std::string source_id = reading.qualified(id);
+  std::string place = facts.customer;
+  if (place.empty()) {
+    place = source_id;
+  } else {
+    add_forward(reading, source_id, place, facts);
+  }
+  UserHints hints;
+  hints.metadata = json::member(payment, "metadata");
+  hints.metadata_kind = ClaimKind::session_metadata;
+  hints.email = facts.email;
+  hints.said = stripe::time(payment, "created");
+  hints.about = {source_id};
+  PlaceFacts own = own_place(reading, std::move(place), hints, facts);
+  SessionFact fact = payment_link(reading, source_id);
+  fact.paid = true;
+  fact.identifiers = std::move(identifiers);
+  Source& source = own.sources[source_id];
+  source.place = own.place;
+  source.sessions.insert(std::move(fact));
+  facts.places.push_back(std::move(own));
+}
 
 void charge_refunded_facts(const Reading& reading, Facts& facts) {
   std::string_view charge = stripe::id(reading.object(), "id");

@@ -17,38 +17,51 @@ namespace {
 
 constexpr std::size_t kMaxStatusBytes = 64;
 
+using Items = std::vector<const json::Node*>;
+
+Items previous_items(const Reading& reading) {
+  const json::Node* items = stripe::list(reading.event.previous, "items");
+  json::Children children(items);
+  return {children.begin(), children.end()};
+}
+
 // The greatest of the items' period ends and the old top-level one.
-std::optional<UnixTime> period_end_of(const json::Node* said) {
+std::optional<UnixTime> period_end_of(const json::Node* said,
+                                      const Items& items) {
   std::optional<UnixTime> end = stripe::time(said, "current_period_end");
-  for (const json::Node* item : json::Children(stripe::list(said, "items"))) {
+  for (const json::Node* item : items) {
     end = std::max(end, stripe::time(item, "current_period_end"));
   }
   return end;
 }
 
-void add_item(const json::Node* item, IdentifierList& list) {
-  list.add_price(json::member(item, "price"));
-  // Before prices there were plans; where both are sent they agree.
-  if (!json::is_object(json::member(item, "price"))) {
-    list.add_price(json::member(item, "plan"));
-  }
+// Of a metered item there is no quantity; of one that is 0 nobody has any.
+bool is_held(const json::Node* item) {
+  return json::integer(item, "quantity").value_or(1) > 0;
 }
 
-void add_items(const json::Node* said, IdentifierList& list) {
-  for (const json::Node* item : json::Children(stripe::list(said, "items"))) {
+const json::Node* price_of(const json::Node* item) {
+  // Before prices there were plans; where both are sent they agree.
+  const json::Node* price = json::member(item, "price");
+  return json::is_object(price) ? price : json::member(item, "plan");
+}
+
+void add_items(const Items& items, IdentifierList& list) {
+  for (const json::Node* item : items) {
     if (list.truncated()) break;
-    add_item(item, list);
+    if (is_held(item)) list.add_price(price_of(item));
   }
 }
 
 // Each item with its own end, or that of the subscription. `all`: those of the
 // whole subscription.
 ItemPeriods periods_of(const Reading& reading, const json::Node* said,
+                       const Items& members,
                        const std::vector<Identifier>& all) {
   ItemPeriods items;
-  for (const json::Node* item : json::Children(stripe::list(said, "items"))) {
+  for (const json::Node* item : members) {
     IdentifierList list(reading.head().account);
-    add_item(item, list);
+    if (is_held(item)) list.add_price(price_of(item));
     ItemPeriod one{std::move(list).sorted(),
                    stripe::time(item, "current_period_end")};
     one.keep_only(all);
@@ -62,20 +75,19 @@ SubscriptionState state_of(const Reading& reading) {
   const json::Node* said = reading.object();
   SubscriptionState state;
   state.status = json::string(said, "status").substr(0, kMaxStatusBytes);
-  state.period_end = period_end_of(said);
+  const Listing items = listing(reading, "items", Listed::items);
+  state.period_end = period_end_of(said, items.members);
   state.trial_end = stripe::time(said, "trial_end");
   state.cancel_at = stripe::time(said, "cancel_at");
   state.cancel_at_period_end =
       json::boolean(said, "cancel_at_period_end").value_or(false);
   state.ended_at = stripe::time(said, "ended_at");
   IdentifierList list(reading.head().account);
-  list.add_names(json::member(said, "metadata"));
-  add_items(said, list);
-  state.more_items =
-      list.truncated() ||
-      json::boolean(json::member(said, "items"), "has_more").value_or(false);
+  list.add_metadata(reading, json::member(said, "metadata"));
+  add_items(items.members, list);
+  state.more_items = list.truncated() || items.has_more;
   state.identifiers = std::move(list).sorted();
-  state.items = periods_of(reading, said, state.identifiers);
+  state.items = periods_of(reading, said, items.members, state.identifiers);
   for (ItemPeriod& item : state.items) {
     if (!item.end) item.end = state.period_end;
   }
@@ -83,6 +95,12 @@ SubscriptionState state_of(const Reading& reading) {
     state.items.clear();
   }
   return state;
+}
+
+void add_keys(const Reading& reading, const Items& items, Source& source) {
+  for (const json::Node* item : items) {
+    if (is_held(item)) add_lookup_key(reading, price_of(item), source);
+  }
 }
 
 // Null in previous_attributes means "had none", absence "did not change".
@@ -101,20 +119,21 @@ PreviousState previous_of(const Reading& reading) {
   PreviousState previous;
   std::string_view status = json::string(said, "status");
   if (!status.empty()) previous.status = status.substr(0, kMaxStatusBytes);
-  if (std::optional<UnixTime> end = period_end_of(said)) {
+  if (std::optional<UnixTime> end =
+          period_end_of(said, previous_items(reading))) {
     previous.period_end.emplace(end);
   }
   read_previous_time(said, "trial_end", previous.trial_end);
   read_previous_time(said, "cancel_at", previous.cancel_at);
   read_previous_time(said, "ended_at", previous.ended_at);
   previous.cancel_at_period_end = json::boolean(said, "cancel_at_period_end");
-  if (const json::Node* items = stripe::list(said, "items");
-      items != nullptr && items->size() > 0) {
+  if (Items items = previous_items(reading); !items.empty()) {
     IdentifierList list(reading.head().account);
-    add_items(said, list);
+    add_items(items, list);
     if (!list.truncated()) {
       previous.identifiers = std::move(list).sorted();
-      ItemPeriods before = periods_of(reading, said, *previous.identifiers);
+      ItemPeriods before =
+          periods_of(reading, said, items, *previous.identifiers);
       bool told = std::all_of(
           before.begin(), before.end(),
           [](const ItemPeriod& item) { return item.end.has_value(); });
@@ -128,6 +147,7 @@ PreviousState previous_of(const Reading& reading) {
     list.add_names(json::member(said, "metadata"));
     if (!list.truncated()) previous.names = std::move(list).sorted();
   }
+  previous.tags = previous_tags(reading, json::member(said, "metadata"));
   return previous;
 }
 
@@ -174,6 +194,8 @@ void subscription_facts(const Reading& reading, SnapshotType type,
       source.entered_past_due = {snapshot.event, snapshot.created};
     }
     source.snapshots.insert(std::move(snapshot));
+    add_keys(reading, listing(reading, "items", Listed::items).members, source);
+    add_keys(reading, previous_items(reading), source);
   }
   facts.places.push_back(std::move(own));
 }

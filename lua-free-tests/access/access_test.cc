@@ -381,10 +381,89 @@ void extreme_times_do_not_overflow(void**) {
   assert_true(verdict(said(sub), kLast, policy).effective);
 }
 
+std::string succeeded(const char* capture, const char* metadata) {
+  return R"({"id":"evt_9","object":"event","created":1767225700,)"
+         R"("livemode":false,"type":"payment_intent.succeeded","data":)"
+         R"({"object":{"id":"pi_1","status":"succeeded","customer":"cus_1",)"
+         R"("capture_method":")" +
+         std::string(capture) + R"(","metadata":)" + metadata + "}}}";
+}
+
+const Payment kPayment{.customer = "cus_1"};
+
+void a_payment_of_its_own_is_refunded_and_disputed(void**) {
+  std::string buys = succeeded("automatic", R"({"plan":"pro"})");
+  assert_true(verdict({buys}, kStart + kDay).effective);
+  std::string refund =
+      test::charge_refunded_event({"evt_2", kStart + 200}, kPayment, true);
+  assert_int_equal(verdict({buys, refund}, kStart + kDay).lapse,
+                   Lapse::refunded);
+  std::string dispute = test::dispute_event({"evt_3", kStart + 300}, "created",
+                                            kPayment, "du_1", "needs_response");
+  assert_int_equal(verdict({dispute, buys}, kStart + kDay).lapse,
+                   Lapse::disputed);
+}
+
+// With payment_intent_data.metadata both say something.
+void a_payment_of_a_session_is_no_second_purchase(void**) {
+  std::string session = test::session_event(
+      {"evt_1", kStart}, "completed",
+      {.payment_intent = "pi_1", .payment_link = "plink_1"});
+  std::string payment = succeeded("automatic", R"({"plan":"pro"})");
+  std::vector<Projection> all = project(test::sources_of({payment, session}));
+  assert_int_equal(all.size(), 1);
+  assert_string_equal(all[0].source.c_str(), "cs_1");
+  assert_string_equal(test::joined(all[0].identifiers).c_str(),
+                      "metadata.plan=pro plink_1");
+}
+
+void a_capture_by_hand_pays_the_session(void**) {
+  std::string session = test::session_event({"evt_1", kStart}, "completed",
+                                            {.payment_status = "unpaid",
+                                             .payment_intent = "pi_1",
+                                             .payment_link = "plink_1"});
+  assert_int_equal(verdict({session}, kStart + kDay).lapse, Lapse::not_paid);
+  std::string captured = succeeded("manual", "{}");
+  assert_true(verdict({captured, session}, kStart + kDay).effective);
+  std::string refund =
+      test::charge_refunded_event({"evt_2", kStart + 200}, kPayment, true);
+  assert_int_equal(verdict({captured, session, refund}, kStart + kDay).lapse,
+                   Lapse::refunded);
+}
+
+void a_one_off_invoice_is_refunded_with_its_payment(void**) {
+  std::string invoice =
+      R"({"id":"evt_1","object":"event","created":1767225700,"livemode":true,)"
+      R"("type":"invoice.paid","data":{"object":{"id":"in_1","status":"paid",)"
+      R"("customer":"cus_1","parent":null,"lines":{"data":[{"amount":1,)"
+      R"("pricing":{"price_details":{"price":"price_1"}}}]}}}})";
+  std::string paid =
+      R"({"id":"evt_2","object":"event","created":1767225700,"livemode":true,)"
+      R"("type":"invoice_payment.paid","data":{"object":{"id":"inpay_1",)"
+      R"("invoice":"in_1","status":"paid","payment":{"type":)"
+      R"("payment_intent","payment_intent":"pi_1"}}}})";
+  std::string refund =
+      test::charge_refunded_event({"evt_3", kStart + 200}, kPayment, true);
+  assert_true(verdict({invoice, paid}, kStart + kDay).effective);
+  assert_true(verdict({invoice, refund}, kStart + kDay).effective);
+  assert_int_equal(verdict({refund, paid, invoice}, kStart + kDay).lapse,
+                   Lapse::refunded);
+  assert_true(project(test::sources_of({paid})).empty());
+}
+
+void a_payment_of_nothing_is_nothing(void**) {
+  assert_true(project(test::sources_of({succeeded("manual", "{}")})).empty());
+}
+
 }  // namespace
 
 int main() {
   const CMUnitTest tests[] = {
+      cmocka_unit_test(a_payment_of_its_own_is_refunded_and_disputed),
+      cmocka_unit_test(a_payment_of_a_session_is_no_second_purchase),
+      cmocka_unit_test(a_capture_by_hand_pays_the_session),
+      cmocka_unit_test(a_one_off_invoice_is_refunded_with_its_payment),
+      cmocka_unit_test(a_payment_of_nothing_is_nothing),
       cmocka_unit_test(active_ends_a_grace_after_its_period),
       cmocka_unit_test(active_without_a_known_end_does_not_end),
       cmocka_unit_test(a_trial_ends_with_the_trial),

@@ -185,7 +185,7 @@ void the_same_account_as_none_is_refused(void**) {
   std::string packed = pack(standing);
   std::size_t head = packed.find("\x0eNWjs8kKbJWmuuc") - 1;
   assert_true(head < packed.size());
-  packed[head] |= 0x10;
+  packed[head] |= 0x20;
   assert_false(unpack(packed).has_value());
 
   // Neither does an account reach into the next source.
@@ -195,7 +195,7 @@ void the_same_account_as_none_is_refused(void**) {
   packed = pack(standing);
   assert_equal(*unpack(packed), standing);
   head = packed.find("1OaBcDLkdIwHu7ixYtRe531Q") - 2;
-  packed[head] |= 0x10;
+  packed[head] |= 0x20;
   assert_false(unpack(packed).has_value());
 }
 

@@ -2,6 +2,7 @@
 // and every state, flag and time a projection can have.
 #pragma once
 
+#include <iterator>
 #include <random>
 #include <string>
 
@@ -20,15 +21,16 @@ inline UnixTime random_time(std::mt19937_64& random) {
 }
 
 inline Identifier random_identifier(std::mt19937_64& random) {
-  static const char* const kTypes[] = {"price_",      "prod_",    "plink_",
-                                       "lookup_key=", "feature=", "metadata="};
+  static const char* const kTypes[] = {
+      "price_",    "prod_", "plink_", "lookup_key=", "feature=",
+      "metadata=", "plan_", "price=", "metadata.k="};
   std::string text;
   if (random() % 5 == 0) {
     text = "acct_" + std::to_string(random() % 2) + "/";
   }
-  text += kTypes[random() % 6];
+  text += kTypes[random() % std::size(kTypes)];
   text += static_cast<char>('a' + random() % 4);
-  if (random() % 16 == 0) text.append(random() % 200, 'z');
+  if (random() % 16 == 0) text.append(random() % 130, 'z');
   return *Identifier::parse(text);
 }
 

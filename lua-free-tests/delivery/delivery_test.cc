@@ -64,6 +64,19 @@ bool is_parked(const MemoryRedis& redis, const std::string& place) {
   return std::get<MemoryRedis::SortedSet>(*value).scores.contains(place);
 }
 
+// The members of the index, each on a line.
+std::string unmatched(const MemoryRedis& redis) {
+  const MemoryRedis::Value* value = redis.find("entitle:live:unmatched");
+  if (value == nullptr) return {};
+  std::string text;
+  for (const auto& [member, score] :
+       std::get<MemoryRedis::SortedSet>(*value).scores) {
+    text += text.empty() ? "" : "\n";
+    text += member;
+  }
+  return text;
+}
+
 void purchase_with_a_user_unlocks_at_once(void**) {
   MemoryRedis redis;
   DeliveryResult result = tell(redis, alice_buys());
@@ -248,6 +261,116 @@ void purchase_no_grant_knows_is_unmatched_and_named(void**) {
   assert_int_equal(result.unmatched.size(), 1);
   assert_string_equal(result.unmatched[0].str().c_str(), "price_unheard");
   assert_true(redis.field(kAlice, "source:cs_1").has_value());
+  assert_string_equal(unmatched(redis).c_str(), "u:alice|cs_1");
+}
+
+Delivered odd(const std::string& event, const std::string& source,
+              std::vector<Claim> claims = {}) {
+  return purchase(event, "cus_1", source, std::move(claims), "price_odd");
+}
+
+template <class Change>
+void change(Delivered& event, Change change) {
+  auto& sessions = event.facts.places[0].sources.at("cs_1").sessions;
+  SessionFact fact = sessions.front();
+  change(fact);
+  sessions = {fact};
+}
+
+Delivered alice_buys_odd() {
+  return odd("evt_1", "cs_1", {user_claim("evt_1", 10, "alice")});
+}
+
+// The commonest case: Stripe's webhook of a payment has no line items.
+void purchase_that_carries_nothing_is_unmatched(void**) {
+  MemoryRedis redis;
+  Delivered event = alice_buys();
+  change(event, [](SessionFact& fact) { fact.identifiers.clear(); });
+  DeliveryResult result = tell(redis, event);
+  assert_outcome(result, Outcome::unmatched);
+  assert_true(result.opens_nothing);
+  assert_true(result.unmatched.empty());
+  assert_string_equal(unmatched(redis).c_str(), "u:alice|cs_1");
+  // Told again it is a duplicate, and stays.
+  assert_outcome(tell(redis, event), Outcome::duplicate);
+  assert_string_equal(unmatched(redis).c_str(), "u:alice|cs_1");
+}
+
+void what_is_not_effective_is_not_unmatched(void**) {
+  MemoryRedis redis;
+  Delivered event = alice_buys_odd();
+  change(event, [](SessionFact& fact) { fact.paid = false; });
+  assert_outcome(tell(redis, event), Outcome::applied);
+  assert_string_equal(unmatched(redis).c_str(), "");
+}
+
+void one_that_is_matched_costs_no_more_than_before(void**) {
+  MemoryRedis redis;
+  tell(redis, alice_buys());
+  assert_null(redis.find("entitle:live:unmatched"));
+}
+
+void refund_takes_it_out_of_the_index(void**) {
+  MemoryRedis redis;
+  Delivered event = alice_buys_odd();
+  change(event, [](SessionFact& fact) { fact.payment_intent = "pi_1"; });
+  tell(redis, event);
+  Delivered refund = purchase("evt_2", "cus_1", "");
+  Source& payment = refund.facts.places[0].sources["pi_1"];
+  RefundFact fact;
+  fact.event = "evt_2";
+  fact.created = unix_time(kNow);
+  fact.id = "ch_1";
+  fact.of_charge = fact.full = true;
+  payment.refunds.insert(fact);
+  assert_outcome(tell(redis, refund), Outcome::applied);
+  assert_string_equal(unmatched(redis).c_str(), "");
+}
+
+void what_waits_for_a_user_is_indexed_by_its_place(void**) {
+  MemoryRedis redis;
+  assert_outcome(tell(redis, odd("evt_1", "cs_1")), Outcome::parked);
+  assert_string_equal(unmatched(redis).c_str(), "p:cus_1|cs_1");
+  tell(redis,
+       purchase("evt_2", "cus_1", "", {user_claim("evt_2", 20, "alice")}));
+  assert_string_equal(unmatched(redis).c_str(), "u:alice|cs_1");
+}
+
+void what_moves_is_indexed_where_it_is(void**) {
+  MemoryRedis redis;
+  tell(redis, alice_buys_odd());
+  tell(redis, purchase("evt_2", "cus_1", "", {user_claim("evt_2", 20, "bob")}));
+  assert_string_equal(unmatched(redis).c_str(), "u:bob|cs_1");
+}
+
+void what_is_ignored_by_name_is_applied(void**) {
+  for (const char* name : {"price_odd", "cus_1", "cs_1"}) {
+    MemoryRedis redis;
+    redis.run({"SADD", "entitle:live:ignored", name});
+    DeliveryResult result = tell(redis, alice_buys_odd());
+    assert_outcome(result, Outcome::applied);
+    assert_true(result.waved_through);
+    assert_true(result.unmatched.empty());
+    assert_string_equal(unmatched(redis).c_str(), "");
+  }
+}
+
+void an_account_can_be_ignored(void**) {
+  MemoryRedis redis;
+  redis.run({"SADD", "entitle:live:ignored", "acct_9"});
+  DeliveryResult result = tell(
+      redis, purchase("evt_1", "acct_9/cus_1", "acct_9/cs_1",
+                      {user_claim("evt_1", 10, "alice")}, "acct_9/price_odd"));
+  assert_outcome(result, Outcome::applied);
+  assert_string_equal(unmatched(redis).c_str(), "");
+}
+
+void an_index_that_cannot_be_written_is_said(void**) {
+  MemoryRedis redis;
+  redis.run({"SET", "entitle:live:unmatched", "x"});
+  DeliveryResult result = tell(redis, alice_buys_odd());
+  assert_outcome(result, Outcome::unmatched);
+  assert_non_null(strstr(result.error.c_str(), "WRONGTYPE"));
 }
 
 void newer_explicit_claim_moves_everything(void**) {
@@ -870,6 +993,15 @@ int main() {
       cmocka_unit_test(part_with_facts_is_settled_only_when_they_are_passed_on),
       cmocka_unit_test(event_that_leaves_nothing_is_superseded),
       cmocka_unit_test(purchase_no_grant_knows_is_unmatched_and_named),
+      cmocka_unit_test(purchase_that_carries_nothing_is_unmatched),
+      cmocka_unit_test(what_is_not_effective_is_not_unmatched),
+      cmocka_unit_test(one_that_is_matched_costs_no_more_than_before),
+      cmocka_unit_test(refund_takes_it_out_of_the_index),
+      cmocka_unit_test(what_waits_for_a_user_is_indexed_by_its_place),
+      cmocka_unit_test(what_moves_is_indexed_where_it_is),
+      cmocka_unit_test(what_is_ignored_by_name_is_applied),
+      cmocka_unit_test(an_account_can_be_ignored),
+      cmocka_unit_test(an_index_that_cannot_be_written_is_said),
       cmocka_unit_test(newer_explicit_claim_moves_everything),
       cmocka_unit_test(move_is_logged_in_both_records),
       cmocka_unit_test(older_claim_that_comes_late_changes_no_owner),

@@ -52,6 +52,14 @@ void what_a_person_should_see_is_202(void**) {
                 R"({"received":true,"outcome":"account_not_allowed"})");
 }
 
+void what_unlocks_nothing_says_what_it_carries(void**) {
+  std::vector<Identifier> carries = {*Identifier::parse("metadata.plan=\"p\""),
+                                     *Identifier::parse("price_1")};
+  assert_string_equal(response_to(Outcome::unmatched, {}, carries).body.c_str(),
+                      R"({"received":true,"outcome":"unmatched",)"
+                      R"("carries":["metadata.plan=\"p\"","price_1"]})");
+}
+
 void what_is_not_stored_must_come_again(void**) {
   assert_answer(Outcome::not_stored, 503, R"({"error":"not_stored"})");
 }
@@ -71,6 +79,7 @@ int main() {
       cmocka_unit_test(stored_events_say_what_they_unlock),
       cmocka_unit_test(ignored_is_success),
       cmocka_unit_test(what_a_person_should_see_is_202),
+      cmocka_unit_test(what_unlocks_nothing_says_what_it_carries),
       cmocka_unit_test(what_is_not_stored_must_come_again),
       cmocka_unit_test(bodies_are_json_whatever_the_names),
   };

@@ -212,6 +212,11 @@ void relations_only_lead_upwards(void**) {
   assert_true(may_forward("pi_1", "cs_1"));
   assert_true(may_forward("cs_1", "cus_1"));
   assert_true(may_forward("pi_1", "customer-of-2012"));
+  assert_true(may_forward("acct_9", "cus_1"));
+  assert_true(may_forward("cs_1", "acct_9"));
+  assert_true(may_forward("acct_1/acct_9", "acct_1/cus_1"));
+  assert_false(may_forward("cus_1", "acct_9"));
+  assert_false(may_forward("acct_9", "acct_8"));
   assert_true(may_forward("acct_1/pi_1", "acct_1/cus_1"));
   assert_false(may_forward("pi_1", "ch_1"));
   assert_false(may_forward("pi_1", "pi_2"));
@@ -220,6 +225,7 @@ void relations_only_lead_upwards(void**) {
   assert_false(may_forward("pi_1", "acct_1/cus_1"));
   assert_true(is_customer("acct_1/cus_1"));
   assert_true(is_customer("customer-of-2012"));
+  assert_true(is_customer("acct_1/acct_9"));
   assert_false(is_customer("acct_1/cs_1"));
 }
 

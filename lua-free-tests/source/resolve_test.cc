@@ -371,7 +371,7 @@ void a_cut_list_loses_no_item_known_before(void**) {
     now.items = {item("pro", 5000)};
   });
   assert_string_equal(test::joined(settled(h).state.identifiers).c_str(),
-                      "lookup_key=pro_key price_pro prod_pro");
+                      "lookup_key=pro_key metadata.note=x price_pro prod_pro");
 }
 
 void a_whole_list_in_between_ends_what_was_before_it(void**) {
@@ -446,10 +446,42 @@ void incomplete_summaries_add_and_complete_ones_replace(void**) {
                       "feature=b");
 }
 
+// transfer_lookup_key: the price's next event no longer names the key.
+void a_lookup_key_stays_with_the_price_it_was_bought_with(void**) {
+  History history(with_status("active"));
+  history.created(100).updated(200, [](Subscription& sub) {
+    sub.items[0].lookup_key = "";
+    sub.items[0].period_end = 6000;
+  });
+  assert_string_equal(test::joined(settled(history).state.identifiers).c_str(),
+                      "lookup_key=pro_key price_pro prod_pro");
+  // With another price the key goes, too.
+  history.updated(300, [](Subscription& sub) {
+    sub.items[0] = {"price_new", "prod_pro", "", 6000};
+  });
+  assert_string_equal(test::joined(settled(history).state.identifiers).c_str(),
+                      "price_new prod_pro");
+}
+
+void tags_of_one_second_are_put_in_order(void**) {
+  History history(with_status("active"));
+  history.created(100)
+      .updated(200, [](Subscription& sub) { sub.note = "silver"; })
+      .updated(200, [](Subscription& sub) { sub.note = "gold"; })
+      .updated(200, [](Subscription& sub) { sub.note = "iron"; });
+  ResolvedSubscription resolved = settled(history);
+  assert_false(resolved.ambiguous);
+  assert_string_equal(test::joined(resolved.state.identifiers).c_str(),
+                      "lookup_key=pro_key metadata.note=iron price_pro "
+                      "prod_pro");
+}
+
 }  // namespace
 
 int main() {
   const CMUnitTest tests[] = {
+      cmocka_unit_test(a_lookup_key_stays_with_the_price_it_was_bought_with),
+      cmocka_unit_test(tags_of_one_second_are_put_in_order),
       cmocka_unit_test(created_comes_first_in_its_second),
       cmocka_unit_test(a_later_second_wins),
       cmocka_unit_test(one_seconds_updates_are_put_in_order),

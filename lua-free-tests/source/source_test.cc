@@ -10,6 +10,7 @@ extern "C" {
 }
 
 #include <algorithm>
+#include <random>
 #include <string>
 
 #include "core/access/projection.h"
@@ -250,7 +251,9 @@ void the_format_is_the_documented_one(void**) {
       R"({"event":"evt_1","type":"created","created":10,"status":"active",)"
       R"("period_end":5000}],"past_due":{"event":"evt_2","created":20},)"
       R"("invoice":{"event":"evt_3","created":30,"issued":25,"id":"in_1",)"
-      R"("period_end":5000,"identifiers":["price_pro","prod_pro"]}})");
+      R"("period_end":5000,"identifiers":["price_pro","prod_pro"]},)"
+      R"("keys":[{"event":"evt_2","created":20,"price":"price_pro",)"
+      R"("key":"lookup_key=pro_key"}]})");
 }
 
 void items_are_written_where_there_are_several(void**) {
@@ -298,7 +301,10 @@ void items_are_written_where_there_are_several(void**) {
       R"("arrears":true},{"period_end":9000,"identifiers":[1,3]}],)"
       R"("returned":[{"price":"price_z","at":25}]}],)"
       R"("renewals":[{"event":"evt_3","created":30,"id":"in_1","from":30,)"
-      R"("until":40}]})");
+      R"("until":40}],)"
+      R"("keys":[{"event":"evt_2","created":20,"price":"price_b",)"
+      R"("key":"lookup_key=b_key"},{"event":"evt_2","created":20,)"
+      R"("price":"price_a","key":"lookup_key=a_key"}]})");
   assert_true(test::stored(all) == all);
 }
 
@@ -392,7 +398,7 @@ void what_is_damaged_is_not_read(void**) {
         "\"until\":2}]}",
         "{\"refunds\":[{\"event\":\"e\",\"created\":1,\"charge\":\"\"}]}",
         "{\"disputes\":[{\"event\":\"e\",\"created\":1,\"status\":\"x\"}]}",
-        "{\"granted\":{\"until\":-1}}",
+        "{\"keys\":[{}]}",
         "{\"granted\":[]}"}) {
     if (Source::decode(text)) fail_msg("read %s", text);
   }
@@ -527,10 +533,39 @@ void every_cut_of_a_source_is_refused(void**) {
   }
 }
 
+void lookup_keys_are_bounded_and_any_order_ends_the_same(void**) {
+  std::vector<Source> facts;
+  for (int n = 0; n < 120; ++n) {
+    Source source;
+    source.keys.insert({"evt_" + std::to_string(n % 7),
+                        unix_time(1 + n * 7 % 50),
+                        "price_" + std::to_string(n % 40),
+                        "lookup_key=k" + std::to_string(n % 3)});
+    facts.push_back(source);
+  }
+  std::mt19937 random(1);
+  Source expected;
+  for (const Source& fact : facts) expected.merge(fact);
+  assert_int_equal(expected.keys.size(), KeyFact::kBound);
+  for (int run = 0; run < 200; ++run) {
+    std::shuffle(facts.begin(), facts.end(), random);
+    Source all, some;
+    for (std::size_t i = 0; i < facts.size(); ++i) {
+      (i % 3 == 0 ? some : all).merge(facts[i]);
+      if (i % 20 == 0) all.merge(some);
+    }
+    all.merge(some);
+    assert_true(all == expected);
+    assert_false(all.merge(some));
+  }
+  assert_true(*Source::decode(expected.encode()) == expected);
+}
+
 }  // namespace
 
 int main() {
   const CMUnitTest tests[] = {
+      cmocka_unit_test(lookup_keys_are_bounded_and_any_order_ends_the_same),
       cmocka_unit_test(the_eight_greatest_snapshots_stay),
       cmocka_unit_test(a_terminal_snapshot_is_never_pushed_out),
       cmocka_unit_test(a_duplicate_changes_nothing),

@@ -118,6 +118,28 @@ void json_that_is_no_event_is_said_to_be_none(void**) {
   }
 }
 
+// What an organisation's destination sends.
+void an_account_may_be_said_by_the_context_alone(void**) {
+  auto account = [](const std::string& members) {
+    Event event =
+        test::event(with(kEvent, R"("created")", members + R"("created")"));
+    return event.head.account.str();
+  };
+  assert_string_equal(account(R"("context":"acct_9",)").c_str(), "acct_9");
+  assert_string_equal(account(R"("account":null,"context":"acct_9",)").c_str(),
+                      "acct_9");
+  assert_string_equal(
+      account(R"("account":"acct_8","context":"acct_9",)").c_str(), "acct_8");
+  assert_string_equal(account(R"("context":"acct_9/acct_8",)").c_str(),
+                      "acct_8");
+  assert_string_equal(account(R"("context":null,)").c_str(), "");
+  for (const char* context : {"\"\"", "\"org_1\"", "7", "{}", "\"acct_9/\""}) {
+    assert_refused(with(kEvent, R"("created")",
+                        "\"context\":" + std::string(context) + ",\"created\""),
+                   EventError::not_an_event);
+  }
+}
+
 void a_null_account_is_our_own(void**) {
   Event event =
       test::event(with(kEvent, R"("created")", R"("account":null,"created")"));
@@ -179,6 +201,7 @@ int main() {
       cmocka_unit_test(what_is_no_json_is_said_to_be_none),
       cmocka_unit_test(duplicate_members_are_refused),
       cmocka_unit_test(json_that_is_no_event_is_said_to_be_none),
+      cmocka_unit_test(an_account_may_be_said_by_the_context_alone),
       cmocka_unit_test(a_null_account_is_our_own),
       cmocka_unit_test(a_thin_event_is_known_by_id_and_type),
       cmocka_unit_test(nesting_is_bounded),

@@ -9,6 +9,7 @@ extern "C" {
 #include <cmocka.h>
 }
 
+#include <cstdio>
 #include <string>
 
 #include "core/base/types.h"
@@ -118,12 +119,6 @@ void a_one_time_purchase_is_known_by_link_and_names(void**) {
   assert_string_equal(test::joined(fact.identifiers).c_str(), expected);
   assert_string_equal(test::joined(facts.identifiers).c_str(), expected);
   assert_true(facts.note.empty());
-}
-
-void a_purchase_that_names_nothing_is_noted(void**) {
-  assert_false(completed({.user = "42"}).note.empty());
-  assert_true(
-      completed({.payment_status = "unpaid", .user = "42"}).note.empty());
 }
 
 void expanded_objects_are_as_good_as_ids(void**) {
@@ -295,10 +290,74 @@ void connect_ids_carry_their_account(void**) {
                       "acct_9/metadata=pro acct_9/plink_1");
 }
 
+std::string with_metadata(std::string body, const std::string& members) {
+  std::size_t at = body.find("\"metadata\":{");
+  assert_int_not_equal(at, std::string::npos);
+  at += 12;
+  bool empty = body[at] == '}';
+  return body.insert(at, members + (empty ? "" : ","));
+}
+
+// The commonest one-time purchase of all: no payment link, and Stripe sends no
+// line items.
+void metadata_says_what_was_bought(void**) {
+  std::string body = with_metadata(
+      test::session_event(kCompleted, "completed", {.user = "42"}),
+      R"("plan":"pro","seats":5,"empty":"","note":"a, b","entitlements":"x")");
+  Facts facts = test::facts(body);
+  assert_string_equal(test::joined(facts.identifiers).c_str(),
+                      "metadata.note=a, b metadata.plan=pro metadata=x");
+}
+
+void of_metadata_the_first_sixteen_are_kept(void**) {
+  std::string members = "\"a00\":\"" + std::string(140, 'v') + '"';
+  for (int i = 39; i > 0; --i) {
+    char key[4];
+    std::snprintf(key, sizeof key, "a%02d", i);
+    members += ",\"" + std::string(key) + "\":\"v\"";
+  }
+  Facts facts = test::facts(
+      with_metadata(test::session_event(kCompleted, "completed", {}), members));
+  assert_int_equal(facts.identifiers.size(), 16);
+  assert_string_equal(facts.identifiers.front().str().c_str(),
+                      "metadata.a01=v");
+  assert_string_equal(facts.identifiers.back().str().c_str(), "metadata.a16=v");
+}
+
+void what_names_users_is_no_tag(void**) {
+  std::string body = with_metadata(
+      test::session_event(kCompleted, "completed", {.user = "42"}),
+      R"("userId":"7","org":"9")");
+  assert_string_equal(test::joined(test::facts(body).identifiers).c_str(),
+                      "metadata.org=9");
+  FactsOptions options{{{UserFrom::Kind::metadata, "org"}}, nullptr};
+  assert_string_equal(
+      test::joined(facts_of(test::event(body), options).identifiers).c_str(),
+      "metadata.userId=7 metadata.user_id=42");
+}
+
+// invoice_creation: the invoice's own events name no payment any more.
+void a_sessions_invoice_is_paid_by_its_payment(void**) {
+  std::string body =
+      test::session_event(kCompleted, "completed", {.payment_intent = "pi_1"});
+  body.replace(body.find("\"metadata\""), 10,
+               "\"invoice\":\"in_1\",\"metadata\"");
+  Facts facts = test::facts(body);
+  const SessionFact& link =
+      facts.places.back().sources.at("in_1").sessions.at(0);
+  assert_false(link.paid);
+  assert_string_equal(link.payment_intent.c_str(), "pi_1");
+  assert_true(link.identifiers.empty());
+}
+
 }  // namespace
 
 int main() {
   const CMUnitTest tests[] = {
+      cmocka_unit_test(metadata_says_what_was_bought),
+      cmocka_unit_test(of_metadata_the_first_sixteen_are_kept),
+      cmocka_unit_test(what_names_users_is_no_tag),
+      cmocka_unit_test(a_sessions_invoice_is_paid_by_its_payment),
       cmocka_unit_test(a_session_claims_its_customer_for_the_user_it_names),
       cmocka_unit_test(
           a_session_speaks_for_itself_its_subscription_and_its_payment),
@@ -306,7 +365,6 @@ int main() {
       cmocka_unit_test(the_payment_intent_forwards_to_the_customer),
       cmocka_unit_test(a_guests_session_is_its_own_place),
       cmocka_unit_test(a_one_time_purchase_is_known_by_link_and_names),
-      cmocka_unit_test(a_purchase_that_names_nothing_is_noted),
       cmocka_unit_test(expanded_objects_are_as_good_as_ids),
       cmocka_unit_test(expanded_line_items_are_read),
       cmocka_unit_test(delayed_payment_is_not_paid_and_free_checkout_is),

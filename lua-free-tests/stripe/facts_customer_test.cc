@@ -62,6 +62,45 @@ void an_old_customer_may_have_an_id_of_its_own(void**) {
   assert_string_equal(facts.customer.c_str(), "user+1@example.com");
 }
 
+std::string with_account(std::string body, const char* customer) {
+  std::string member = "\"customer\":\"cus_1\"";
+  std::size_t at = body.find(member);
+  assert_int_not_equal(at, std::string::npos);
+  return body.replace(
+      at, member.size(),
+      "\"customer\":" + std::string(customer) +
+          ",\"customer_account\":{\"object\":\"v2.core.account\","
+          "\"id\":\"acct_9\"}");
+}
+
+void a_customer_by_two_names_is_one(void**) {
+  std::string body = test::subscription_event(
+      kEnvelope, "created", {.items = {test::item("pro", 5000)}, .user = "42"});
+  Facts both = test::facts(with_account(body, "\"cus_1\""));
+  assert_int_equal(both.places.size(), 2);
+  assert_string_equal(both.places[0].place.c_str(), "acct_9");
+  assert_string_equal(both.places[0].claims.at(0).target.c_str(), "p:cus_1");
+  assert_true(both.places[0].sources.empty());
+  assert_string_equal(both.places[1].place.c_str(), "cus_1");
+  assert_string_equal(both.customer.c_str(), "cus_1");
+
+  Facts account = test::facts(with_account(body, "null"));
+  assert_int_equal(account.places.size(), 1);
+  assert_string_equal(account.places[0].place.c_str(), "acct_9");
+  assert_string_equal(account.places[0].claims.at(0).target.c_str(), "u:42");
+}
+
+void a_customer_says_its_second_name(void**) {
+  std::string body =
+      test::customer_event(kEnvelope, "created", "cus_1", "42", "a@b.c");
+  body.replace(body.find("\"email\""), 7,
+               "\"customer_account\":\"acct_9\",\"email\"");
+  Facts facts = test::facts(body);
+  assert_int_equal(facts.places.size(), 2);
+  assert_string_equal(facts.places[0].place.c_str(), "acct_9");
+  assert_string_equal(facts.places[1].place.c_str(), "cus_1");
+}
+
 }  // namespace
 
 int main() {
@@ -70,6 +109,8 @@ int main() {
       cmocka_unit_test(an_email_alone_is_only_looked_up),
       cmocka_unit_test(a_customer_that_says_nothing_is_ignored),
       cmocka_unit_test(a_deleted_customer_is_a_fact),
+      cmocka_unit_test(a_customer_by_two_names_is_one),
+      cmocka_unit_test(a_customer_says_its_second_name),
       cmocka_unit_test(an_old_customer_may_have_an_id_of_its_own),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -225,13 +225,103 @@ void a_credit_without_a_charge_takes_the_rest_back(void**) {
   }
 }
 
-void invoices_for_no_subscription_say_nothing(void**) {
+void an_invoice_for_no_subscription_is_a_purchase(void**) {
   for (const char* version : {"2024-06-20", "2026-07-29.dahlia"}) {
     Facts facts = test::facts_of_fixture(std::string(version) +
                                          "/invoice.paid.no_subscription.json");
-    assert_true(facts.places.empty());
-    assert_false(facts.note.empty());
+    const PlaceFacts& own = facts.places.back();
+    assert_string_equal(own.place.c_str(), "cus_Fx0000000001");
+    const SessionFact& fact =
+        own.sources.at("in_1Fx000000000000000000001").sessions.at(0);
+    assert_true(fact.paid);
+    assert_false(fact.subscription_mode);
+    std::string known_by = test::joined(fact.identifiers);
+    assert_true(known_by.find("price_1Fx000000000000000ONCE") !=
+                std::string::npos);
+    assert_true(known_by.find("prod_FxONCE00001") != std::string::npos);
+    assert_true(facts.identifiers == fact.identifiers);
+    bool named = std::string(version) == "2024-06-20";
+    assert_int_equal(fact.payment_intent.empty(), !named);
+    assert_int_equal(facts.places.size(), named ? 2 : 1);
   }
+}
+
+std::string one_off(const std::string& changes) {
+  return R"({"id":"evt_1","object":"event","created":1000,"livemode":true,)"
+         R"("type":"invoice.paid","data":{"object":{"id":"in_1",)"
+         R"("customer":"cus_1","parent":null,)" +
+         changes + "}}}";
+}
+
+constexpr char kLine[] =
+    R"({"amount":900,"pricing":{"price_details":{"price":"price_1",)"
+    R"("product":"prod_1"}}})";
+
+void what_a_one_off_invoice_gives_back_is_not_bought(void**) {
+  std::string back = kLine;
+  back.replace(back.find("900"), 3, "-50");
+  back.replace(back.find("price_1"), 7, "price_0");
+  back.replace(back.find("prod_1"), 6, "prod_0");
+  Facts facts = test::facts(
+      one_off(R"("status":"paid","metadata":{"plan":"pro","user_id":"42"},)"
+              R"("lines":{"data":[)" +
+              back + "," + kLine + "]}"));
+  assert_string_equal(test::joined(facts.identifiers).c_str(),
+                      "metadata.plan=pro price_1 prod_1");
+  assert_string_equal(facts.places.back().claims.at(0).target.c_str(), "u:42");
+}
+
+void a_one_off_invoice_counts_once_it_is_paid(void**) {
+  std::string lines = std::string(R"("lines":{"data":[)") + kLine + "]},";
+  assert_true(
+      test::facts(one_off(lines + R"("status":"open")")).places.empty());
+  assert_false(
+      test::facts(one_off(lines + R"("status":"paid")")).places.empty());
+}
+
+void an_invoice_payment_links_payment_and_invoice(void**) {
+  Facts facts =
+      test::facts_of_fixture("2026-07-29.dahlia/invoice_payment.paid.json");
+  assert_int_equal(facts.places.size(), 1);
+  const PlaceFacts& own = facts.places[0];
+  assert_string_equal(own.place.c_str(), "pi_3Fx000000000000000000001");
+  const SessionFact& link =
+      own.sources.at("in_1Fx000000000000000000001").sessions.at(0);
+  assert_false(link.paid);
+  assert_string_equal(link.payment_intent.c_str(),
+                      "pi_3Fx000000000000000000001");
+
+  facts = test::facts(one_off(
+      R"("status":"paid","payments":{"data":[{"payment":{"type":)"
+      R"("payment_intent","payment_intent":"pi_9"}}]},"lines":{"data":[)" +
+      std::string(kLine) + "]}"));
+  assert_string_equal(facts.places.back()
+                          .sources.at("in_1")
+                          .sessions.at(0)
+                          .payment_intent.c_str(),
+                      "pi_9");
+}
+
+void an_invoices_licensed_line_of_which_there_are_none_names_nothing(void**) {
+  std::string body = test::invoice_event({"evt_1", 1000, Shape::before_basil},
+                                         "paid", monthly());
+  auto known_by = [&](const char* usage, const char* quantity) {
+    std::string changed = body;
+    changed.insert(
+        changed.find("\"price\":{") + 9,
+        "\"recurring\":{\"usage_type\":\"" + std::string(usage) + "\"},");
+    changed.insert(changed.find("\"price\":{"),
+                   "\"quantity\":" + std::string(quantity) + ",");
+    return test::joined(test::facts(changed).identifiers);
+  };
+  assert_string_equal(known_by("licensed", "0").c_str(), "");
+  assert_int_not_equal(known_by("licensed", "1").size(), 0);
+  assert_int_not_equal(known_by("metered", "0").size(), 0);
+}
+
+void lookup_keys_are_missing_since_basil(void**) {
+  assert_true(paid(monthly(), Shape::basil).lacks_lookup_keys);
+  assert_false(paid(monthly(), Shape::before_basil).lacks_lookup_keys);
 }
 
 void mixed_shapes_are_read_from_both_places(void**) {
@@ -275,7 +365,13 @@ int main() {
           a_cycle_that_does_not_show_the_plan_extends_what_there_is),
       cmocka_unit_test(only_a_paid_invoice_counts),
       cmocka_unit_test(a_credit_without_a_charge_takes_the_rest_back),
-      cmocka_unit_test(invoices_for_no_subscription_say_nothing),
+      cmocka_unit_test(an_invoice_for_no_subscription_is_a_purchase),
+      cmocka_unit_test(what_a_one_off_invoice_gives_back_is_not_bought),
+      cmocka_unit_test(a_one_off_invoice_counts_once_it_is_paid),
+      cmocka_unit_test(an_invoice_payment_links_payment_and_invoice),
+      cmocka_unit_test(
+          an_invoices_licensed_line_of_which_there_are_none_names_nothing),
+      cmocka_unit_test(lookup_keys_are_missing_since_basil),
       cmocka_unit_test(mixed_shapes_are_read_from_both_places),
       cmocka_unit_test(other_invoice_events_change_nothing),
       cmocka_unit_test(an_invoice_that_cannot_be_finalized_is_noted),

@@ -137,19 +137,70 @@ void without_payment_id_or_status_nothing_is_said(void**) {
 
 void payment_events_without_meaning_for_access_are_ignored(void**) {
   for (const char* name :
-       {"payment_intent.succeeded", "payment_intent.succeeded.invoice",
-        "payment_intent.payment_failed", "payment_intent.canceled",
-        "invoice_payment.paid"}) {
+       {"payment_intent.succeeded.invoice", "payment_intent.payment_failed",
+        "payment_intent.canceled"}) {
     Facts facts = test::facts_of_fixture(std::string("2026-07-29.dahlia/") +
                                          name + ".json");
     assert_true(facts.places.empty());
   }
 }
 
+std::string succeeded(const std::string& changes) {
+  return R"({"id":"evt_1","object":"event","created":1000,"livemode":true,)"
+         R"("type":"payment_intent.succeeded","data":{"object":{"id":"pi_1",)"
+         R"("status":"succeeded",)" +
+         changes + "}}}";
+}
+
+void a_payment_with_metadata_of_its_own_is_a_purchase(void**) {
+  Facts facts = test::facts(
+      succeeded(R"("customer":"cus_1","capture_method":"automatic_async",)"
+                R"("receipt_email":"A@b.c",)"
+                R"("metadata":{"userId":"42","plan":"pro"})"));
+  assert_int_equal(facts.places.size(), 2);
+  assert_string_equal(facts.places[0].place.c_str(), "pi_1");
+  assert_string_equal(facts.places[0].claims.at(0).target.c_str(), "p:cus_1");
+  assert_string_equal(facts.places[1].place.c_str(), "cus_1");
+  assert_string_equal(facts.places[1].claims.at(0).target.c_str(), "u:42");
+  assert_string_equal(facts.email.c_str(), "a@b.c");
+  const SessionFact& fact = facts.places[1].sources.at("pi_1").sessions.at(0);
+  assert_true(fact.paid);
+  assert_string_equal(fact.payment_intent.c_str(), "pi_1");
+  assert_string_equal(test::joined(fact.identifiers).c_str(),
+                      "metadata.plan=pro");
+
+  facts =
+      test::facts(succeeded(R"("customer":null,"metadata":{"plan":"pro"})"));
+  assert_int_equal(facts.places.size(), 1);
+  assert_string_equal(facts.places[0].place.c_str(), "pi_1");
+}
+
+void a_payment_that_names_nothing_is_none(void**) {
+  for (const char* changes :
+       {R"("metadata":{})", R"("metadata":{"userId":"42"})",
+        R"("metadata":{"plan":"pro"},"invoice":"in_1")"}) {
+    Facts facts = test::facts(succeeded(changes));
+    assert_true(facts.places.empty());
+    assert_false(facts.note.empty());
+  }
+  std::string body = succeeded(R"("metadata":{"plan":"pro"})");
+  body.replace(body.find("\"succeeded\""), 11, "\"requires_capture\"");
+  assert_true(test::facts(body).places.empty());
+}
+
+void a_payment_captured_by_hand_is_kept(void**) {
+  Facts facts =
+      test::facts(succeeded(R"("capture_method":"manual","metadata":{})"));
+  assert_true(facts.places.back().sources.at("pi_1").sessions.at(0).paid);
+}
+
 }  // namespace
 
 int main() {
   const CMUnitTest tests[] = {
+      cmocka_unit_test(a_payment_with_metadata_of_its_own_is_a_purchase),
+      cmocka_unit_test(a_payment_that_names_nothing_is_none),
+      cmocka_unit_test(a_payment_captured_by_hand_is_kept),
       cmocka_unit_test(a_refunded_charge_is_a_fact_of_its_payment_intent),
       cmocka_unit_test(a_partial_refund_is_not_full),
       cmocka_unit_test(

@@ -232,10 +232,109 @@ void ids_of_a_connected_account_are_its_own(void**) {
       "acct_9/lookup_key=pro_key acct_9/price_pro acct_9/prod_pro");
 }
 
+std::string with_quantity(std::string body, const char* quantity) {
+  for (std::size_t at = 0;
+       (at = body.find("\"price\":{", at)) != std::string::npos; at += 20) {
+    body.insert(at, "\"quantity\":" + std::string(quantity) + ",");
+  }
+  return body;
+}
+
+void an_item_of_which_there_are_none_grants_nothing(void**) {
+  Subscription before = pro(), now = pro();
+  now.cancel_at_period_end = true;
+  for (Shape shape : {Shape::before_basil, Shape::basil}) {
+    std::string body = test::subscription_event({"evt_1", 1000, shape},
+                                                "updated", now, &before);
+    assert_true(snapshot(test::facts(with_quantity(body, "0")))
+                    .state.identifiers.empty());
+    for (const char* some : {"1", "40", "null"}) {
+      assert_string_equal(
+          test::joined(snapshot(test::facts(with_quantity(body, some)))
+                           .state.identifiers)
+              .c_str(),
+          "lookup_key=pro_key price_pro prod_pro");
+    }
+  }
+}
+
+// From none to one: what was there before is nothing.
+void previous_items_of_which_there_were_none_are_no_identifiers(void**) {
+  Subscription before = pro(), now = pro();
+  before.items[0].period_end = 4000;
+  std::string body =
+      test::subscription_event({"evt_1", 1000}, "updated", now, &before);
+  std::size_t at = body.find("previous_attributes");
+  body = body.substr(0, at) + with_quantity(body.substr(at), "0");
+  const PreviousState previous = snapshot(test::facts(body)).previous;
+  assert_true(previous.identifiers.has_value());
+  assert_true(previous.identifiers->empty());
+}
+
+void prices_of_old_accounts_are_known_by_their_own_ids(void**) {
+  Subscription sub = pro();
+  sub.items[0] = {"monthly8usd", "prod_1", "", 5000};
+  sub.items.push_back({"plan_Fx1", "prod_2", "", 5000});
+  assert_string_equal(
+      test::joined(snapshot(facts_of_event("created", sub)).state.identifiers)
+          .c_str(),
+      "plan_Fx1 price=monthly8usd prod_1 prod_2");
+}
+
+void a_subscriptions_metadata_says_what_it_is(void**) {
+  Subscription sub = pro();
+  sub.note = "gold";
+  assert_string_equal(
+      test::joined(snapshot(facts_of_event("created", sub)).state.identifiers)
+          .c_str(),
+      "lookup_key=pro_key metadata.note=gold price_pro prod_pro");
+}
+
+void what_a_tag_was_before_is_kept(void**) {
+  Subscription before = pro(), now = pro();
+  now.note = "gold";
+  auto tags = [&] {
+    const Snapshot said = snapshot(facts_of_event("updated", now, &before));
+    std::string text;
+    for (const std::string& tag : said.previous.tags) text += tag + ";";
+    return text;
+  };
+  assert_string_equal(tags().c_str(), "note;");
+  before.note = "silver";
+  assert_string_equal(tags().c_str(), "note=silver;");
+  before.note = std::string(137, 'x');  // could be none
+  assert_string_equal(tags().c_str(), "note;");
+  before = now;
+  before.user = "7";
+  assert_string_equal(tags().c_str(), "");
+}
+
+void a_price_keeps_its_lookup_key(void**) {
+  Subscription before = pro(), now = pro();
+  now.items = {item("gold", 5000), {"price_bare", "prod_1", "", 5000}};
+  Facts facts = facts_of_event("updated", now, &before);
+  const Source& source = facts.places.back().sources.at("sub_1");
+  std::string text;
+  for (const KeyFact& fact : source.keys) {
+    text += fact.price + " " + fact.name + " " +
+            std::to_string(to_unix(fact.created)) + ";";
+  }
+  assert_string_equal(text.c_str(),
+                      "price_pro lookup_key=pro_key 1000;"
+                      "price_gold lookup_key=gold_key 1000;");
+}
+
 }  // namespace
 
 int main() {
   const CMUnitTest tests[] = {
+      cmocka_unit_test(a_subscriptions_metadata_says_what_it_is),
+      cmocka_unit_test(what_a_tag_was_before_is_kept),
+      cmocka_unit_test(a_price_keeps_its_lookup_key),
+      cmocka_unit_test(an_item_of_which_there_are_none_grants_nothing),
+      cmocka_unit_test(
+          previous_items_of_which_there_were_none_are_no_identifiers),
+      cmocka_unit_test(prices_of_old_accounts_are_known_by_their_own_ids),
       cmocka_unit_test(a_snapshot_says_everything_that_decides_access),
       cmocka_unit_test(the_greatest_period_end_counts_wherever_it_stands),
       cmocka_unit_test(previous_attributes_are_read_in_both_shapes),

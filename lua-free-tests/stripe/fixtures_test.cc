@@ -158,16 +158,29 @@ std::string meaning(const std::string& name) {
   std::string text = facts.customer.empty() ? "no customer" : "customer";
   if (name.find("refund") != std::string::npos) text.clear();
   Sources sources = test::sources(facts);
+  auto without_lookup_keys = [](std::vector<Identifier>& identifiers) {
+    std::erase_if(identifiers, [](const Identifier& one) {
+      return one.str().starts_with("lookup_key=");
+    });
+  };
   for (auto& [id, source] : sources) {
+    // Nor do invoices say any longer what paid them.
+    std::vector<SessionFact> sessions(source.sessions.begin(),
+                                      source.sessions.end());
+    for (SessionFact& fact : sessions) {
+      if (!id.starts_with("in_") || !fact.paid) continue;
+      fact.payment_intent.clear();
+      without_lookup_keys(fact.identifiers);
+    }
+    source.sessions = {};
+    source.sessions.unite(std::move(sessions));
+    if (!source.invoices.empty()) source.keys = {};
     std::vector<PaidInvoice> invoices(source.invoices.begin(),
                                       source.invoices.end());
     for (PaidInvoice& invoice : invoices) {
-      auto is_lookup_key = [](const Identifier& one) {
-        return one.str().starts_with("lookup_key=");
-      };
-      std::erase_if(invoice.identifiers, is_lookup_key);
+      without_lookup_keys(invoice.identifiers);
       for (ItemPeriod& item : invoice.items) {
-        std::erase_if(item.identifiers, is_lookup_key);
+        without_lookup_keys(item.identifiers);
       }
     }
     source.invoices = {};

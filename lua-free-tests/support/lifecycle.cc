@@ -99,8 +99,11 @@ class SubscriptionActor : public Actor {
         extend(truth.identifiers[identifier], over_ ? Span{} : until(one));
       }
     }
-    if (!known_.names.empty()) {
-      Span& span = truth.identifiers["metadata=" + known_.names];
+    std::vector<std::string> said;
+    if (!known_.names.empty()) said.push_back("metadata=" + known_.names);
+    if (!known_.note.empty()) said.push_back("metadata.note=" + known_.note);
+    for (const std::string& name : said) {
+      Span& span = truth.identifiers[name];
       for (const Item& one : known_.items) {
         extend(span, over_ ? Span{} : until(one));
       }

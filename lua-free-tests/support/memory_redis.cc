@@ -215,9 +215,11 @@ Reply MemoryRedis::set_command(const Command& command) {
   if (word.starts_with("S")) {
     Set* members = open<Set>(key, word == "SADD");
     if (members == nullptr) {
-      if (!entries_.contains(key) && word == "SREM") return integer(0);
-      return entries_.contains(key) ? wrong_type() : list(List());
+      if (entries_.contains(key)) return wrong_type();
+      bool counts = word == "SREM" || word == "SISMEMBER";
+      return counts ? integer(0) : list(List());
     }
+    if (word == "SISMEMBER") return integer(members->contains(command.at(2)));
     if (word == "SMEMBERS") return list(*members);
     if (word == "SRANDMEMBER") {  // chance has it that they are the first
       List some(members->begin(), members->end());

@@ -234,6 +234,7 @@ std::vector<std::string> Subscription::identifiers() const {
       out.push_back("lookup_key=" + item.lookup_key);
   }
   if (!names.empty()) out.push_back("metadata=" + names);
+  if (!note.empty()) out.push_back("metadata.note=" + note);
   std::sort(out.begin(), out.end());
   out.erase(std::unique(out.begin(), out.end()), out.end());
   return out;

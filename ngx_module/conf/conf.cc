@@ -127,6 +127,9 @@ char*
 merge_webhook(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
     inherit_list(conf->webhook_secrets, prev->webhook_secrets);
     inherit_list(conf->webhook_accounts, prev->webhook_accounts);
+    if (conf->stripe_request.data == nullptr) {
+        conf->stripe_request = prev->stripe_request;
+    }
     ngx_conf_merge_value(conf->webhook_tolerance, prev->webhook_tolerance,
                          kWebhookTolerance);
 

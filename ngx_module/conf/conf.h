@@ -18,8 +18,8 @@ char* merge_location_conf(ngx_conf_t* cf, void* parent, void* child) noexcept;
 using Setter = char*(ngx_conf_t* cf, ngx_command_t* command, void* conf);
 
 // ngx_module/conf/webhook.cc
-Setter set_webhook, add_webhook_secret_file, add_webhook_account, set_user_from,
-    add_grant, set_provisional;
+Setter set_webhook, add_webhook_secret_file, add_webhook_account,
+    set_stripe_request, set_user_from, add_grant, set_provisional;
 
 // ngx_module/conf/redis.cc
 Setter set_redis, set_redis_read, set_redis_user, set_redis_password_file,

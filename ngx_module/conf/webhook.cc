@@ -103,6 +103,32 @@ add_webhook_account(ngx_conf_t* cf, ngx_command_t*, void* data) {
 }
 
 char*
+set_stripe_request(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    auto* conf = static_cast<LocationConf*>(data);
+    if (conf->stripe_request.data != nullptr) {
+        return duplicate();
+    }
+    ngx_str_t& uri = arguments(cf)[1];
+    if (says_off(cf)) {
+        ngx_str_set(&conf->stripe_request, "");
+        return NGX_CONF_OK;
+    }
+    std::string_view text = view(uri);
+    if (text.size() < 2 || !text.starts_with('/') ||
+        text.find_first_of("$?#") != std::string_view::npos) {
+        return invalid_value(cf, text,
+                             "it must be the beginning of a URI of this "
+                             "server, like /stripe/, without variables and "
+                             "query, or off");
+    }
+    if (text.ends_with('/')) {  // Stripe's paths begin with one
+        uri.len--;
+    }
+    conf->stripe_request = uri;
+    return NGX_CONF_OK;
+}
+
+char*
 set_user_from(ngx_conf_t* cf, ngx_command_t*, void* data) {
     auto* conf = static_cast<ServerConf*>(data);
     if (conf->user_from != nullptr) {
@@ -157,9 +183,10 @@ add_grant(ngx_conf_t* cf, ngx_command_t*, void* data) {
         if (!identifier) {
             return invalid_value(
                 cf, view(argument),
-                "it must be price_..., prod_..., plink_..., lookup_key=..., "
-                "feature=... or metadata=..., of a Connect account with "
-                "acct_.../ before it");
+                "it must be price_..., plan_..., prod_..., plink_..., "
+                "price=..., lookup_key=..., feature=..., metadata=... or "
+                "metadata.KEY=..., of a Connect account with acct_.../ before "
+                "it");
         }
         own(cf, conf->grants).add(entitlement, std::move(*identifier));
     }

@@ -178,10 +178,12 @@ OwnRequest::end(FarEnd& far_end) noexcept {
 // Not from here, where another request may be in the middle of its phases.
 void
 OwnRequest::start(const ngx_http_core_srv_conf_t& server, const ngx_str_t& uri,
-                  std::string_view accept, Milliseconds time) noexcept {
+                  std::string_view accept, Milliseconds time,
+                  const Header& more) noexcept {
     server_ = &server;
     uri_ = uri;
     accept_ = accept;
+    more_ = more;
     time_ = time;
     response_ = {};
     ngx_post_event(&event_, &ngx_posted_events);
@@ -230,6 +232,10 @@ OwnRequest::ask(FarEnd& far_end) noexcept {
     ngx_http_cleanup_t* end = ngx_http_cleanup_add(r, 0);
     if (agent == nullptr || end == nullptr ||
         push_header(r->headers_in.headers, "Accept", accept_) == nullptr) {
+        return false;
+    }
+    if (!more_.name.empty() && push_header(r->headers_in.headers, more_.name,
+                                           more_.value) == nullptr) {
         return false;
     }
     r->headers_in.user_agent = agent;

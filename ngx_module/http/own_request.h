@@ -36,10 +36,16 @@ class OwnRequest {
     OwnRequest(const OwnRequest&) = delete;
     OwnRequest& operator=(const OwnRequest&) = delete;
 
+    // One more header, but for an empty name.
+    struct Header {
+        std::string_view name, value;
+    };
+
     // Only one at a time. What is not there after `time` counts as no
-    // response. `uri` (with its query) and `accept` are not copied.
+    // response. `uri` (with its query), `accept` and `more` are not copied.
     void start(const ngx_http_core_srv_conf_t& server, const ngx_str_t& uri,
-               std::string_view accept, Milliseconds time) noexcept;
+               std::string_view accept, Milliseconds time,
+               const Header& more = {}) noexcept;
     void stop() noexcept;
     // What the last one brought; until the next start().
     const Response&
@@ -70,6 +76,7 @@ class OwnRequest {
     const ngx_http_core_srv_conf_t* server_ = nullptr;
     ngx_str_t uri_{};
     std::string_view accept_;
+    Header more_;
     Milliseconds time_{};
     FarEnd* far_end_ = nullptr;  // while it is under way
     Response response_;

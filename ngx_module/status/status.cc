@@ -29,6 +29,7 @@ struct Space {
     std::string prefix;
     Mode mode;
     long long parked = 0;
+    long long unmatched = 0;
     std::vector<std::pair<std::string, std::string>> webhook{};
 };
 
@@ -130,7 +131,8 @@ as_json(const Here& here, bool reachable, const Replication& replication,
         out.begin_object()
             .text("prefix", told(space.prefix))
             .text("mode", name(space.mode))
-            .number("parked", space.parked);
+            .number("parked", space.parked)
+            .number("unmatched", space.unmatched);
         out.key("webhook").begin_object();
         for (const auto& [field, value] : space.webhook) {
             out.text(told(field), told(value));
@@ -201,6 +203,11 @@ as_prometheus(const Here& here, bool reachable, const Replication& replication,
         append_metric(out, "entitle_parked", labels(space),
                       std::to_string(space.parked));
     }
+    append_type(out, "entitle_unmatched");
+    for (const Space& space : spaces) {
+        append_metric(out, "entitle_unmatched", labels(space),
+                      std::to_string(space.unmatched));
+    }
     for (const WebhookMetric& metric : kWebhookMetrics) {
         append_type(out, metric.name, metric.type);
         for (const Space& space : spaces) {
@@ -256,10 +263,12 @@ class Report {
     }
 
   private:
-    // Two questions a space, and one about the primary of the first.
+    static constexpr std::size_t kQuestions = 3;
+
+    // Three questions a space, and one about the primary of the first.
     bool
     ask() {
-        const Space& space = spaces_[asked_ / 2];
+        const Space& space = spaces_[asked_ / kQuestions];
         const Keys keys(space.prefix, space.mode);
         if (asks_replicas_) {
             exchange_.key = keys.parked();
@@ -267,9 +276,18 @@ class Report {
             exchange_.replies.clear();
             return redis_send(main_conf(request_), &exchange_) == NGX_OK;
         }
-        exchange_.key = asked_ % 2 == 0 ? keys.parked() : keys.webhook();
-        exchange_.commands = {
-            {asked_ % 2 == 0 ? "ZCARD" : "HGETALL", exchange_.key}};
+        switch (asked_ % kQuestions) {
+            case 0:
+                exchange_.key = keys.parked();
+                break;
+            case 1:
+                exchange_.key = keys.unmatched();
+                break;
+            default:
+                exchange_.key = keys.webhook();
+        }
+        const bool counts = asked_ % kQuestions < 2;
+        exchange_.commands = {{counts ? "ZCARD" : "HGETALL", exchange_.key}};
         exchange_.replies.clear();
         return redis_send(main_conf(request_), &exchange_) == NGX_OK;
     }
@@ -284,17 +302,16 @@ class Report {
             }
             return;
         }
-        Space& space = spaces_[asked_ / 2];
-        if (asked_ % 2 == 0) {
-            space.parked = reply.integer;
-            asked_++;
+        Space& space = spaces_[asked_ / kQuestions];
+        const std::size_t question = asked_++ % kQuestions;
+        if (question < 2) {
+            (question == 0 ? space.parked : space.unmatched) = reply.integer;
             return;
         }
         for (std::size_t i = 0; i + 1 < reply.elements.size(); i += 2) {
             space.webhook.emplace_back(reply.elements[i].text,
                                        reply.elements[i + 1].text);
         }
-        asked_++;
     }
 
     ngx_int_t
@@ -319,7 +336,7 @@ class Report {
             return answer(false);
         }
         take(exchange_.replies.front());
-        if (asked_ == 2 * spaces_.size()) {
+        if (asked_ == kQuestions * spaces_.size()) {
             return answer(true);
         }
         if (ask()) {

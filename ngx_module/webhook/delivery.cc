@@ -2,7 +2,6 @@
 // connection of its own. Redis being away for a moment is waited out within
 // the request; then Stripe is asked to come again.
 
-#include "ngx_module/edge.h"
 #include "ngx_module/http/client.h"
 #include "ngx_module/webhook/webhook.h"
 
@@ -30,6 +29,20 @@ joined(const std::vector<Identifier>& identifiers) {
     return text;
 }
 
+// What a purchase that opens nothing does carry.
+std::string
+unmatched(const DeliveryResult& result, const Facts& facts) {
+    if (result.unmatched.empty()) {
+        return "it carries nothing that an \"entitle_grant\" could name: see "
+               "\"entitle_stripe_request\"";
+    }
+    std::string text = "no \"entitle_grant\" names " + joined(result.unmatched);
+    if (facts.lacks_lookup_keys) {
+        text += ", invoices carry no lookup keys: grant by price or product";
+    }
+    return text;
+}
+
 // One line for people: whose it was and what changed.
 std::string
 describe(const DeliveryResult& result, const Facts& facts) {
@@ -45,8 +58,11 @@ describe(const DeliveryResult& result, const Facts& facts) {
         line += ", had [" + joined(result.before) + "], has [" +
                 joined(result.after) + "]";
     }
-    if (!result.unmatched.empty()) {
-        line += ", no \"entitle_grant\" names " + joined(result.unmatched);
+    if (result.opens_nothing) {
+        line += (line.empty() ? "" : ", ") + unmatched(result, facts);
+    }
+    if (result.waved_through) {
+        line += ", opens nothing and is ignored";
     }
     if (result.outcome == Outcome::parked) {
         line += ", nobody is named yet: see \"entitle_user_from\"";
@@ -88,7 +104,10 @@ log_level(const DeliveryResult& result) {
 }  // namespace
 
 Webhook::Webhook(ngx_http_request_t* r)
-    : request_(r), talk_(main_conf(r), on_done, this), backoff_(kBackoff) {
+    : request_(r),
+      stripe_(StripeQuestion::kMostBytes, on_told, this),
+      talk_(main_conf(r), on_done, this),
+      backoff_(kBackoff) {
     timer_.handler = on_timer;
     timer_.data = this;
     timer_.log = r->connection->log;
@@ -129,7 +148,7 @@ Webhook::conclude(DeliveryResult result) {
         return;
     }
     respond(result.outcome, log_level(result), describe(result, facts_),
-            result.unlocks);
+            result.unlocks, result.unmatched);
 }
 
 // The protocol is made to be started again from the beginning.
@@ -152,19 +171,10 @@ Webhook::abandon() noexcept {
         ngx_del_timer(&timer_);
     }
     talk_.stop();
+    stripe_.stop();
 }
 
 // --- from the event loop -----------------------------------------------------
-
-template <class F>
-void
-Webhook::from_event(F f) noexcept {
-    ngx_connection_t* c = request_->connection;
-    ngx_http_set_log_request(c->log, request_);
-    edge::guard(f,
-                [this](const std::exception& error) noexcept { fail(error); });
-    ngx_http_run_posted_requests(c);
-}
 
 void
 Webhook::on_done(void* data) noexcept {

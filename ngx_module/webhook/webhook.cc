@@ -183,11 +183,12 @@ Webhook::receive() {
         refuse(NGX_HTTP_BAD_REQUEST, name(parsed.error), parsed.detail);
         return;
     }
-    take(*parsed.event);
+    take(*std::move(parsed.event));
 }
 
 void
-Webhook::take(const Event& event) {
+Webhook::take(Event taken) {
+    const Event& event = event_.emplace(std::move(taken));
     head_ = event.head;
     vars.event_id = keep(head_.id);
     vars.event_type = keep(head_.type);
@@ -217,15 +218,23 @@ Webhook::take(const Event& event) {
         return;
     }
 
-    const ServerConf* server = server_conf(request_);
-    facts_ =
-        facts_of(event, FactsOptions{*server->user_from, server->reference});
-    vars.customer = keep(facts_.customer);
-    if (facts_.places.empty()) {
+    if (!read_facts(nullptr)) {
         respond(Outcome::ignored, NGX_LOG_INFO, facts_.note);
         return;
     }
-    store();
+    if (!ask_stripe()) {
+        store();
+    }
+}
+
+// False: the event changes nothing.
+bool
+Webhook::read_facts(const StripeList* asked) {
+    const ServerConf* server = server_conf(request_);
+    facts_ = facts_of(
+        *event_, FactsOptions{*server->user_from, server->reference, asked});
+    vars.customer = keep(facts_.customer);
+    return !facts_.places.empty();
 }
 
 bool
@@ -266,7 +275,8 @@ Webhook::refuse(ngx_uint_t status, std::string_view error,
 
 void
 Webhook::respond(Outcome outcome, ngx_uint_t level, std::string_view detail,
-                 const std::vector<std::string>& unlocks) {
+                 const std::vector<std::string>& unlocks,
+                 const std::vector<Identifier>& carries) {
     vars.outcome = keep(name(outcome));
     if (outcome == Outcome::applied) {
         note(WebhookNote::applied, head_.id);
@@ -283,7 +293,7 @@ Webhook::respond(Outcome outcome, ngx_uint_t level, std::string_view detail,
     ngx_log_error(level, request_->connection->log, 0, "entitle: %s",
                   line.c_str());
 
-    Response to_stripe = response_to(outcome, unlocks);
+    Response to_stripe = response_to(outcome, unlocks, carries);
     if (to_stripe.status == NGX_HTTP_SERVICE_UNAVAILABLE &&
         add_header(request_, "Retry-After", "10") != NGX_OK) {
         finish(NGX_HTTP_INTERNAL_SERVER_ERROR);

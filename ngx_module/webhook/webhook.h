@@ -1,15 +1,19 @@
 // One webhook request, from its body to its answer.
 //
-// It waits for Redis with timers of its own and may be cut off anywhere: when
-// the client goes away nginx runs abandon(), which gives the connection back
-// and forgets the conversation. What Redis was told by then stays told; the
-// next delivery of the event finishes it (core/delivery/delivery.h).
+// It waits for Stripe and Redis with timers of its own and may be cut off
+// anywhere: when the client goes away nginx runs abandon(), which gives the
+// connection back and forgets the conversation. What Redis was told by then
+// stays told; the next delivery of the event finishes it
+// (core/delivery/delivery.h).
 #pragma once
 
 #include "core/delivery/lookup.h"
 #include "core/delivery/response.h"
 #include "core/redis/backoff.h"
+#include "core/stripe/asking.h"
 #include "core/stripe/event.h"
+#include "ngx_module/edge.h"
+#include "ngx_module/http/own_request.h"
 #include "ngx_module/redis_client/talk.h"
 
 namespace entitle::ngx {
@@ -39,15 +43,23 @@ class Webhook {
 
   private:
     // ngx_module/webhook/webhook.cc
-    void take(const Event& event);
+    void take(Event event);
+    bool read_facts(const StripeList* asked);
     bool account_allowed() const;
     void note(WebhookNote kind, std::string_view detail);
     void refuse(ngx_uint_t status, std::string_view error,
                 std::string_view detail);
     void respond(Outcome outcome, ngx_uint_t level, std::string_view detail,
-                 const std::vector<std::string>& unlocks = {});
+                 const std::vector<std::string>& unlocks = {},
+                 const std::vector<Identifier>& carries = {});
     void finish(ngx_int_t rc) noexcept;
     ngx_str_t keep(std::string_view text);
+
+    // ngx_module/webhook/asking.cc
+    bool ask_stripe();
+    void ask();
+    void take_told();
+    static void on_told(void* data) noexcept;
 
     // ngx_module/webhook/delivery.cc
     void store();
@@ -56,12 +68,26 @@ class Webhook {
     void attempt_failed(std::string_view why);
     static void on_done(void* data) noexcept;
     static void on_timer(ngx_event_t* event) noexcept;
+    // Runs `f` for what nginx called outside of the request.
     template <class F>
-    void from_event(F f) noexcept;
+    void
+    from_event(F f) noexcept {
+        ngx_connection_t* c = request_->connection;
+        ngx_http_set_log_request(c->log, request_);
+        edge::guard(
+            f, [this](const std::exception& error) noexcept { fail(error); });
+        ngx_http_run_posted_requests(c);
+    }
 
     ngx_http_request_t* request_;
     EventHead head_;
+    std::optional<Event> event_;
     Facts facts_;
+
+    std::optional<StripeQuestion> question_;
+    std::string question_uri_;
+    ngx_msec_t ask_until_ = 0;
+    OwnRequest stripe_;
 
     RedisTalk<DeliveryResult> talk_;
     ngx_event_t timer_{};  // until the next attempt

@@ -1,0 +1,214 @@
+#include "core/delivery/unmatched.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "core/access/access.h"
+#include "core/access/grants.h"
+#include "core/base/types.h"
+#include "core/delivery/lookup.h"
+#include "core/record/keys.h"
+#include "core/source/stripe_id.h"
+
+namespace entitle {
+namespace {
+
+using Ids = std::set<std::string>;
+
+constexpr int kMostChecks = 8;
+
+// Effective. A subscription's session only stands in for the subscription.
+bool is_bought(const Projection& projection, const DeliveryOptions& options) {
+  return projection.state != Projection::State::provisional &&
+         judge(projection, options.policy, seconds_of(options)).effective;
+}
+
+bool is_known(const Projection& projection, const DeliveryOptions& options) {
+  return std::any_of(
+      projection.identifiers.begin(), projection.identifiers.end(),
+      [&](const Identifier& identifier) {
+        return !options.grants->entitlements_of(identifier).empty();
+      });
+}
+
+// A source may have several projections: it opens something when one does.
+Ids opening_nothing(const Sources& sources, const DeliveryOptions& options) {
+  Ids nothing, something;
+  for (const Projection& projection : project(sources)) {
+    if (opens_nothing(projection, options)) {
+      nothing.insert(projection.source);
+    } else if (opens_something(projection, options)) {
+      something.insert(projection.source);
+    }
+  }
+  Ids ids;
+  std::set_difference(nothing.begin(), nothing.end(), something.begin(),
+                      something.end(), std::inserter(ids, ids.end()));
+  return ids;
+}
+
+// By what an operator may ignore a source: what it is known by, itself, its
+// customer (or other place) and their account.
+std::vector<std::string> names_of(const Projection& projection,
+                                  const Sources& sources) {
+  std::vector<std::string> names;
+  for (const Identifier& identifier : projection.identifiers) {
+    names.push_back(identifier.str());
+  }
+  names.push_back(projection.source);
+  const std::string& place = sources.find(projection.source)->second.place;
+  names.push_back(place);
+  std::string_view account = StripeId(place).account();
+  if (!account.empty()) names.emplace_back(account);
+  return names;
+}
+
+Conversation<bool> is_ignored(Delivery& delivery,
+                              std::vector<std::string> names) {
+  std::string key = delivery.options.keys.ignored();
+  std::vector<Command> commands;
+  for (std::string& name : names) {
+    commands.push_back({"SISMEMBER", key, std::move(name)});
+  }
+  auto asking = delivery.redis.send(key, std::move(commands));
+  std::vector<Reply> replies = co_await asking;
+  co_return std::any_of(replies.begin(), replies.end(), [](const Reply& reply) {
+    return reply.type == Reply::Type::integer && reply.integer == 1;
+  });
+}
+
+// Those of `ids` that are ignored, kept in the delivery as well.
+Conversation<Ids> ignored_of(Delivery& delivery, Sources sources, Ids ids) {
+  Ids ignored;
+  for (const Projection& projection : project(sources)) {
+    if (!ids.contains(projection.source)) continue;
+    auto asking = is_ignored(delivery, names_of(projection, sources));
+    bool yes = co_await asking;
+    if (yes) ignored.insert(projection.source);
+  }
+  delivery.ignored.insert(ignored.begin(), ignored.end());
+  co_return ignored;
+}
+
+Conversation<Progress> tell(Delivery& delivery, std::string target, Ids in,
+                            Ids out) {
+  const Keys& keys = delivery.options.keys;
+  std::vector<Command> commands;
+  for (const std::string& id : in) {
+    commands.push_back(
+        unmatched_add(keys, target, id, seconds_of(delivery.options)));
+  }
+  for (const std::string& id : out) {
+    commands.push_back(unmatched_remove(keys, target, id));
+  }
+  if (commands.empty()) co_return Progress::done;
+  auto telling = delivery.redis.send(keys.unmatched(), std::move(commands));
+  std::vector<Reply> replies = co_await telling;
+  for (const Reply& reply : replies) {
+    if (reply.is_error()) {
+      delivery.result.error =
+          "the index of what opens nothing was not written: " + reply.text;
+    }
+  }
+  co_return Progress::done;
+}
+
+bool is_paid_by(const Source& source, const std::vector<std::string>& ids) {
+  return std::any_of(source.sessions.begin(), source.sessions.end(),
+                     [&](const SessionFact& fact) {
+                       return std::find(ids.begin(), ids.end(),
+                                        fact.payment_intent) != ids.end();
+                     });
+}
+
+// Which sources of a record to look at: what the event speaks of, and what
+// began or ceased to open nothing with what was written.
+Ids concerned(const Delivery& delivery, const PlaceReport& report,
+              const Ids& nothing, const Sources& also) {
+  Ids before = opening_nothing(report.sources_before, delivery.options);
+  Ids ids;
+  std::set_symmetric_difference(before.begin(), before.end(), nothing.begin(),
+                                nothing.end(), std::inserter(ids, ids.end()));
+  for (const auto& [id, source] : report.record.sources) {
+    bool said = std::find(delivery.sources.begin(), delivery.sources.end(),
+                          id) != delivery.sources.end();
+    bool again = report.known || also.contains(id);
+    if (said && (again || nothing.contains(id))) ids.insert(id);
+    bool had = report.sources_before.contains(id);
+    if (also.contains(id) && (had || nothing.contains(id))) ids.insert(id);
+    if (again && is_paid_by(source, delivery.sources)) ids.insert(id);
+  }
+  return ids;
+}
+
+Ids both(const Ids& a, const Ids& b) {
+  Ids ids;
+  std::set_intersection(a.begin(), a.end(), b.begin(), b.end(),
+                        std::inserter(ids, ids.end()));
+  return ids;
+}
+
+Ids without(const Ids& a, const Ids& b) {
+  Ids ids;
+  std::set_difference(a.begin(), a.end(), b.begin(), b.end(),
+                      std::inserter(ids, ids.end()));
+  return ids;
+}
+
+}  // namespace
+
+bool opens_nothing(const Projection& projection,
+                   const DeliveryOptions& options) {
+  return is_bought(projection, options) && !is_known(projection, options);
+}
+
+bool opens_something(const Projection& projection,
+                     const DeliveryOptions& options) {
+  return is_bought(projection, options) && is_known(projection, options);
+}
+
+Conversation<Progress> index_unmatched(Delivery& delivery, User user,
+                                       const PlaceReport& report,
+                                       Sources also) {
+  Sources sources = report.record.sources;
+  Ids nothing = opening_nothing(sources, delivery.options);
+  const Ids ids = concerned(delivery, report, nothing, also);
+  for (int check = 0; !ids.empty() && check < kMostChecks; ++check) {
+    Ids in = both(ids, nothing);
+    auto asking = ignored_of(delivery, sources, in);
+    Ids ignored = co_await asking;
+    in = without(in, ignored);
+    auto telling = tell(delivery, "u:" + user.str(), in, without(ids, in));
+    co_await telling;
+
+    auto reading = read_record(delivery, user);
+    RecordRead read = co_await reading;
+    if (read.found == Found::failed) co_return Progress::failed;
+    Ids now = opening_nothing(read.record.sources, delivery.options);
+    if (both(ids, now) == both(ids, nothing)) break;
+    sources = std::move(read.record.sources);
+    nothing = std::move(now);
+  }
+  co_return Progress::done;
+}
+
+Conversation<Progress> index_unmatched(Delivery& delivery, std::string place,
+                                       Sources waiting) {
+  Ids in = opening_nothing(waiting, delivery.options);
+  auto asking = ignored_of(delivery, std::move(waiting), in);
+  Ids ignored = co_await asking;
+  auto telling = tell(delivery, "p:" + place, without(in, ignored), {});
+  co_await telling;
+  co_return Progress::done;
+}
+
+Conversation<Progress> unindex(Delivery& delivery, std::string target,
+                               Sources sources) {
+  Ids out;
+  for (const auto& [id, source] : sources) out.insert(id);
+  auto telling = tell(delivery, std::move(target), {}, std::move(out));
+  co_await telling;
+  co_return Progress::done;
+}
+
+}  // namespace entitle

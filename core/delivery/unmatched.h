@@ -1,0 +1,45 @@
+// The index of what opens nothing (docs/redis.md, `unmatched`): sources that
+// are effective, so somebody paid, and that no `entitle_grant` knows. Who looks
+// at it need not read every record.
+//
+// What is told to the index is told after the record is written and checked
+// against the record afterwards, so whoever writes a record last also has the
+// last word here; and before a place is settled, so that a delivery that broke
+// off is finished by the next one.
+#pragma once
+
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/access/projection.h"
+#include "core/delivery/options.h"
+#include "core/delivery/parts.h"
+#include "core/redis/conversation.h"
+#include "core/source/source.h"
+
+namespace entitle {
+
+// Whether it is effective now and no grant knows any of its identifiers.
+bool opens_nothing(const Projection& projection,
+                   const DeliveryOptions& options);
+// Whether it is, and one does.
+bool opens_something(const Projection& projection,
+                     const DeliveryOptions& options);
+
+// Puts into the index what opens nothing in the record just written
+// (`report.record`) and takes out what no longer does; `also` is looked at,
+// too, whether or not it changed. What is ignored by name stays out.
+Conversation<Progress> index_unmatched(Delivery& delivery, User user,
+                                       const PlaceReport& report, Sources also);
+
+// The same for what waits in a place that is nobody's.
+Conversation<Progress> index_unmatched(Delivery& delivery, std::string place,
+                                       Sources waiting);
+
+// Takes out what `target` ("u:<user>", "p:<place>") no longer has.
+Conversation<Progress> unindex(Delivery& delivery, std::string target,
+                               Sources sources);
+
+}  // namespace entitle

@@ -1,0 +1,68 @@
+// What an event leaves out and Stripe can be asked for
+// (entitle_stripe_request): the line items of a payment, which no webhook has,
+// and the rest of lists that say `has_more`. Here: what to ask, and how to read
+// the answers; whoever asks is elsewhere. Source:
+// https://docs.stripe.com/api/pagination, https://docs.stripe.com/api/errors
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/json/tree.h"
+#include "core/stripe/event.h"
+#include "core/stripe/facts.h"
+
+namespace entitle {
+
+// A list of Stripe's that an event has none or a part of.
+enum class Listed { line_items, items, lines, entitlements };
+
+// The list as Stripe gave it.
+struct StripeList {
+  Listed what = Listed::line_items;
+  std::vector<json::Document> pages;
+  bool complete = false;  // else only its beginning
+};
+
+class StripeQuestion {
+ public:
+  static constexpr std::size_t kMostPages = 3;
+  static constexpr std::size_t kMostBytes = std::size_t{1} << 20;  // a page
+
+  // `opens_nothing`: no grant knows any of `facts.identifiers`. Null: the event
+  // says all that matters.
+  static std::optional<StripeQuestion> about(const Event& event,
+                                             const Facts& facts,
+                                             bool opens_nothing);
+
+  // What to GET next: "/v1/checkout/sessions/cs_1/line_items?limit=100".
+  std::string path() const;
+
+  enum class Next {
+    ask,     // for the next page
+    use,     // what it has
+    retry,   // the whole event, later: Stripe is slow, busy or failed
+    refuse,  // Stripe will not tell: the event stands by itself
+  };
+  // `status` 0: no response. `body` need not be whole.
+  Next take(unsigned status, std::string_view body);
+
+  StripeList& list() { return list_; }
+  // Why not to be used: for the log. Nothing of a key's.
+  const std::string& why() const { return why_; }
+
+ private:
+  StripeQuestion(Listed what, std::string resource, std::string query);
+  Next page(json::Document document);
+  Next fail(Next next, std::string why);
+
+  StripeList list_;
+  std::string resource_;  // "/v1/..."
+  std::string query_;     // "subscription=sub_1&" or empty
+  std::string after_;     // the last id of the last page
+  std::string why_;
+};
+
+}  // namespace entitle

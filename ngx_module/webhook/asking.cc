@@ -1,0 +1,102 @@
+// Asking Stripe for what the event leaves out (entitle_stripe_request), before
+// it is stored: through a location of this server, which has the key.
+// core/stripe/asking.h says what to ask and what the answers mean.
+
+#include <algorithm>
+
+#include "ngx_module/http/client.h"
+#include "ngx_module/webhook/webhook.h"
+
+namespace entitle::ngx {
+namespace {
+
+// For all pages: Stripe shows a buyer the way back after 10 seconds at most.
+constexpr ngx_msec_t kPatience = 6000;
+
+bool
+opens_nothing(const GrantMap& grants, const Facts& facts) {
+    return std::all_of(facts.identifiers.begin(), facts.identifiers.end(),
+                       [&](const Identifier& identifier) {
+                           return grants.entitlements_of(identifier).empty();
+                       });
+}
+
+// Whose objects these are, where they are not our own.
+OwnRequest::Header
+account_header(const EventHead& head) {
+    if (head.account.is_own()) {
+        return {};
+    }
+    if (!head.context.empty()) {
+        return {"Stripe-Context", head.context};
+    }
+    return {"Stripe-Account", head.account.str()};
+}
+
+}  // namespace
+
+// False: there is nothing to ask, or nowhere.
+bool
+Webhook::ask_stripe() {
+    if (location_conf(request_)->stripe_request.len == 0) {
+        return false;
+    }
+    question_ = StripeQuestion::about(
+        *event_, facts_, opens_nothing(*server_conf(request_)->grants, facts_));
+    if (!question_) {
+        return false;
+    }
+    request_->read_event_handler = while_waiting(request_);
+    request_->write_event_handler = ngx_http_request_empty_handler;
+    ask_until_ = ngx_current_msec + kPatience;
+    ask();
+    return true;
+}
+
+void
+Webhook::ask() {
+    const auto left =
+        static_cast<ngx_msec_int_t>(ask_until_ - ngx_current_msec);
+    question_uri_ = view(location_conf(request_)->stripe_request);
+    question_uri_ += question_->path();
+    const ngx_str_t uri = {question_uri_.size(),
+                           reinterpret_cast<u_char*>(question_uri_.data())};
+    const auto* server = static_cast<ngx_http_core_srv_conf_t*>(
+        ngx_http_get_module_srv_conf(request_, ngx_http_core_module));
+    stripe_.start(*server, uri, "application/json",
+                  Milliseconds{std::max<ngx_msec_int_t>(left, 1)},
+                  account_header(head_));
+}
+
+void
+Webhook::take_told() {
+    const OwnRequest::Response& told = stripe_.response();
+    const bool whole = told.complete && !told.too_long && !told.encoded;
+    const bool broken = told.status == NGX_HTTP_OK && !whole;
+    switch (question_->take(static_cast<unsigned>(told.status),
+                            broken ? std::string_view() : told.body)) {
+        case StripeQuestion::Next::ask:
+            ask();
+            return;
+        case StripeQuestion::Next::use:
+            read_facts(&question_->list());
+            break;
+        case StripeQuestion::Next::refuse:
+            ngx_log_error(NGX_LOG_ERR, request_->connection->log, 0,
+                          "entitle: event \"%V\" is stored as it is: %s",
+                          &vars.event_id, question_->why().c_str());
+            break;
+        case StripeQuestion::Next::retry:
+            respond(Outcome::not_stored, NGX_LOG_ERR, question_->why());
+            return;
+    }
+    store();
+}
+
+void
+Webhook::on_told(void* data) noexcept {
+    auto* self = static_cast<Webhook*>(data);
+    self->from_event([=] { self->take_told(); });
+}
+
+}  // namespace entitle::ngx

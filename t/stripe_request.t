@@ -1,0 +1,204 @@
+# entitle_stripe_request: what an event leaves out is asked of Stripe before the
+# answer: the line items of a payment, the rest of lists that go on. What passes
+# is 503, and Stripe comes again; what it refuses is stored as it is and said.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Entitle;
+use Test::Entitle::FakeStripe;
+
+my $site = Test::Entitle->new(workers => 2);
+my $redis = $site->redis;
+
+sub line { return map { { id => "li_$_", price => { id => "price_$_", product => "prod_$_" } } } @_ }
+sub items { return map { { id => "si_$_", quantity => 1, price => { id => "price_$_", product => "prod_$_" } } } @_ }
+sub of { return "/v1/checkout/sessions/$_[0]/line_items" }
+
+my $cut = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n"
+    . '{"object":"list","data":[{"id":"li_';
+my $stripe = Test::Entitle::FakeStripe->new($site,
+    page  => 2,
+    lists => {
+        of('cs_known')  => [line('pro')],
+        of('cs_paged')  => [line(qw(a b c d pro))],
+        of('cs_many')   => [line('a' .. 'p')],
+        of('cs_other')  => [line('gold')],
+        of('cs_passes') => [line(qw(a b pro))],
+        of('cs_cut')    => [line('pro')],
+        of('cs_hangs')  => [line('pro')],
+        of('cs_late')   => [line('pro')],
+        of('cs_conn')   => [line('pro')],
+        '/v1/subscription_items?subscription=sub_cut' => [items(qw(a b c pro))],
+        '/v1/entitlements/active_entitlements?customer=cus_feat' =>
+            [map { { id => "ent_$_", lookup_key => $_ } } qw(a b pro)],
+    },
+    faults => {
+        cs_busy   => { status => 429 },
+        cs_passes => { status => 500, from => 2, times => 1 },
+        cs_cut    => { raw => $cut, times => 1 },
+        cs_hangs  => { hang => 1, times => 1 },
+        cs_denied => { permission => 'rak_checkout_session_read' },
+    });
+$site->write_file('html/course', 'the course');
+my $conf = <<"EOF";
+entitle_redis redis://127.0.0.1:%%REDIS%%;
+entitle_mode test;
+entitle_grant pro price_pro plink_known feature=pro acct_1Fx9/price_pro;
+map \$http_x_user \$somebody { default \$http_x_user; }
+entitle_trusted_user \$somebody;
+server {
+    listen 127.0.0.1:%%PORT%%;
+    @{[$stripe->location]}
+    location = /webhook {
+        entitle_webhook test;
+        entitle_webhook_secret_file %%SECRET%%;
+        entitle_webhook_account acct_1Fx9;
+        entitle_stripe_request /stripe/;
+    }
+    location = /course { entitle_require pro; }
+}
+server {
+    listen 127.0.0.1:%%PORT2%%;
+    @{[$stripe->location('rk_test_wrong')]}
+    location = /webhook {
+        entitle_webhook test;
+        entitle_webhook_secret_file %%SECRET%%;
+        entitle_stripe_request /stripe;
+    }
+    location = /nowhere {
+        entitle_webhook test;
+        entitle_webhook_secret_file %%SECRET%%;
+        entitle_stripe_request /nothing;
+    }
+}
+EOF
+$site->start($conf);
+
+my $n = 0;
+
+sub session {
+    my ($user, $id, %change) = @_;
+    $n++;
+    return event_json('checkout.session.completed.payment', user => $user,
+        'data.object.id'             => $id,
+        'data.object.customer'       => "cus_$n",
+        'data.object.payment_intent' => "pi_$n",
+        'data.object.payment_link'   => undef,
+        'data.object.metadata'       => {},
+        'data.object.client_reference_id' => $user, %change);
+}
+
+sub in {
+    my ($user, $expected, $name) = @_;
+    is $site->get('/course', 'X-User' => $user)->status, $expected ? 200 : 402, $name;
+}
+
+my @before;
+
+sub asked_since {
+    my @all = $stripe->asked;
+    my @new = @all[scalar(@before) .. $#all];
+    @before = @all;
+    return join ' ', map { s{^/v1/checkout/sessions/}{}r } @new;
+}
+
+# --- what is asked, and when ---------------------------------------------------------
+
+my $answer = $site->webhook(session('ann', 'cs_known'));
+is $answer->status, 200, 'line_items_are_asked_for';
+is_deeply $answer->json->{unlocks}, ['pro'], 'and open what they are granted for';
+in('ann', 1, 'who bought them is in');
+is asked_since(), 'cs_known/line_items?limit=100', 'by one request';
+my $headers = $stripe->last_headers;
+is $headers->{host}, 'api.stripe.com', 'through the location';
+ok !(grep { /stripe-signature|content-length|x-user/ } keys %$headers),
+    "with nothing of the webhook's own";
+
+$answer = $site->webhook(session('bea', 'cs_known', 'data.object.payment_link' => 'plink_known'));
+is_deeply $answer->json->{unlocks}, ['pro'], 'what a grant knows already';
+is asked_since(), '', 'is_not_asked_about';
+$site->webhook(session('bea', 'cs_known', 'data.object.payment_status' => 'unpaid'));
+is asked_since(), '', 'nor_what_is_not_paid';
+is $site->request(uri => '/webhook', method => 'POST', body => session('eve', 'cs_known'))->status,
+    400, 'an event nobody signed';
+is asked_since(), '', 'is_never_asked_about';
+is $site->get('/stripe/v1/checkout/sessions/cs_known/line_items')->status, 404,
+    'the location is nobody else\'s';
+
+$answer = $site->webhook(session('cid', 'cs_paged'));
+is_deeply $answer->json->{unlocks}, ['pro'], 'pages_follow_one_another';
+is asked_since(), join(' ', map { "cs_paged/line_items?limit=100$_" } '', '&starting_after=li_b',
+    '&starting_after=li_d'), 'by the last id of each';
+$answer = $site->webhook(session('dan', 'cs_many'));
+is scalar(my @pages = split / /, asked_since()), 3, 'three_pages_at_most';
+is $answer->json->{outcome}, 'unmatched', 'what is beyond them is not known';
+is scalar @{ $answer->json->{carries} }, 12, 'what is in them is';
+
+$answer = $site->webhook(session('eli', 'cs_other'));
+is_deeply $answer->json->{carries}, ['price_gold', 'prod_gold'], 'what_no_grant_knows_is_named';
+
+# --- what passes -----------------------------------------------------------------------
+
+for my $case (['cs_passes', 'a 500 in the middle'], ['cs_cut', 'an answer that breaks off'],
+    ['cs_hangs', 'none at all']) {
+    my ($id, $what) = @$case;
+    my $event = session("fay$id", $id);
+    $answer = $site->webhook($event);
+    is $answer->status, 503, "after $what Stripe has to come again";
+    ok $answer->header('Retry-After'), '  and is told so';
+    is $redis->command('EXISTS', "entitle:test:{u:fay$id}"), 0, '  nothing is stored';
+    $answer = $site->webhook($event);
+    is_deeply $answer->json->{unlocks}, ['pro'], '  then it is in';
+}
+is $site->webhook(session('gus', 'cs_busy'))->status, 503, 'so it is with 429';
+
+# --- what is refused ---------------------------------------------------------------------
+
+$answer = $site->webhook(session('hal', 'cs_denied'));
+is $answer->status, 202, 'without_the_permission_it_is_stored';
+is $answer->json->{outcome}, 'unmatched', 'and unmatched';
+is $redis->command('EXISTS', 'entitle:test:{u:hal}'), 1, 'it is there';
+like $site->log, qr/\[error\].*is stored as it is: Stripe refused the line items with status 403: the key lacks the permission rak_checkout_session_read/,
+    'the_log_names_the_permission';
+is $site->webhook(session('ian', 'cs_unheard'))->json->{outcome}, 'unmatched',
+    'so is what Stripe does not know';
+sub other { return $site->request(port => $site->port(2), method => 'POST', uri => $_[0],
+        body => $_[1], headers => ['Stripe-Signature' => signature($_[1])]) }
+is other('/webhook', session('jan', 'cs_known'))->json->{outcome}, 'unmatched', 'and a wrong key';
+like $site->log, qr/status 401: it does not know the key/, 'which is said';
+is other('/nowhere', session('jim', 'cs_known'))->json->{outcome}, 'unmatched',
+    'and a location that is not there';
+unlike $site->log, qr/\Q$Test::Entitle::FakeStripe::KEY\E|rk_test_\*/, 'no_part_of_a_key_is_logged';
+
+# --- lists that go on ---------------------------------------------------------------------
+
+asked_since();
+$answer = $site->webhook(event_json('customer.subscription.updated.items_has_more', user => 'kim',
+    'data.object.id' => 'sub_cut', 'data.object.customer' => 'cus_kim'));
+is_deeply $answer->json->{unlocks}, ['pro'], 'the_rest_of_the_items_is_asked_for' or diag $answer->body;
+is asked_since(), '/v1/subscription_items?subscription=sub_cut&limit=100 '
+    . '/v1/subscription_items?subscription=sub_cut&limit=100&starting_after=si_b', 'in pages';
+
+$site->webhook(event_json('customer.created', 'data.object.id' => 'cus_feat',
+    'data.object.metadata' => { user_id => 'lea' }));
+$answer = $site->webhook(event_json('entitlements.active_entitlement_summary.updated.has_more',
+    'data.object.customer' => 'cus_feat'));
+is_deeply $answer->json->{unlocks}, [qw(a b pro)], 'and_the_rest_of_the_features';
+
+# --- whose -------------------------------------------------------------------------------
+
+my %connected = ('data.object.customer' => 'cus_conn');
+$answer = $site->webhook(session('mia', 'cs_conn', account => 'acct_1Fx9', %connected));
+is_deeply $answer->json->{unlocks}, ['pro'], 'a_connected_account_is_asked_about';
+is $stripe->last_headers->{'stripe-account'}, 'acct_1Fx9', 'by its header';
+$answer = $site->webhook(session('ned', 'cs_conn', context => 'acct_1Fx9', %connected));
+is $stripe->last_headers->{'stripe-context'}, 'acct_1Fx9', 'an_organisations_by_another';
+is $site->webhook(session('oli', 'cs_conn', context => 'acct_2'))->json->{outcome},
+    'account_not_allowed', 'another_of_its_accounts_is_not_our_own';
+
+$site->expect_log(qr/not_stored: Stripe answered with status 500/, qr/not_stored: Stripe's answer/,
+    qr/not_stored: Stripe answered with status 504/, qr/not_stored: Stripe answered with status 429/,
+    qr/status 403: the key lacks/, qr/status 404/, qr/status 401/, qr/account_not_allowed/,
+    qr/upstream timed out/, qr/upstream prematurely closed/, qr/open\(\).*nothing/);
+done_testing;

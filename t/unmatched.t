@@ -1,0 +1,123 @@
+# What is paid for and opens nothing: the commonest one-time purchase of all (a
+# price, metadata, no payment link) opens by its metadata, and what no grant
+# knows is answered 202, logged, indexed and counted until that changes.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Entitle;
+
+my $site = Test::Entitle->new(workers => 2);
+my $redis = $site->redis;
+my $conf = <<'EOF';
+entitle_redis redis://127.0.0.1:%%REDIS%%;
+entitle_mode test;
+entitle_grant pro metadata.plan=pro price=monthly8usd plan_Fx8;
+map $http_x_user $somebody { default $http_x_user; }
+entitle_trusted_user $somebody;
+server {
+    listen 127.0.0.1:%%PORT%%;
+    %%WEBHOOK%%
+    location = /status { entitle_status; }
+    location = /course { entitle_require pro; }
+}
+EOF
+$site->write_file('html/course', 'the course');
+$site->start($conf);
+
+my $INDEX = 'entitle:test:unmatched';
+my $n = 0;
+
+# A session in payment mode as an app makes it: a price and metadata.
+sub session {
+    my ($user, %change) = @_;
+    $n++;
+    return event_json('checkout.session.completed.payment', user => $user,
+        'data.object.id'             => "cs_$n",
+        'data.object.customer'       => "cus_$n",
+        'data.object.payment_intent' => "pi_$n",
+        'data.object.payment_link'   => undef,
+        'data.object.client_reference_id' => undef,
+        %change);
+}
+
+sub course {
+    my ($user) = @_;
+    return $site->get('/course', 'X-User' => $user)->status;
+}
+
+sub index_members { return join ' ', sort @{ $redis->command('ZRANGE', $INDEX, 0, -1) } }
+
+# --- by its metadata --------------------------------------------------------------
+
+my $answer = $site->webhook(session('ann',
+    'data.object.metadata' => { userId => 'ann', plan => 'pro' }));
+is $answer->status, 200, 'a_purchase_is_known_by_its_metadata';
+is $answer->json->{outcome}, 'applied', 'it is applied';
+is_deeply $answer->json->{unlocks}, ['pro'], 'and unlocks what the grant says';
+is course('ann'), 200, 'who bought it is in';
+is index_members(), '', 'the index knows nothing of it';
+
+# --- what nobody knows ---------------------------------------------------------------
+
+my $event = session('bob', 'data.object.metadata' => { userId => 'bob', plan => 'gold' });
+$answer = $site->webhook($event);
+is $answer->status, 202, 'a_purchase_no_grant_knows_is_202';
+is $answer->json->{outcome}, 'unmatched', 'it is unmatched';
+is_deeply $answer->json->{carries}, ['metadata.plan=gold'], 'and says what it carries';
+is course('bob'), 402, 'it opens nothing';
+like $site->log, qr/\[warn\].* unmatched: user "bob".* no "entitle_grant" names metadata\.plan=gold/,
+    'it is warned of, with what it carries';
+
+$answer = $site->webhook(session('cid', 'data.object.metadata' => { userId => 'cid' }));
+is $answer->status, 202, 'one_that_carries_nothing_is_202';
+is $answer->json->{outcome}, 'unmatched', 'it is unmatched, too';
+like $site->log, qr/unmatched: user "cid".* it carries nothing that an "entitle_grant" could name/,
+    'and the log says so';
+is index_members(), 'u:bob|cs_2 u:cid|cs_3', 'both_are_in_the_index';
+my ($space) = grep { $_->{prefix} eq 'entitle:' && $_->{mode} eq 'test' }
+    @{ $site->get('/status')->json->{spaces} };
+is $space->{unmatched}, 2, 'the_status_counts_them';
+like $site->get('/status?format=prometheus')->body,
+    qr/^entitle_unmatched\{prefix="entitle:",mode="test"\} 2$/m, 'for Prometheus, too';
+
+is $site->webhook(session('', 'data.object.metadata' => {}))->json->{outcome}, 'parked',
+    'one of nobody is parked';
+is index_members(), 'p:cus_4|cs_4 u:bob|cs_2 u:cid|cs_3', 'and_indexed_by_its_place';
+
+# --- and leaves ---------------------------------------------------------------------
+
+is $site->webhook(event_json('charge.refunded.full', user => 'cid',
+    'data.object.customer' => 'cus_3', 'data.object.payment_intent' => 'pi_3'))->status, 200,
+    'a refund';
+is index_members(), 'p:cus_4|cs_4 u:bob|cs_2', 'what_is_refunded_leaves_the_index';
+
+$redis->command('SADD', 'entitle:test:ignored', 'metadata.shop=books', 'cus_7');
+for my $case (['its metadata' => { userId => 'dan', shop => 'books' }],
+    ['nothing'  => { userId => 'dan' }], ['its customer' => { userId => 'dan' }]) {
+    my ($by, $metadata) = @$case;
+    $answer = $site->webhook(session('dan', 'data.object.metadata' => $metadata));
+    is $answer->json->{outcome}, $by eq 'nothing' ? 'unmatched' : 'applied',
+        "what_is_ignored_by_name_is_waved_through, by $by";
+}
+is index_members(), 'p:cus_4|cs_4 u:bob|cs_2 u:dan|cs_6', 'and enters no index';
+
+# A grant that is written afterwards applies to what was bought before.
+$site->reload($conf =~ s/(metadata\.plan=pro)/$1 metadata.plan=gold/r);
+ok wait_until(sub { course('bob') == 200 }), 'a_grant_of_tomorrow_opens_what_was_bought_today';
+is $site->webhook($event)->json->{outcome}, 'duplicate', 'its event again';
+is index_members(), 'p:cus_4|cs_4 u:dan|cs_6', 'takes it out of the index';
+
+# --- prices with ids of their own ------------------------------------------------------
+
+for my $id (qw(monthly8usd plan_Fx8)) {
+    $n++;
+    $answer = $site->webhook(event_json('customer.subscription.created.active', user => "eve$n",
+        'data.object.id' => "sub_$n", 'data.object.customer' => "cus_$n",
+        'data.object.items.data.0.price.id' => $id));
+    is $answer->json->{outcome}, 'applied', "a_price_is_known_by_the_id_it_has: $id"
+        or diag $answer->body;
+    is course("eve$n"), 200, 'and opens';
+}
+
+done_testing;
