@@ -85,8 +85,8 @@ class NodeRules {
   bool hold_send(Hold* hold, Pending pending) {
     return pool_.send(hold, std::move(pending));
   }
-  void release(Hold* hold, bool watching) noexcept {
-    pool_.release(hold, watching);
+  void release(Hold* hold, LeftBehind left) noexcept {
+    pool_.release(hold, left);
   }
 
   bool up() const { return whereabouts_ == Whereabouts::searching || serves(); }

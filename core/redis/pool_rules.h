@@ -33,6 +33,11 @@ struct PoolPolicy {
   BackoffPolicy refused{Milliseconds{500}, Milliseconds{4000}};
 };
 
+// What a hold leaves behind on its connection. `doubt`: a transaction that may
+// be open still (core/redis/exec_reply.h); what permits none to one connection
+// permits none to the others, so those that are idle are made anew, too.
+enum class LeftBehind { nothing, watch, doubt };
+
 template <class Client>
 class PoolRules {
  public:
@@ -50,7 +55,7 @@ class PoolRules {
   // False: the hold's connection is lost.
   bool send(Hold* hold, Pending pending);
   // No memory costs the connection, never the caller.
-  void release(Hold* hold, bool watching) noexcept;
+  void release(Hold* hold, LeftBehind left) noexcept;
 
   // News of the connections, and of Redis as a whole.
   void connected() {
@@ -97,7 +102,8 @@ class PoolRules {
     RedisStatus status;
   };
 
-  void give_back(Connection& connection, bool watching);
+  void give_back(Connection& connection, LeftBehind left);
+  void shut_idle();
   void serve();
   void open_up_to(std::size_t wanted);
   bool open_one();
@@ -139,7 +145,7 @@ bool PoolRules<Client>::send(Hold* hold, Pending pending) {
 }
 
 template <class Client>
-void PoolRules<Client>::release(Hold* hold, bool watching) noexcept {
+void PoolRules<Client>::release(Hold* hold, LeftBehind left) noexcept {
   auto is_ours = [hold](const auto& entry) { return entry.hold == hold; };
   std::erase_if(waiters_, is_ours);
   std::erase_if(notices_, is_ours);
@@ -150,7 +156,8 @@ void PoolRules<Client>::release(Hold* hold, bool watching) noexcept {
   if (pooled == nullptr) return;
   pooled->hold = nullptr;
   try {
-    give_back(*pooled->connection, watching);
+    give_back(*pooled->connection, left);
+    if (left == LeftBehind::doubt) shut_idle();
     serve();
     open_for_waiters();
   } catch (const std::exception&) {
@@ -160,12 +167,13 @@ void PoolRules<Client>::release(Hold* hold, bool watching) noexcept {
 }
 
 template <class Client>
-void PoolRules<Client>::give_back(Connection& connection, bool watching) {
+void PoolRules<Client>::give_back(Connection& connection, LeftBehind left) {
   // Replies still to come belong to nobody any more, and while Redis is down no
   // connection is worth keeping.
-  if (connection.outstanding() != 0 || !node_.up()) {
+  if (connection.outstanding() != 0 || !node_.up() ||
+      left == LeftBehind::doubt) {
     connection.shut();
-  } else if (watching && connection.is_ready()) {
+  } else if (left == LeftBehind::watch && connection.is_ready()) {
     connection.send(client_.unwatch());
   }
   connection.set_held(false);
@@ -247,13 +255,18 @@ bool PoolRules<Client>::refused() {
   return news;
 }
 
+template <class Client>
+void PoolRules<Client>::shut_idle() {
+  for (auto& pooled : pool_) {
+    if (pooled->hold == nullptr) pooled->connection->shut();
+  }
+}
+
 // What is connected may be connected to a server that is hung: nobody is sent
 // there again. Held connections find out for themselves.
 template <class Client>
 void PoolRules<Client>::went_down() {
-  for (auto& pooled : pool_) {
-    if (pooled->hold == nullptr) pooled->connection->shut();
-  }
+  shut_idle();
   fail_waiters(RedisStatus::unavailable);
   refused_ = false;
   pause_.reset();

@@ -17,24 +17,17 @@ std::uint64_t split_mix(std::uint64_t& state) {
   return z ^ (z >> 31);
 }
 
-// Redis refuses a command when it is queued (then EXEC says EXECABORT) or when
-// it runs (then it is an element of EXEC's answer).
-CommitReply judge_replies(const std::vector<Reply>& replies,
-                          std::size_t dispensable) {
-  for (const Reply& reply : replies) {
-    if (reply.is_error()) return {Commit::refused, reply.text};
-  }
-  if (replies.empty()) return {Commit::refused, "no answer to EXEC"};
-  const Reply& exec = replies.back();
-  if (exec.is_nil()) return {Commit::conflict, {}};
-  if (!exec.is_array()) return {Commit::refused, "EXEC gave no list"};
-  const std::vector<Reply>& ran = exec.elements;
-  std::size_t needed = ran.size() - std::min(dispensable, ran.size());
-  for (std::size_t i = 0; i < ran.size(); i++) {
-    if (!ran[i].is_error()) continue;
-    return {i < needed ? Commit::refused : Commit::committed, ran[i].text};
-  }
-  return {Commit::committed, {}};
+// A hash as HGETALL gives it, or an error: what else came is no hash of Redis'
+// but the answer to something else, and says nothing about the key.
+Reply hash_or_error(Reply reply) {
+  const auto is_string = [](const Reply& part) {
+    return part.type == Reply::Type::string;
+  };
+  const bool hash =
+      reply.is_array() && reply.elements.size() % 2 == 0 &&
+      std::all_of(reply.elements.begin(), reply.elements.end(), is_string);
+  if (hash || reply.is_error()) return reply;
+  return {Reply::Type::error, 0, "HGETALL gave no hash", {}};
 }
 
 // What WAIT says about what EXEC wrote.
@@ -69,12 +62,16 @@ Conversation<Reply> Transactions::watch(std::string key) {
   step.commands.push_back({"WATCH", key});
   step.commands.push_back({"HGETALL", key});
   watching_ = true;
+  const std::vector<Command> commands = step.commands;
   Exchange exchange(std::move(step));
   std::vector<Reply> replies = co_await exchange;
   for (Reply& reply : replies) {
     if (reply.is_error()) co_return std::move(reply);
   }
-  co_return std::move(replies.back());
+  if (leaves_doubt(commands, replies)) {
+    co_return Reply{Reply::Type::error, 0, "WATCH was not taken", {}};
+  }
+  co_return hash_or_error(std::move(replies.back()));
 }
 
 Conversation<Reply> Transactions::read(std::string key) {
@@ -82,7 +79,7 @@ Conversation<Reply> Transactions::read(std::string key) {
   step.commands.push_back({"HGETALL", key});
   Exchange exchange(std::move(step));
   std::vector<Reply> replies = co_await exchange;
-  co_return std::move(replies.back());
+  co_return hash_or_error(std::move(replies.back()));
 }
 
 void Transactions::add_transaction(Step& step, std::vector<Command> commands) {
@@ -99,16 +96,22 @@ void Transactions::add_transaction(Step& step, std::vector<Command> commands) {
   watching_ = false;
 }
 
-CommitReply Transactions::judge(std::vector<Reply> replies,
+CommitReply Transactions::judge(std::span<const Command> sent,
+                                std::span<const Reply> replies,
                                 std::size_t dispensable) const {
-  if (wait_.replicas == 0 || replies.empty()) {
-    return judge_replies(replies, dispensable);
+  if (replies.size() != sent.size()) {
+    return {Commit::refused, "answers are missing"};
   }
-  Reply waited = std::move(replies.back());
-  replies.pop_back();
-  CommitReply reply = judge_replies(replies, dispensable);
+  if (sent.front().front() == "UNWATCH") {
+    sent = sent.subspan(1);
+    replies = replies.subspan(1);
+  }
+  if (wait_.replicas == 0) return judge_exec(sent, replies, dispensable);
+  CommitReply reply =
+      judge_exec(sent.first(sent.size() - 1), replies.first(replies.size() - 1),
+                 dispensable);
   if (reply.status != Commit::committed) return reply;
-  CommitReply vouched = judge_replica_wait(waited, wait_.replicas);
+  CommitReply vouched = judge_replica_wait(replies.back(), wait_.replicas);
   return vouched.status == Commit::committed ? reply : vouched;
 }
 
@@ -117,9 +120,10 @@ Conversation<CommitReply> Transactions::commit(std::string key,
                                                std::size_t dispensable) {
   Step step = make_step(std::move(key));
   add_transaction(step, std::move(commands));
+  const std::vector<Command> sent = step.commands;
   Exchange exchange(std::move(step));
   std::vector<Reply> replies = co_await exchange;
-  co_return judge(std::move(replies), dispensable);
+  co_return judge(sent, replies, dispensable);
 }
 
 Conversation<CommitReply> Transactions::write(std::string key,
@@ -127,9 +131,10 @@ Conversation<CommitReply> Transactions::write(std::string key,
   Step step = make_step(std::move(key));
   forget_watch(step);
   add_transaction(step, std::move(commands));
+  const std::vector<Command> sent = step.commands;
   Exchange exchange(std::move(step));
   std::vector<Reply> replies = co_await exchange;
-  co_return judge(std::move(replies), 0);
+  co_return judge(sent, replies, 0);
 }
 
 Conversation<std::vector<Reply>> Transactions::send(

@@ -6,25 +6,15 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "core/redis/conversation.h"
+#include "core/redis/exec_reply.h"
 #include "core/redis/reply.h"
 
 namespace entitle {
-
-enum class Commit {
-  committed,
-  conflict,  // somebody else wrote the key: nothing was written
-  refused,   // Redis answered an error: nothing was written; or it was, and
-             // too few replicas said in time that they have it
-};
-
-struct CommitReply {
-  Commit status;
-  std::string error;  // Redis' words: when refused, or of the dispensable ones
-};
 
 // Every EXEC is followed by WAIT: it counts once this many replicas have it.
 // Source: https://redis.io/docs/latest/commands/wait/
@@ -66,7 +56,9 @@ class Transactions {
  private:
   void forget_watch(Step& step);
   void add_transaction(Step& step, std::vector<Command> commands);
-  CommitReply judge(std::vector<Reply> replies, std::size_t dispensable) const;
+  CommitReply judge(std::span<const Command> sent,
+                    std::span<const Reply> replies,
+                    std::size_t dispensable) const;
   Step make_step(std::string key);
 
   std::uint64_t random_;

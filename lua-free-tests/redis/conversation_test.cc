@@ -173,7 +173,7 @@ CommitReply commit_answered(std::vector<Reply> replies) {
 void commit_tells_conflict_from_refusal(void**) {
   Reply ok = status("OK");
   Reply queued = status("QUEUED");
-  assert_true(commit_answered({ok, queued, array({text("1")})}).status ==
+  assert_true(commit_answered({ok, queued, array({number(1)})}).status ==
               Commit::committed);
   assert_true(commit_answered({ok, queued, Reply()}).status ==
               Commit::conflict);
@@ -207,7 +207,7 @@ void commit_counts_once_enough_replicas_have_it(void**) {
   auto replicas = [](std::int64_t n) {
     return Reply{Reply::Type::integer, n, {}, {}};
   };
-  Reply written = array({text("1")});
+  Reply written = array({number(1)});
   assert_true(commit_waited_for(written, replicas(2)).status ==
               Commit::committed);
   assert_true(commit_waited_for(written, replicas(3)).status ==
@@ -252,6 +252,33 @@ void refused_watch_is_the_answer(void**) {
   assert_true(talk.result().is_error("LOADING"));
 }
 
+// The answers of somebody else, or of a connection inside MULTI: nothing about
+// the key, least of all that it is unreadable.
+void only_a_hash_is_the_answer_to_hgetall(void**) {
+  for (const Reply& said :
+       {status("QUEUED"), text("x"), number(1), Reply(), array({text("f")}),
+        array({text("f"), number(1)})}) {
+    Transactions redis(1);
+    auto watching = redis.watch("a");
+    watching.next();
+    watching.resume({status("OK"), said});
+    assert_null(watching.next());
+    assert_true(watching.result().is_error());
+    assert_false(watching.result().is_error("WRONGTYPE"));
+    auto reading = redis.read("a");
+    reading.next();
+    reading.resume({said});
+    assert_null(reading.next());
+    assert_true(reading.result().is_error());
+  }
+  Transactions redis(1);
+  auto watching = redis.watch("a");
+  watching.next();
+  watching.resume({status("QUEUED"), array({})});
+  assert_null(watching.next());
+  assert_true(watching.result().is_error());
+}
+
 void pauses_grow_and_end(void**) {
   Transactions redis(1);
   std::chrono::milliseconds longest{0};
@@ -284,6 +311,7 @@ int main() {
       cmocka_unit_test(commit_counts_once_enough_replicas_have_it),
       cmocka_unit_test(one_key_is_watched_at_a_time),
       cmocka_unit_test(refused_watch_is_the_answer),
+      cmocka_unit_test(only_a_hash_is_the_answer_to_hgetall),
       cmocka_unit_test(pauses_grow_and_end),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);

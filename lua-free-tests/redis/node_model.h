@@ -262,7 +262,15 @@ class NodeModel {
   void release(Hold& hold) {
     cancel(hold.caller);
     hold.state = Hold::State::free;
-    rules_.release(&hold, true);
+    rules_.release(&hold, LeftBehind::watch);
+  }
+
+  // Its last answers left a transaction open, perhaps.
+  void distrust(Hold& hold) {
+    auto* pooled = static_cast<PoolRules<NodeModel>::Pooled*>(hold.connection);
+    hold.state = Hold::State::free;
+    rules_.release(&hold, LeftBehind::doubt);
+    if (pooled->connection->is_ready()) fault_ = "what is in doubt goes on";
   }
 
   void opened(Connection& connection) {
@@ -392,6 +400,7 @@ class NodeModel {
       }
       if (hold.state == Hold::State::held && !hold.caller.waits) {
         steps.push_back({"write", writes, &hold});
+        if (hold.caller.ok) steps.push_back({"distrust", distrusts, &hold});
       }
     }
   }
@@ -426,6 +435,10 @@ class NodeModel {
   }
   static void releases(NodeModel& model, void* to) {
     model.release(*static_cast<Hold*>(to));
+  }
+
+  static void distrusts(NodeModel& model, void* to) {
+    model.distrust(*static_cast<Hold*>(to));
   }
 
   // Would a failure that is reported with it count?

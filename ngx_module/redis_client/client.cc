@@ -214,6 +214,13 @@ redis_hold_send(RedisHold* hold, RedisExchange* exchange) noexcept {
 }
 
 void
+redis_distrust(RedisHold* hold) noexcept {
+    if (hold->legs != nullptr) {
+        static_cast<RedisLegs*>(hold->legs)->distrust();
+    }
+}
+
+void
 redis_release(RedisHold* hold) noexcept {
     hold->deadline.disarm();
     delete static_cast<RedisLegs*>(std::exchange(hold->legs, nullptr));

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/redis/error.h"
 #include "ngx_module/redis_client/connection.h"
 #include "ngx_module/redis_client/ssl.h"
 
@@ -178,6 +179,10 @@ RedisConnection::greet() {
         greeting_.push_back({"SELECT", std::to_string(endpoint_.db)});
     }
     greeting_.push_back({"CLIENT", "SETNAME", "entitle"});
+    if (proves_transactions_) {
+        greeting_.push_back({"MULTI"});
+        greeting_.push_back({"EXEC"});
+    }
     greeting_.push_back({"PING"});
 
     state_ = State::greeting;
@@ -191,11 +196,14 @@ RedisConnection::greet() {
 void
 RedisConnection::take_greeting(const Reply& reply) {
     const std::string& command = greeting_[greeted_++].front();
-    // A name is a courtesy, and an ACL without PING is still a live server. One
-    // that is full says so before it has read anything.
-    bool may_fail = (command == "CLIENT" ||
-                     (command == "PING" && reply.is_error("NOPERM"))) &&
-                    !reply.text.starts_with("ERR max number of clients");
+    // A name is a courtesy, and an ACL without PING is still a live server.
+    // What may be otherwise in a while is for the first transaction to hear.
+    // One that is full says so before it has read anything.
+    bool may_fail =
+        (command == "CLIENT" ||
+         (command == "PING" && reply.is_error("NOPERM")) ||
+         (command == "EXEC" && meaning_of(reply) == ErrorMeaning::later)) &&
+        !reply.text.starts_with("ERR max number of clients");
     if (reply.is_error() && !may_fail) {
         close(RedisStatus::unavailable, true,
               command + " was answered with \"" + reply.text + "\"");

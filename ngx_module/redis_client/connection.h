@@ -121,6 +121,12 @@ class RedisConnection {
         return queue_.size();
     }
 
+    // Greets with an empty transaction, too: where MULTI is not permitted, what
+    // stands between it and EXEC would be run one by one.
+    void
+    prove_transactions() {
+        proves_transactions_ = true;
+    }
     // Only while closed.
     void set_endpoint(Endpoint endpoint);
     const Endpoint&
@@ -207,6 +213,7 @@ class RedisConnection {
     State state_ = State::closed;
     bool held_ = false;
     bool listening_ = false;
+    bool proves_transactions_ = false;
     bool last_look_ = false;
     bool leaving_ = false;
     std::string leaving_why_;

@@ -96,6 +96,9 @@ struct RedisHold {
 };
 ngx_int_t redis_acquire(const MainConf* conf, RedisHold* hold) noexcept;
 ngx_int_t redis_hold_send(RedisHold* hold, RedisExchange* exchange) noexcept;
+// Its last answers leave the connection in doubt (core/redis/exec_reply.h): it
+// is closed, and what is sent next goes over another.
+void redis_distrust(RedisHold* hold) noexcept;
 // Gives the connection back (UNWATCH first where something is watched), or
 // closes it when an exchange is still outstanding. Safe at any moment, also
 // while acquiring.

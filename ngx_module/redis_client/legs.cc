@@ -7,17 +7,17 @@
 namespace entitle::ngx {
 namespace {
 
-bool
-watches_after(bool watches, const std::vector<Command>& commands) {
+LeftBehind
+left_after(LeftBehind left, const std::vector<Command>& commands) {
     for (const Command& command : commands) {
         const std::string& verb = command.front();
         if (verb == "WATCH") {
-            watches = true;
+            left = LeftBehind::watch;
         } else if (verb == "EXEC" || verb == "DISCARD" || verb == "UNWATCH") {
-            watches = false;
+            left = LeftBehind::nothing;
         }
     }
-    return watches;
+    return left;
 }
 
 }  // namespace
@@ -46,7 +46,7 @@ RedisLegs::add(RedisNode* node) {
 
 void
 RedisLegs::drop(Leg* leg) noexcept {
-    leg->node->release(&leg->hold, leg->watches);
+    leg->node->release(&leg->hold, leg->left);
     std::erase_if(legs_, [=](const auto& other) { return other.get() == leg; });
 }
 
@@ -65,12 +65,20 @@ RedisLegs::send(RedisExchange* exchange) {
     }
     Pending pending = make_pending(conf_, exchange, exchange->commands);
     pending->pinned = true;
-    current_->watches = watches_after(current_->watches, exchange->commands);
+    current_->left = left_after(current_->left, exchange->commands);
     if (!current_->held) {
         current_->waiting = std::move(pending);
         return NGX_OK;
     }
     return node->hold_send(&current_->hold, std::move(pending));
+}
+
+void
+RedisLegs::distrust() noexcept {
+    if (current_ != nullptr) {
+        current_->left = LeftBehind::doubt;
+        drop(std::exchange(current_, nullptr));
+    }
 }
 
 bool
@@ -80,7 +88,7 @@ RedisLegs::turn_to(RedisNode* node, const Command& first) {
     }
     // Giving a connection back forgets what it watches.
     if (current_ != nullptr &&
-        (!current_->watches || first.front() == "UNWATCH")) {
+        (current_->left == LeftBehind::nothing || first.front() == "UNWATCH")) {
         drop(std::exchange(current_, nullptr));
     }
     auto known = std::find_if(legs_.begin(), legs_.end(), [=](const auto& leg) {

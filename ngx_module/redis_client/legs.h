@@ -20,6 +20,8 @@ class RedisLegs {
     // Waits for the first one; the hold is called back.
     ngx_int_t begin();
     ngx_int_t send(RedisExchange* exchange);
+    // Closes the connection that was sent on last; the next send gets another.
+    void distrust() noexcept;
 
   private:
     struct Leg {
@@ -27,7 +29,7 @@ class RedisLegs {
         RedisNode* node;
         PoolHold hold{};
         bool held = false;
-        bool watches = false;
+        LeftBehind left = LeftBehind::nothing;
         Pending waiting{};  // until it is held
     };
 

@@ -77,7 +77,9 @@ RedisNode::Client::turn_soon() noexcept {
 std::unique_ptr<RedisConnection>
 RedisNode::Client::make_connection() const {
     RedisConnection::Owner* owner = node_;
-    return std::make_unique<RedisConnection>(conf_, owner);
+    auto connection = std::make_unique<RedisConnection>(conf_, owner);
+    connection->prove_transactions();
+    return connection;
 }
 
 void

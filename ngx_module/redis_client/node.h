@@ -106,8 +106,8 @@ class RedisNode final : RedisConnection::Owner {
     ngx_int_t acquire(PoolHold* hold);
     ngx_int_t hold_send(PoolHold* hold, Pending pending);
     void
-    release(PoolHold* hold, bool watching) noexcept {
-        rules_.release(hold, watching);
+    release(PoolHold* hold, LeftBehind left) noexcept {
+        rules_.release(hold, left);
     }
 
     bool

@@ -1,5 +1,6 @@
 #include "ngx_module/redis_client/talk.h"
 
+#include "core/redis/exec_reply.h"
 #include "ngx_module/edge.h"
 
 namespace entitle::ngx {
@@ -106,6 +107,9 @@ RedisTalkBase::on_replies(RedisExchange* exchange,
                           RedisStatus status) noexcept {
     auto* self = static_cast<RedisTalkBase*>(exchange->data);
     self->from_event(status, [=] {
+        if (leaves_doubt(exchange->commands, exchange->replies)) {
+            redis_distrust(&self->hold_);
+        }
         self->resume(std::exchange(exchange->replies, {}));
         self->advance();
     });

@@ -8,7 +8,8 @@ package Test::Entitle::FaultyRedis;
 #       answer => sub { my (@words) = @_; ... }); # bytes, or undef: forward
 #       spoil  => sub { my ($bytes, $socket) = @_; ... });  # sends them its way
 #
-# Both run in a process of its own. spoil returns false to end the connection.
+# With leave_open, what is said instead of EXEC leaves the real server inside its
+# transaction. Both run in a process of its own. spoil returns false to end the connection.
 
 use strict;
 use warnings;
@@ -58,7 +59,8 @@ sub _serve {
             while ($alive and my @words = _command(\$buffer{$client})) {
                 my $bytes = $answer->(@words);
                 # What we say instead of EXEC must not leave the real one open.
-                @words = 'DISCARD' if defined $bytes && $words[0] eq 'EXEC';
+                @words = 'DISCARD'
+                    if defined $bytes && $words[0] eq 'EXEC' && !$args{leave_open};
                 if (!defined $bytes || $words[0] eq 'DISCARD') {
                     Test::Entitle::Redis::_send($real{$client}, @words);
                     my $said = _raw_reply($real{$client});
