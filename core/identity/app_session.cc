@@ -11,7 +11,6 @@
 namespace entitle {
 namespace {
 
-constexpr std::size_t kMaxValue = 64 * 1024;
 constexpr std::size_t kMaxDepth = 32;
 constexpr std::size_t kMinId = 16;
 constexpr std::size_t kMaxId = 256;
@@ -217,7 +216,7 @@ AppSessionVerdict user_in_json(const AppSessionRules& rules,
 
 AppSessionVerdict read_app_session(const AppSessionRules& rules,
                                    std::string_view value) {
-  if (value.size() > kMaxValue) return {{}, {}, AppSessionError::too_long};
+  if (value.size() > kMaxAppSession) return {{}, {}, AppSessionError::too_long};
   JsonDocument document = document_in(value);
   if (!document) return {{}, {}, known_format(value)};
   return user_in_json(rules, document.get());

@@ -56,6 +56,8 @@ struct AppSessionRules {
   std::optional<JsonPointer> version;
 };
 
+inline constexpr std::size_t kMaxAppSession = 64 * 1024;
+
 enum class AppSessionError {
   none,            // a user, or a guest where `user` is null
   too_long,        // over 64 KiB
@@ -74,8 +76,8 @@ struct AppSessionVerdict {
   AppSessionError error = AppSessionError::none;
 };
 
-// `value` is what GET gave. Guest: the pointer names nothing, null, false, or
-// something empty.
+// `value` is what is in Redis, or more than kMaxAppSession of it. Guest: the
+// pointer names nothing, null, false, or something empty.
 AppSessionVerdict read_app_session(const AppSessionRules& rules,
                                    std::string_view value);
 

@@ -56,7 +56,10 @@ void* create_text(const redisReadTask* task, char* text, size_t length) {
 }
 
 void* create_array(const redisReadTask* task, int elements) {
-  if (elements > ReplyReader::kMaxElements) return nullptr;
+  if (elements > ReplyReader::kMaxElements) {
+    *static_cast<bool*>(task->privdata) = true;
+    return nullptr;
+  }
   return build(task, Reply::Type::array, [&](Reply& reply) {
     reply.elements.resize(static_cast<std::size_t>(elements));
   });
@@ -94,31 +97,36 @@ void append_command(std::string& out, const Command& command) {
 ReplyReader::ReplyReader()
     : reader_(redisReaderCreateWithFunctions(&functions)) {
   if (reader_ == nullptr) throw std::bad_alloc();
+  reader_->privdata = &too_many_;
 }
 
 ReplyReader::~ReplyReader() { redisReaderFree(reader_); }
 
-void ReplyReader::fail(std::string_view why) { error_ = why; }
+ReplyReader::Result ReplyReader::fail(Result how, std::string_view why) {
+  error_ = why;
+  return failed_ = how;
+}
 
 void ReplyReader::feed(std::string_view bytes) {
   if (!error_.empty()) return;
   std::size_t unread = reader_->len - reader_->pos;
   if (bytes.size() > kMaxUnreadBytes - unread) {
-    fail("reply too big");
+    fail(Result::too_big, "reply too big");
     return;
   }
   if (redisReaderFeed(reader_, bytes.data(), bytes.size()) != REDIS_OK) {
-    fail("out of memory");
+    fail(Result::protocol_error, "out of memory");
   }
 }
 
 ReplyReader::Result ReplyReader::next(Reply& reply) {
-  if (!error_.empty()) return Result::protocol_error;
+  if (!error_.empty()) return failed_;
   void* root = nullptr;
   if (redisReaderGetReply(reader_, &root) != REDIS_OK) {
-    fail(reader_->err == REDIS_ERR_OOM ? "reply too big, or no memory for it"
-                                       : "not RESP2");
-    return Result::protocol_error;
+    if (too_many_) return fail(Result::too_big, "reply too big");
+    return fail(Result::protocol_error, reader_->err == REDIS_ERR_OOM
+                                            ? "no memory for the reply"
+                                            : "not RESP2");
   }
   if (root == nullptr) return Result::need_more;
   std::unique_ptr<Reply> owned(static_cast<Reply*>(root));

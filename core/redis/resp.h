@@ -22,11 +22,13 @@ void append_command(std::string& out, const Command& command);
 class ReplyReader {
  public:
   // Nobody's record is this big; a server that says so is broken or hostile.
-  static constexpr std::size_t kMaxUnreadBytes = 16 << 20;
+  static constexpr std::size_t kMaxUnreadBytes = 4 << 20;
   static constexpr int kMaxElements = 1 << 16;  // of one array
   // Nesting is bounded by hiredis: 7 levels.
 
-  enum class Result { got, need_more, protocol_error };
+  // too_big: a protocol error, too, but one that says which reply it is about:
+  // the one after those that were got.
+  enum class Result { got, need_more, too_big, protocol_error };
 
   ReplyReader();
   ~ReplyReader();
@@ -36,13 +38,15 @@ class ReplyReader {
   void feed(std::string_view bytes);
   // `reply` is set only when the result is `got`.
   Result next(Reply& reply);
-  // After protocol_error: why, without any of the bytes' content.
+  // After too_big and protocol_error: why, without any of the bytes' content.
   const std::string& error() const { return error_; }
 
  private:
-  void fail(std::string_view why);
+  Result fail(Result how, std::string_view why);
 
   redisReader* reader_;
+  bool too_many_ = false;  // elements
+  Result failed_ = Result::need_more;
   std::string error_;
 };
 

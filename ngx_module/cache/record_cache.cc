@@ -31,6 +31,8 @@ namespace {
 // A record that changes faster than it can be read is given as it was read.
 constexpr int kMostReads = 3;
 constexpr ngx_msec_t kWantedAgain = 50;
+constexpr ngx_msec_t kTooBigFor = 10000;
+constexpr std::size_t kMostTooBig = 1024;
 
 std::optional<Reason>
 trouble_of(const RedisExchange& exchange, RedisStatus status) {
@@ -40,6 +42,9 @@ trouble_of(const RedisExchange& exchange, RedisStatus status) {
     const Reply& reply = exchange.replies.front();
     if (!reply.is_error() || reply.is_error("WRONGTYPE")) {
         return std::nullopt;
+    }
+    if (reply.is_error("TOOBIG")) {
+        return Reason::record_unreadable;  // likewise
     }
     ngx_str_t text = str(reply.text);
     ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
@@ -199,11 +204,13 @@ RecordCache::lookup(RecordLookup& lookup, const RecordQuestion& question) {
         lookup.use = CacheUse::hit;
         return NGX_OK;
     }
-    if (join(lookup, question, user)) {
+    const bool left_alone = is_left_alone(user);
+    if (!left_alone && join(lookup, question, user)) {
         return NGX_AGAIN;
     }
     return use(lookup, question, user,
-               {.trouble = Reason::redis_unreachable,
+               {.trouble = left_alone ? Reason::record_unreadable
+                                      : Reason::redis_unreachable,
                 .standing = {},
                 .packed = {},
                 .may_be_cached = false});
@@ -256,6 +263,29 @@ RecordCache::believed_lately(const RecordQuestion& question,
 }
 
 // --- one read for all who ask at the same time -------------------------------
+
+// Reading it costs everybody a connection: not again for a while, or until it
+// changes.
+void
+RecordCache::leave_alone(const Hash128& user) {
+    if (too_big_.size() >= kMostTooBig) {
+        too_big_.clear();
+    }
+    too_big_[user] = ngx_current_msec + kTooBigFor;
+}
+
+bool
+RecordCache::is_left_alone(const Hash128& user) {
+    const auto at = too_big_.find(user);
+    if (at == too_big_.end()) {
+        return false;
+    }
+    if (static_cast<ngx_msec_int_t>(at->second - ngx_current_msec) > 0) {
+        return true;
+    }
+    too_big_.erase(at);
+    return false;
+}
 
 // False: Redis cannot be asked.
 bool
@@ -361,6 +391,10 @@ RecordCache::take(Fill& fill, RedisStatus status) {
 
     auto read = std::make_shared<RecordRead>(read_reply(fill.exchange, status));
     read->may_be_cached = whole;
+    if (!fill.exchange.replies.empty() &&
+        fill.exchange.replies.front().is_error("TOOBIG")) {
+        leave_alone(fill.user);
+    }
     if (current && !read->trouble && !read->packed.empty()) {
         zone_.store(fill.user, *fill.stamp, read->packed);
     }
@@ -397,6 +431,7 @@ RecordLookup::leave() noexcept {
 
 void
 RecordCache::changed(const Hash128& user) noexcept {
+    too_big_.erase(user);
     if (listener_ != nullptr) {
         listener_->changed(user);
     }
@@ -404,6 +439,7 @@ RecordCache::changed(const Hash128& user) noexcept {
 
 void
 RecordCache::everything_changed() noexcept {
+    too_big_.clear();
     if (listener_ != nullptr) {
         listener_->everything_changed();
     }

@@ -139,6 +139,8 @@ class RecordCache final : RecordListener {
     bool another_may_tell(const Fill& fill, RedisStatus status);
     void take(Fill& fill, RedisStatus status);
     void give_up(Fill& fill) noexcept;
+    void leave_alone(const Hash128& user);
+    bool is_left_alone(const Hash128& user);
     ngx_int_t use(RecordLookup& lookup, const RecordQuestion& question,
                   const Hash128& user, const RecordRead& read);
 
@@ -154,6 +156,8 @@ class RecordCache final : RecordListener {
     std::optional<std::uint64_t> revision_;  // of redis_, at listened_
     ngx_msec_t wanted_at_ = 0;
     std::unordered_map<Hash128, std::unique_ptr<Fill>, ByUser> fills_;
+    // Whose record is too big to be read, and until when it is not asked for.
+    std::unordered_map<Hash128, ngx_msec_t, ByUser> too_big_;
 };
 
 // The worker's, made at its first use: only gates and status ask. Throws

@@ -54,7 +54,10 @@ reads(ngx_http_request_t* r) {
          carried(r, location_conf(r)->identity->carrier)) {
         const std::optional<std::string> id = session_id(value);
         if (id && commands.size() < kMaxIds) {
-            commands.push_back({"GET", source_here(r).key.key(*id)});
+            // No more than will be looked at: who is asked about is whoever
+            // comes, and a key under the prefix may be of any size.
+            commands.push_back({"GETRANGE", source_here(r).key.key(*id), "0",
+                                std::to_string(kMaxAppSession)});
         }
     }
     return commands;
@@ -71,12 +74,12 @@ log_unreadable(ngx_http_request_t* r, std::string_view why) {
 std::optional<Identity>
 said_by(ngx_http_request_t* r, const Reply& reply) {
     Identity identity;
-    if (reply.is_nil()) {
+    if (reply.type == Reply::Type::string && reply.text.empty()) {
         identity.why = Reason::session_expired;
         return identity;
     }
-    if (reply.is_error()) {
-        log_unreadable(r, reply.text);
+    if (reply.type != Reply::Type::string) {
+        log_unreadable(r, reply.is_error() ? reply.text : "no string");
         return std::nullopt;
     }
     AppSessionVerdict verdict =

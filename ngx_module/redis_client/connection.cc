@@ -5,6 +5,7 @@
 #include "core/redis/error.h"
 #include "ngx_module/edge.h"
 #include "ngx_module/redis_client/ssl.h"
+#include "ngx_module/seldom.h"
 
 namespace entitle::ngx {
 namespace {
@@ -226,6 +227,9 @@ RedisConnection::take_replies() {
         switch (reader_->next(reply)) {
             case ReplyReader::Result::need_more:
                 return;
+            case ReplyReader::Result::too_big:
+                take_no_more();
+                return;
             case ReplyReader::Result::protocol_error:
                 close(RedisStatus::unavailable, true,
                       "protocol error: " + reader_->error());
@@ -271,6 +275,32 @@ RedisConnection::take(Reply reply) {
     if (leaving_) {
         ngx_post_event(&flush_, &ngx_posted_events);
     }
+}
+
+// A key too big to be read concerns who asked for it. The others ask once more,
+// over another connection, and Redis is as well as it was.
+void
+RedisConnection::take_no_more() {
+    if (state_ != State::ready || listening_ || written_ == 0) {
+        close(RedisStatus::unavailable, true, "protocol error: reply too big");
+        return;
+    }
+    Pending head = std::move(queue_.front());
+    queue_.pop_front();
+    written_--;
+    const std::string text =
+        "TOOBIG its answer about \"" +
+        (head->wanted() ? head->exchange->key : std::string("?")) +
+        "\" is over " + std::to_string(ReplyReader::kMaxUnreadBytes >> 20) +
+        " MiB or " + std::to_string(ReplyReader::kMaxElements) + " elements";
+    static Seldom seldom;
+    ngx_str_t said = str(text);
+    seldom.error(&log_, "entitle: redis cannot be read: %V", &said);
+    while (head->replies.size() < head->expected) {
+        head->replies.push_back({Reply::Type::error, 0, text, {}});
+    }
+    owner_->completed(std::move(head));
+    close(RedisStatus::unavailable, false, "a reply was too big");
 }
 
 void

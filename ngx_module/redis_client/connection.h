@@ -199,6 +199,7 @@ class RedisConnection {
     void receive();
     void take_replies();
     void take(Reply reply);
+    void take_no_more();
     void arm_timer(ngx_msec_t deadline);
     void restart_timer(ngx_msec_t deadline);
     void expire();
