@@ -23,13 +23,15 @@
 //   Pending      owns one exchange: repeated, pinned, status, replies, wanted()
 //   Hold         connection, acquired(hold, status)
 //   now, random, quits, node_timer, pool_timer, turn_soon, make_connection,
-//   open_connection, unwatch, said_down, said_back, said_refused
+//   open_connection, unwatch, said_down, said_back, said_refused,
+//   said_lost; said_down says whether it did
 //
 // A connection tells of itself from inside any call, so everything here only
 // takes notes: turn() opens what is needed once that is over, and
 // next_finished() and call_back_one() give what is to be called back.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <string>
 #include <string_view>
@@ -152,6 +154,7 @@ class NodeRules {
   void fail_held(RedisStatus status);
   void count_failure(Connection* connection, std::string_view why);
   void went_down(std::string_view why);
+  void say_down(std::string_view why);
   void came_up();
   void probe();
   void probe_soon();
@@ -333,6 +336,11 @@ void NodeRules<Client>::closed(Connection* connection,
       count_failure(connection, why);
     }
   }
+  const bool left = std::any_of(
+      unanswered.begin(), unanswered.end(), [=](const Pending& pending) {
+        return pending->wanted() && (!shared || pending->repeated);
+      });
+  if (ending == Ending::lost && left) client_.said_lost(why);
   if (shared) {
     queue_again(unanswered, status);
   } else {
@@ -350,6 +358,7 @@ void NodeRules<Client>::count_failure(Connection* connection,
   if (was_up && !serves()) {
     went_down(why);
   } else if (!serves()) {
+    say_down(why);
     probe_soon();
   }
 }
@@ -387,10 +396,21 @@ void NodeRules<Client>::open_what_is_needed() {
 
 template <class Client>
 void NodeRules<Client>::went_down(std::string_view why) {
-  if (!std::exchange(said_down_, true)) client_.said_down(why);
+  say_down(why);
   pool_.went_down();
   fail_held(RedisStatus::unavailable);
   if (kind_ == Kind::fixed) probe_soon();
+}
+
+// One that comes and goes is not said each time. One that stays away is, in the
+// end: whatever looks after it comes here again.
+template <class Client>
+void NodeRules<Client>::say_down(std::string_view why) {
+  if (!said_down_) said_down_ = client_.said_down(why);
+  if (!said_down_ && whereabouts_ == Whereabouts::nowhere) {
+    client_.node_timer().start(policy_.breaker.probe_timeout);
+    client_.node_timer().keep_worker(false);
+  }
 }
 
 template <class Client>
@@ -430,6 +450,8 @@ void NodeRules<Client>::on_timer() {
     went_down(why_lost_);
   } else if (whereabouts_ == Whereabouts::known && !serves()) {
     probe();
+  } else if (whereabouts_ == Whereabouts::nowhere) {
+    say_down(why_lost_);
   }
 }
 

@@ -196,9 +196,10 @@ class NodeModel {
     if (refuses_at_once_) close(connection, Ending::refused);
   }
   Pending unwatch() { return std::make_unique<Exchange>(nullptr); }
-  void said_down(std::string_view) {}
+  bool said_down(std::string_view) { return true; }
   void said_back() {}
   void said_refused(std::string_view) {}
+  void said_lost(std::string_view) {}
 
  private:
   using Rules = NodeRules<NodeModel>;

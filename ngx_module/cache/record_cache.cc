@@ -4,6 +4,7 @@
 
 #include "core/redis/error.h"
 #include "ngx_module/edge.h"
+#include "ngx_module/seldom.h"
 
 namespace entitle::ngx {
 
@@ -47,8 +48,9 @@ trouble_of(const RedisExchange& exchange, RedisStatus status) {
         return Reason::record_unreadable;  // likewise
     }
     ngx_str_t text = str(reply.text);
-    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                  "entitle: Redis answered \"%V\" to a record read", &text);
+    static Seldom seldom;
+    seldom.error(ngx_cycle->log,
+                 "entitle: Redis answered \"%V\" to a record read", &text);
     return Reason::redis_unreachable;
 }
 
@@ -63,8 +65,9 @@ read_reply(const RedisExchange& exchange, RedisStatus status) {
         Record::decode(exchange.replies.front());
     if (!record) {
         ngx_str_t key = str(exchange.commands[0][1]);
-        ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                      "entitle: record \"%V\" cannot be read", &key);
+        static Seldom seldom;
+        seldom.error(ngx_cycle->log, "entitle: record \"%V\" cannot be read",
+                     &key);
         read.trouble = Reason::record_unreadable;
         return read;
     }

@@ -4,6 +4,7 @@
 #include "ngx_module/gate/identity.h"
 #include "ngx_module/http/headers.h"
 #include "ngx_module/redis_client/exchange.h"
+#include "ngx_module/seldom.h"
 
 namespace entitle::ngx {
 
@@ -66,8 +67,9 @@ reads(ngx_http_request_t* r) {
 void
 log_unreadable(ngx_http_request_t* r, std::string_view why) {
     ngx_str_t text = str(why);
-    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                  "entitle: the app's session cannot be read: %V", &text);
+    static Seldom seldom;
+    seldom.error(r->connection->log,
+                 "entitle: the app's session cannot be read: %V", &text);
 }
 
 // What one session says. Null: it cannot be read; logged.
@@ -110,8 +112,9 @@ take_sessions(ngx_http_request_t* r, const std::vector<Reply>& replies,
             return NGX_DECLINED;
         }
         if (found && found->user && said->user && found->user != said->user) {
-            ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
-                          "entitle: cookies name sessions of several users");
+            static Seldom seldom;
+            seldom.say(NGX_LOG_WARN, r->connection->log,
+                       "entitle: cookies name sessions of several users");
             identity = {{}, Reason::session_invalid, {}, {}, {}};
             return NGX_OK;
         }

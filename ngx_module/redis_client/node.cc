@@ -95,12 +95,13 @@ RedisNode::Client::unwatch() const {
     return make_pending({&unwatch, 1});
 }
 
-void
-RedisNode::Client::said_down(std::string_view why) const {
+bool
+RedisNode::Client::said_down(std::string_view why) {
     ngx_str_t name = str(node_->name_);
     ngx_str_t reason = str(why);
-    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                  "entitle: redis \"%V\" is unreachable: %V", &name, &reason);
+    return down_.say(NGX_LOG_ERR, ngx_cycle->log,
+                     "entitle: redis \"%V\" is unreachable: %V", &name,
+                     &reason);
 }
 
 void
@@ -111,12 +112,21 @@ RedisNode::Client::said_back() const {
 }
 
 void
-RedisNode::Client::said_refused(std::string_view why) const {
+RedisNode::Client::said_refused(std::string_view why) {
     ngx_str_t name = str(node_->name_);
     ngx_str_t reason = str(why);
-    ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
-                  "entitle: redis \"%V\" gives no more connections: %V", &name,
-                  &reason);
+    refused_.error(ngx_cycle->log,
+                   "entitle: redis \"%V\" gives no more connections: %V", &name,
+                   &reason);
+}
+
+void
+RedisNode::Client::said_lost(std::string_view why) {
+    ngx_str_t name = str(node_->name_);
+    ngx_str_t reason = str(why);
+    lost_.say(NGX_LOG_WARN, ngx_cycle->log,
+              "entitle: redis \"%V\" left requests without an answer: %V",
+              &name, &reason);
 }
 
 RedisNode::RedisNode(const MainConf* conf, Kind kind, Endpoint endpoint,

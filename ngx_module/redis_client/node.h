@@ -13,6 +13,7 @@
 #include "core/redis/node_rules.h"
 #include "ngx_module/redis_client/connection.h"
 #include "ngx_module/redis_client/timer.h"
+#include "ngx_module/seldom.h"
 
 namespace entitle::ngx {
 
@@ -34,6 +35,8 @@ class RedisNode final : RedisConnection::Owner {
         using Pending = entitle::ngx::Pending;
         using Hold = PoolHold;
 
+        static constexpr ngx_uint_t kSaidAtOnce = 5;
+
         Client(const MainConf* conf, RedisNode* node);
 
         MonoTime now() const;
@@ -51,15 +54,19 @@ class RedisNode final : RedisConnection::Owner {
         std::unique_ptr<RedisConnection> make_connection() const;
         void open_connection(RedisConnection& connection, bool quiet) const;
         Pending unwatch() const;
-        void said_down(std::string_view why) const;
+        bool said_down(std::string_view why);
         void said_back() const;
-        void said_refused(std::string_view why) const;
+        void said_refused(std::string_view why);
+        void said_lost(std::string_view why);
 
       private:
         const MainConf* conf_;
         RedisNode* node_;
         RedisTimer node_timer_;  // the next probe, or the end of patience
         RedisTimer pool_timer_;  // the first waiter's patience
+        // Redis that comes and goes. Not each time: that is what a worker of
+        // many says in a bad minute.
+        Seldom down_{kSaidAtOnce}, refused_{kSaidAtOnce}, lost_;
     };
     using Rules = NodeRules<Client>;
 
