@@ -14,9 +14,17 @@ entitle_redis redis://127.0.0.1:%%REDIS%%;
 entitle_redis_timeout 200ms;
 entitle_redis_wait $wait;
 entitle_grant pro prod_FxPRO000001;
+%%SESSIONS%%
+entitle_mode test;
+server {
+    listen 127.0.0.1:%%PORT2%%;
+    location = /whoami { add_header X-User \$cookie_app; return 204; }
+}
 server {
     listen 127.0.0.1:%%PORT%%;
     %%WEBHOOK%%
+    location = /whoami { internal; proxy_pass http://127.0.0.1:%%PORT2%%; }
+    location = /everywhere { %%REAUTH%% entitle_logout all; }
 }
 EOF2
 }
@@ -39,6 +47,12 @@ sub replicas_are {
 my %event;
 sub event {
     return $event{ $_[0] } //= event_json('customer.subscription.created.active', user => $_[0], customer => $_[0]);
+}
+
+sub log_out {
+    my ($user) = @_;
+    return $site->request(method => 'POST', uri => '/everywhere',
+        headers => [Cookie => "app=$user"]);
 }
 
 my $one = replica('one');
@@ -70,14 +84,18 @@ my $two = replica('two');
 replicas_are(2);
 $site->reload(configuration('2 300ms'));
 is $site->webhook(event('carl'))->status, 200, 'two_of_two';
+is log_out('carl')->status, 204, 'logging_out_everywhere_is_waited_for';
 $two->freeze;
 is $site->webhook(event('dora'))->status, 503, 'one_of_two_is_not_enough';
+is log_out('carl')->status, 503, '  nor for logging out everywhere';
+like $site->log, qr/not logged out everywhere: written, but only 1 of 2 replicas/,
+    '  and the log says so';
 $two->thaw;
 $_->stop for $one, $two;
 replicas_are(0);
 is $site->webhook(event('emil'))->status, 503, 'no_replicas_at_all';
 like $site->log, qr/only 0 of 2 replicas/, '  and the log says so';
-$site->expect_log(qr/not_stored.*replicas/);
+$site->expect_log(qr/not logged out everywhere/, qr/not_stored.*replicas/);
 $site->finish;
 
 for my $case (['0 1s', qr/"0".*1 to 100/], ['x 1s', qr/"x".*1 to 100/], ['1 0', qr/"0".*20s/],

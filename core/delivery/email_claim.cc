@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/ascii.h"
+#include "core/base/rising.h"
 #include "core/delivery/lookup.h"
 #include "core/delivery/parts.h"
 #include "core/record/place.h"
@@ -81,7 +82,8 @@ Conversation<Progress> read_version(Claiming& c) {
 }
 
 void note_version(Claiming& c, const PlaceReport& report) {
-  std::int64_t expected = c.version + (report.before != report.after ? 1 : 0);
+  const std::int64_t expected =
+      report.before != report.after ? risen(c.version) : c.version;
   c.others_raised |= c.version != 0 && report.record.version != expected;
   c.version = report.record.version;
 }
@@ -135,8 +137,9 @@ std::string claimable_email(std::string_view text) {
 Conversation<EmailClaimed> claim_by_email(std::string email, User user,
                                           DeliveryOptions options) {
   EventHead event = login_event(options);
-  Delivery delivery{event, options, Transactions(options.jitter_seed),
-                    {},    {},      {}};
+  Delivery delivery{
+      event, options, Transactions(options.jitter_seed, options.wait),
+      {},    {},      {}};
   Claiming c{delivery, std::move(email), "u:" + user.str()};
   auto finding = find_places(c);
   Progress progress = co_await finding;

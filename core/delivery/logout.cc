@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/rising.h"
 #include "core/json/writer.h"
 #include "core/record/record.h"
 #include "core/redis/transaction.h"
@@ -33,13 +34,15 @@ std::vector<Command> writes(const Keys& keys, const User& user,
   const std::string time = std::to_string(to_unix(now));
   const UnixTime next = now + Seconds{1};
   const UnixTime not_before = std::max(record.not_before.value_or(next), next);
-  return {
-      {"HSET", key, "not_before", std::to_string(to_unix(not_before)),
-       "updated", time},
-      {"HINCRBY", key, "version", "1"},
-      {"LPUSH", log, log_line(now, record.version + 1)},
-      {"LTRIM", log, "0", "99"},
-  };
+  std::vector<Command> commands;
+  commands.push_back({"HSET", key, "not_before",
+                      std::to_string(to_unix(not_before)), "updated", time});
+  if (may_rise(record.version)) {
+    commands.push_back({"HINCRBY", key, "version", "1"});
+  }
+  commands.push_back({"LPUSH", log, log_line(now, risen(record.version))});
+  commands.push_back({"LTRIM", log, "0", "99"});
+  return commands;
 }
 
 LogoutResult failure(std::string why) {
@@ -49,9 +52,9 @@ LogoutResult failure(std::string why) {
 }  // namespace
 
 Conversation<LogoutResult> log_out_everywhere(Keys keys, User user,
-                                              UnixTime now,
-                                              std::uint64_t seed) {
-  Transactions transactions(seed);
+                                              UnixTime now, std::uint64_t seed,
+                                              ReplicaWait wait) {
+  Transactions transactions(seed, wait);
   const std::string key = keys.record(user);
   do {
     auto watching = transactions.watch(key);
@@ -66,7 +69,7 @@ Conversation<LogoutResult> log_out_everywhere(Keys keys, User user,
     CommitReply reply = co_await committing;
     if (reply.status == Commit::refused) co_return failure(reply.error);
     if (reply.status == Commit::committed) {
-      co_return LogoutResult{LoggedOut::everywhere, record->version + 1, {}};
+      co_return LogoutResult{LoggedOut::everywhere, risen(record->version), {}};
     }
   } while (transactions.try_again());
   co_return failure("the record changes too often");

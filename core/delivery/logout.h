@@ -8,6 +8,7 @@
 #include "core/base/types.h"
 #include "core/record/keys.h"
 #include "core/redis/conversation.h"
+#include "core/redis/transaction.h"
 
 namespace entitle {
 
@@ -27,7 +28,11 @@ struct LogoutResult {
 // (never earlier than it was), the version rises, and the log says so. Tokens
 // say in whole seconds when they were issued, so one of this very second may be
 // from before the logout: it is not believed either.
+//
+// `wait` follows it, as it follows an event's. A version that cannot rise any
+// more stays: `not_before` is enough.
 Conversation<LogoutResult> log_out_everywhere(Keys keys, User user,
-                                              UnixTime now, std::uint64_t seed);
+                                              UnixTime now, std::uint64_t seed,
+                                              ReplicaWait wait = {});
 
 }  // namespace entitle

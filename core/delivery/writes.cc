@@ -2,6 +2,7 @@
 
 #include "core/access/access.h"
 #include "core/base/percent.h"
+#include "core/base/rising.h"
 #include "core/json/writer.h"
 #include "core/record/fields.h"
 #include "core/source/claim.h"
@@ -148,7 +149,7 @@ RecordWrite write_record(const DeliveryOptions& options, const User& user,
     hash.set("version", std::to_string(write.version));
   }
   std::move(hash).append_to(write.commands);
-  if (!made && write.before != write.after) {
+  if (!made && write.before != write.after && may_rise(write.version)) {
     write.commands.push_back({"HINCRBY", key, "version", "1"});
     write.version++;
   }

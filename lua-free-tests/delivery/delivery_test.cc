@@ -438,6 +438,17 @@ void log_keeps_the_newest_hundred(void**) {
   assert_int_equal(list_of(redis, kAlice + ":log").size(), 100);
 }
 
+// Whoever may write to Redis may have written this. A sanitizer watches.
+void version_that_cannot_rise_keeps_nobody_out(void**) {
+  MemoryRedis redis;
+  redis.run({"HSET", kAlice, "version", "9223372036854775807"});
+  DeliveryResult result = tell(redis, alice_buys());
+  assert_true(result.outcome == Outcome::applied);
+  assert_int_equal(result.after.size(), 1);
+  assert_string_equal(field(redis, kAlice, "version").c_str(),
+                      "9223372036854775807");
+}
+
 void version_rises_only_when_identifiers_change(void**) {
   MemoryRedis redis;
   tell(redis, alice_buys());
@@ -1007,6 +1018,7 @@ int main() {
       cmocka_unit_test(older_claim_that_comes_late_changes_no_owner),
       cmocka_unit_test(log_says_what_changed),
       cmocka_unit_test(log_keeps_the_newest_hundred),
+      cmocka_unit_test(version_that_cannot_rise_keeps_nobody_out),
       cmocka_unit_test(version_rises_only_when_identifiers_change),
       cmocka_unit_test(fields_of_others_stay),
       cmocka_unit_test(refund_before_its_purchase_finds_it),

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <string>
 
 #include "core/base/types.h"
@@ -101,6 +102,44 @@ void a_refused_write_is_a_failure(void**) {
   assert_true(log_out(redis, 1760000000).outcome == LoggedOut::failed);
 }
 
+// Whoever may write to Redis may have written this. A sanitizer watches.
+void a_version_that_cannot_rise_stays(void**) {
+  constexpr char kMost[] = "9223372036854775807";
+  MemoryRedis redis;
+  redis.run({"HSET", kKey, "version", kMost});
+  const LogoutResult result = log_out(redis, 1760000000);
+  assert_true(result.outcome == LoggedOut::everywhere);
+  assert_true(result.version == std::numeric_limits<std::int64_t>::max());
+  assert_string_equal(redis.field(kKey, "version")->c_str(), kMost);
+  assert_string_equal(redis.field(kKey, "not_before")->c_str(), "1760000001");
+}
+
+void enough_replicas_must_have_it(void**) {
+  for (int having : {0, 1}) {
+    MemoryRedis redis = with_record();
+    Conversation<LogoutResult> talk = log_out_everywhere(
+        Keys("entitle:", Mode::live), *User::from("ada"), unix_time(1760000000),
+        1, {.replicas = 1, .time = std::chrono::seconds(1)});
+    MemoryRedis::Connection connection;
+    int waits = 0;
+    while (const Step* step = talk.next()) {
+      std::vector<Reply> replies;
+      for (const Command& command : step->commands) {
+        if (command == Command{"WAIT", "1", "1000"}) {
+          waits++;
+          replies.push_back({Reply::Type::integer, having, {}, {}});
+        } else {
+          replies.push_back(redis.run(connection, command));
+        }
+      }
+      talk.resume(std::move(replies));
+    }
+    assert_int_equal(waits, 1);
+    assert_true(talk.result().outcome ==
+                (having == 1 ? LoggedOut::everywhere : LoggedOut::failed));
+  }
+}
+
 void what_is_no_record_is_left_alone(void**) {
   MemoryRedis redis;
   redis.run({"SET", kKey, "x"});
@@ -118,6 +157,8 @@ int main() {
       cmocka_unit_test(a_change_in_between_is_seen),
       cmocka_unit_test(it_gives_up_where_the_record_never_rests),
       cmocka_unit_test(a_refused_write_is_a_failure),
+      cmocka_unit_test(a_version_that_cannot_rise_stays),
+      cmocka_unit_test(enough_replicas_must_have_it),
       cmocka_unit_test(what_is_no_record_is_left_alone),
   };
   return cmocka_run_group_tests_name("logout", tests, nullptr, nullptr);

@@ -9,6 +9,7 @@
 #include "ngx_module/gate/reauth.h"
 #include "ngx_module/http/headers.h"
 #include "ngx_module/redis_client/talk.h"
+#include "ngx_module/seldom.h"
 
 namespace entitle::ngx {
 
@@ -60,7 +61,8 @@ class EmailClaim {
                                            .policy = *server_conf(r)->policy,
                                            .grants = server_conf(r)->grants,
                                            .now = wall_clock(),
-                                           .jitter_seed = random_bits()}),
+                                           .jitter_seed = random_bits(),
+                                           .wait = replica_wait(main_conf(r))}),
             kPatience);
     }
 
@@ -130,10 +132,11 @@ claim_email(ngx_http_request_t* r, Gate* gate, ReauthAnswer& answer) {
     }
     if (!claim.error().empty()) {
         ngx_str_t error = str(claim.error());
-        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "entitle: what was bought under the e-mail of \"%V\" is "
-                      "not claimed, until the next time: %V",
-                      &user, &error);
+        static Seldom seldom;
+        seldom.error(r->connection->log,
+                     "entitle: what was bought under the e-mail of \"%V\" is "
+                     "not claimed, until the next time: %V",
+                     &user, &error);
     }
     under_way.reset();
     return true;

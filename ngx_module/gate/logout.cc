@@ -12,6 +12,7 @@
 #include "ngx_module/http/client.h"
 #include "ngx_module/http/headers.h"
 #include "ngx_module/redis_client/talk.h"
+#include "ngx_module/seldom.h"
 
 namespace entitle::ngx {
 
@@ -25,8 +26,8 @@ class Everywhere {
               main_conf(gate->request),
               [](void* data) noexcept { gate_wake(static_cast<Gate*>(data)); },
               gate) {
-        talk_.start(
-            log_out_everywhere(*conf->keys, user, now(), random_bits()));
+        talk_.start(log_out_everywhere(*conf->keys, user, now(), random_bits(),
+                                       replica_wait(main_conf(gate->request))));
     }
 
     bool
@@ -77,9 +78,10 @@ log_result(ngx_http_request_t* r, const User& user, Everywhere& everywhere) {
                           &who);
             break;
         case LoggedOut::failed:
-            ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                          "entitle: \"%V\" not logged out everywhere: %V", &who,
-                          &error);
+            static Seldom seldom;
+            seldom.error(r->connection->log,
+                         "entitle: \"%V\" not logged out everywhere: %V", &who,
+                         &error);
     }
 }
 
@@ -135,9 +137,10 @@ check_request(ngx_http_request_t* r) {
         return only_by_post(r);
     }
     if (is_foreign(r)) {
-        ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
-                      "entitle: another site's page asked to log out "
-                      "everywhere: refused");
+        static Seldom seldom;
+        seldom.say(NGX_LOG_WARN, r->connection->log,
+                   "entitle: another site's page asked to log out "
+                   "everywhere: refused");
         return NGX_HTTP_FORBIDDEN;
     }
     return NGX_OK;

@@ -128,6 +128,13 @@ RedisTalkBase::on_late(void* data) noexcept {
 
 // --- for those who make conversations ----------------------------------------
 
+ReplicaWait
+replica_wait(const MainConf* conf) {
+    return {.replicas = static_cast<int>(conf->replica_wait),
+            .time = std::chrono::milliseconds{
+                static_cast<std::int64_t>(conf->replica_wait_time)}};
+}
+
 std::chrono::sys_time<std::chrono::milliseconds>
 wall_clock() {
     const ngx_time_t* time = ngx_timeofday();

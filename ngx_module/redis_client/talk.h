@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "core/redis/conversation.h"
+#include "core/redis/transaction.h"
 #include "ngx_module/redis_client/exchange.h"
 #include "ngx_module/settings.h"
 
@@ -117,5 +118,7 @@ class RedisTalk final : public RedisTalkBase {
 
 // What conversations are given beside random_bits().
 std::chrono::sys_time<std::chrono::milliseconds> wall_clock();
+// entitle_redis_wait
+ReplicaWait replica_wait(const MainConf* conf);
 
 }  // namespace entitle::ngx

@@ -12,13 +12,6 @@ constexpr ngx_msec_t kPatience = 3000;
 constexpr BackoffPolicy kBackoff{.first = Milliseconds{100},
                                  .most = Milliseconds{800}};
 
-ReplicaWait
-replica_wait(const MainConf* conf) {
-    return {.replicas = static_cast<int>(conf->replica_wait),
-            .time = Milliseconds{
-                static_cast<std::int64_t>(conf->replica_wait_time)}};
-}
-
 std::string
 joined(const std::vector<Identifier>& identifiers) {
     std::string text;
