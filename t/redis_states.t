@@ -153,6 +153,18 @@ for (1 .. 10) {
 }
 ok warm($site), 'and is made anew';
 
+# --- the databases are swapped ----------------------------------------------------
+
+# Redis does not tell, so whoever swaps them cuts off who listens.
+sub swap {
+    $redis->command('SWAPDB', 0, 1);
+    $redis->command(qw(CLIENT KILL TYPE pubsub));
+}
+swap();
+ok wait_until(sub { all_seen($site) !~ /allow/ }), 'what_was_swapped_away_is_not_known_any_more';
+swap();
+ok warm($site), 'and_is_again_once_it_is_back';
+
 # --- LOADING ----------------------------------------------------------------------
 
 # It loads until it is told not to dawdle over each key; otherwise for 20 s. In

@@ -204,6 +204,10 @@ RedisConnection::take_greeting(const Reply& reply) {
          (command == "PING" && reply.is_error("NOPERM")) ||
          (command == "EXEC" && meaning_of(reply) == ErrorMeaning::later)) &&
         !reply.text.starts_with("ERR max number of clients");
+    if (command == "PING") {
+        may_mark_ =
+            !reply.is_error() && endpoint_.login != Endpoint::Login::sentinel;
+    }
     if (reply.is_error() && !may_fail) {
         close(RedisStatus::unavailable, true,
               command + " was answered with \"" + reply.text + "\"");

@@ -162,6 +162,9 @@ RedisConnection::flush() {
     }
     if (state_ == State::ready && (held_ || !leaving_) &&
         written_ < queue_.size()) {
+        if (marks_writes_ && may_mark_) {
+            push_mark();
+        }
         ngx_msec_t deadline = from_now(conf_->redis_timeout);
         for (; written_ < queue_.size(); written_++) {
             queue_[written_]->deadline = deadline + queue_[written_]->more_time;
@@ -254,7 +257,7 @@ RedisConnection::take(Reply reply) {
         }
         return;
     }
-    if (written_ == 0) {
+    if (written_ == answered_) {
         close(RedisStatus::unavailable, true,
               "it sent a reply that was not asked for");
         return;
@@ -262,31 +265,66 @@ RedisConnection::take(Reply reply) {
     if (reply.is_error() && meaning_of(reply) == ErrorMeaning::elsewhere) {
         leave("it said \"" + reply.text + '"');
     }
-    PendingExchange& head = *queue_.front();
+    PendingExchange& head = *queue_[answered_];
     head.replies.push_back(std::move(reply));
     if (head.replies.size() < head.expected) {
         return;
     }
-    Pending done = std::move(queue_.front());
-    queue_.pop_front();
-    written_--;
-    owner_->completed(std::move(done));
-    update_idle();
+    answered_++;
+    if (!head.mark.empty()) {
+        // Errors are told apart from answers to others by what they mean.
+        const Reply& mark = head.replies.front();
+        if (mark.text != head.mark &&
+            (!mark.is_error() || meaning_of(mark) == ErrorMeaning::wrong)) {
+            static Seldom seldom;
+            seldom.say(NGX_LOG_WARN, &log_,
+                       "entitle: redis: its answers do not fit what it was "
+                       "asked");
+            close(RedisStatus::unavailable, false,
+                  "its answers do not fit what it was asked");
+            return;
+        }
+    } else if (marks_writes_ && may_mark_) {
+        return;
+    }
+    complete_answered();
     if (leaving_) {
         ngx_post_event(&flush_, &ngx_posted_events);
     }
+}
+
+void
+RedisConnection::push_mark() {
+    std::string mark = "entitle-" + std::to_string(++marks_);
+    const Command ping{"PING", mark};
+    queue_.push_back(make_pending({&ping, 1}));
+    queue_.back()->mark = std::move(mark);
+}
+
+void
+RedisConnection::complete_answered() {
+    for (; answered_ > 0; answered_--) {
+        Pending done = std::move(queue_.front());
+        queue_.pop_front();
+        written_--;
+        if (done->mark.empty()) {
+            owner_->completed(std::move(done));
+        }
+    }
+    update_idle();
 }
 
 // A key too big to be read concerns who asked for it. The others ask once more,
 // over another connection, and Redis is as well as it was.
 void
 RedisConnection::take_no_more() {
-    if (state_ != State::ready || listening_ || written_ == 0) {
+    if (state_ != State::ready || listening_ || written_ == answered_) {
         close(RedisStatus::unavailable, true, "protocol error: reply too big");
         return;
     }
-    Pending head = std::move(queue_.front());
-    queue_.pop_front();
+    const auto at = queue_.begin() + static_cast<std::ptrdiff_t>(answered_);
+    Pending head = std::move(*at);
+    queue_.erase(at);
     written_--;
     const std::string text =
         "TOOBIG its answer about \"" +
@@ -404,6 +442,7 @@ RedisConnection::shut() {
     drop_socket();
     queue_.clear();
     written_ = 0;
+    answered_ = 0;
 }
 
 void

@@ -66,6 +66,7 @@ struct PendingExchange {
     bool pinned = false;     // asked of this very server
     std::uint8_t moves = 0;  // to other nodes of a Cluster
     bool asking = false;     // the first answer is ASKING's
+    std::string mark{};      // of the connection's own: what it answers
 };
 using Pending = std::unique_ptr<PendingExchange>;
 
@@ -121,6 +122,13 @@ class RedisConnection {
         return queue_.size();
     }
 
+    // Each write ends with a mark that must come back, and what was asked
+    // before it counts as answered only then: an answer that was lost or is one
+    // too many gives nobody another's.
+    void
+    mark_writes() {
+        marks_writes_ = true;
+    }
     // Greets with an empty transaction, too: where MULTI is not permitted, what
     // stands between it and EXEC would be run one by one.
     void
@@ -200,6 +208,8 @@ class RedisConnection {
     void take_replies();
     void take(Reply reply);
     void take_no_more();
+    void push_mark();
+    void complete_answered();
     void arm_timer(ngx_msec_t deadline);
     void restart_timer(ngx_msec_t deadline);
     void expire();
@@ -215,6 +225,8 @@ class RedisConnection {
     bool held_ = false;
     bool listening_ = false;
     bool proves_transactions_ = false;
+    bool marks_writes_ = false;
+    bool may_mark_ = false;  // PING is permitted
     bool last_look_ = false;
     bool leaving_ = false;
     std::string leaving_why_;
@@ -237,6 +249,8 @@ class RedisConnection {
     std::deque<Pending> queue_;  // unanswered, oldest first
     std::deque<Pending> left_;   // likewise, while the owner is told of an end
     std::size_t written_ = 0;    // of queue_: already in out_
+    std::size_t answered_ = 0;   // of queue_: whole, and not yet vouched for
+    std::uint64_t marks_ = 0;
     std::string out_;
     std::size_t sent_ = 0;
     std::optional<ReplyReader> reader_;

@@ -138,6 +138,7 @@ RedisNode::RedisNode(const MainConf* conf, Kind kind, Endpoint endpoint,
       shared_(conf, this),
       client_(conf, this),
       rules_(policy_of(*conf), kind, client_, shared_) {
+    shared_.mark_writes();
     turn_.handler = on_turn;
     turn_.data = this;
     turn_.log = ngx_cycle->log;
