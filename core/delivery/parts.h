@@ -1,5 +1,5 @@
 // What the parts of one delivery share; of no use outside
-// core/delivery/delivery.cc, place_delivery.cc, settle.cc and record_edit.cc.
+// core/delivery/.
 #pragma once
 
 #include <functional>
@@ -88,6 +88,13 @@ Conversation<Progress> list_as_parked(Delivery& delivery, std::string id,
 Conversation<Progress> deliver_to_places(Delivery& delivery,
                                          std::vector<std::string> to,
                                          PlaceFacts facts, PlaceReport& report);
+
+// --- what cannot be read (quarantine.cc) -----------------------------------
+
+// A record stays where it is, and nobody writes it. result.error says which.
+Conversation<Progress> copy_to_quarantine(Delivery& delivery, std::string key);
+// The watched place, if it is unchanged; likewise.
+Conversation<Commit> move_to_quarantine(Delivery& delivery, std::string key);
 
 // --- one record -----------------------------------------------------------
 

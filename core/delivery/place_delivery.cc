@@ -325,12 +325,9 @@ Conversation<PlaceRead> watch_place(Delivery& delivery, std::string id) {
     std::optional<Place> place = Place::decode(reply);
     if (place) co_return PlaceRead{Progress::done, *std::move(place)};
 
-    std::vector<Command> commands;
-    commands.push_back({"RENAME", key, Keys::quarantine(key)});
-    auto moving = delivery.redis.commit(key, std::move(commands));
-    CommitReply moved = co_await moving;
-    delivery.result.error = "place " + key + " could not be read";
-    bool stuck = moved.status == Commit::refused || !delivery.redis.try_again();
+    auto moving = move_to_quarantine(delivery, key);
+    Commit moved = co_await moving;
+    bool stuck = moved == Commit::refused || !delivery.redis.try_again();
     if (stuck) co_return PlaceRead{Progress::failed, {}};
   }
 }

@@ -22,17 +22,6 @@ RecordRead understand(Delivery& delivery, const Reply& reply) {
   return {Found::read, *std::move(record)};
 }
 
-// A copy for whoever mends it. Before Redis 6.2 there is no COPY; then there
-// is only the record itself, which nobody overwrites.
-Conversation<Progress> copy_to_quarantine(Delivery& delivery, std::string key) {
-  std::vector<Command> commands;
-  commands.push_back({"COPY", key, Keys::quarantine(key), "REPLACE"});
-  auto copying = delivery.redis.send(key, std::move(commands));
-  co_await copying;
-  delivery.result.error = "record " + key + " cannot be read";
-  co_return Progress::done;
-}
-
 }  // namespace
 
 bool Delivery::says(const Sources& among) const {

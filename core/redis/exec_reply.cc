@@ -13,8 +13,7 @@ bool says(const Reply& reply, std::string_view word) {
 
 // Of what transactions write, all else is answered with a number.
 bool fits(const Command& command, const Reply& reply) {
-  constexpr std::array<std::string_view, 3> kAnsweredOk = {"LTRIM", "RENAME",
-                                                           "SET"};
+  constexpr std::array<std::string_view, 2> kAnsweredOk = {"LTRIM", "SET"};
   const bool ok = std::find(kAnsweredOk.begin(), kAnsweredOk.end(),
                             command.front()) != kAnsweredOk.end();
   return ok ? says(reply, "OK") : reply.type == Reply::Type::integer;

@@ -638,6 +638,32 @@ void unreadable_place_is_moved_aside_and_the_event_kept(void**) {
   }
 }
 
+// It may be what somebody paid for, and was answered 2xx.
+void what_was_set_aside_before_stays(void**) {
+  MemoryRedis redis;
+  const std::string aside = kCustomer + ":quarantine";
+  tell(redis, purchase("evt_0", "cus_1", "cs_0"));
+  redis.run({"HSET", kCustomer, "claims", "["});
+  tell(redis, purchase("evt_1", "cus_1", "cs_1"));
+  assert_true(redis.field(aside, "source:cs_0").has_value());
+  redis.run({"HSET", kCustomer, "claims", "["});
+  DeliveryResult result = tell(redis, alice_buys());
+  assert_outcome(result, Outcome::applied);
+  assert_true(redis.field(aside, "source:cs_0").has_value());
+  const std::size_t named = result.error.find(aside + ":");
+  assert_true(named != std::string::npos);
+  assert_true(
+      redis.field(result.error.substr(named), "source:cs_1").has_value());
+
+  redis.run({"SET", kAlice + ":quarantine", "kept"});
+  redis.run({"DEL", kAlice});
+  redis.run({"SET", kAlice, "oops"});
+  tell(redis, purchase("evt_3", "cus_1", "cs_3"));
+  assert_string_equal(
+      std::get<std::string>(*redis.find(kAlice + ":quarantine")).c_str(),
+      "kept");
+}
+
 void refused_write_is_not_stored(void**) {
   MemoryRedis redis;
   redis.refuse_writes("READONLY You can't write against a read only replica.");
@@ -1031,6 +1057,7 @@ int main() {
       cmocka_unit_test(unreadable_record_loses_nothing_to_a_delivery_at_work),
       cmocka_unit_test(corrupt_source_makes_a_record_unreadable),
       cmocka_unit_test(unreadable_place_is_moved_aside_and_the_event_kept),
+      cmocka_unit_test(what_was_set_aside_before_stays),
       cmocka_unit_test(refused_write_is_not_stored),
       cmocka_unit_test(refusal_at_any_moment_is_mended_by_the_next_delivery),
       cmocka_unit_test(conflicts_without_end_are_not_stored),

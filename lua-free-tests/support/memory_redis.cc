@@ -36,8 +36,8 @@ bool is_one_of(const std::string& word,
 }
 
 constexpr std::array<std::string_view, 15> kWrites = {
-    "HSET",  "HDEL", "HINCRBY", "SET",  "DEL",  "EXPIRE", "PERSIST", "LPUSH",
-    "LTRIM", "SADD", "SREM",    "ZADD", "ZREM", "RENAME", "COPY"};
+    "HSET",  "HDEL", "HINCRBY", "SET",  "DEL",  "EXPIRE",   "PERSIST", "LPUSH",
+    "LTRIM", "SADD", "SREM",    "ZADD", "ZREM", "RENAMENX", "COPY"};
 
 }  // namespace
 
@@ -273,20 +273,29 @@ Reply MemoryRedis::key_command(const Command& command) {
     entries_.erase(key);
     return integer(exists);
   }
-  if (word == "COPY") {  // COPY source destination REPLACE
-    if (!exists) return integer(0);
+  if (word == "EXISTS") return integer(exists);
+  if (word == "TYPE") {
+    constexpr std::array kTypes = {"string", "hash", "list", "set", "zset"};
+    return {Reply::Type::status,
+            0,
+            exists ? kTypes[entry->second.value.index()] : "none",
+            {}};
+  }
+  if (word == "COPY") {  // COPY source destination
+    if (!exists || entries_.contains(command.at(2))) return integer(0);
     entries_.insert_or_assign(command.at(2), entry->second);
     touch(command.at(2));
     return integer(1);
   }
-  if (word == "RENAME") {
+  if (word == "RENAMENX") {
     if (!exists) return error("ERR no such key");
+    if (entries_.contains(command.at(2))) return integer(0);
     Entry moved = std::move(entry->second);
     entries_.erase(entry);
     entries_.insert_or_assign(command.at(2), std::move(moved));
     touch(key);
     touch(command.at(2));
-    return ok();
+    return integer(1);
   }
   return error("ERR unknown command '" + word + "'");
 }

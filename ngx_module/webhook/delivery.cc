@@ -74,6 +74,9 @@ describe(const DeliveryResult& result, const Facts& facts) {
 
 ngx_uint_t
 log_level(const DeliveryResult& result) {
+    if (!result.error.empty()) {
+        return NGX_LOG_ERR;  // something was set aside, whatever the outcome
+    }
     switch (result.outcome) {
         case Outcome::applied:
         case Outcome::duplicate:
