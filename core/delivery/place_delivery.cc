@@ -2,6 +2,7 @@
 // or first into the place itself.
 #include <algorithm>
 
+#include "core/base/rising.h"
 #include "core/base/types.h"
 #include "core/delivery/lookup.h"
 #include "core/delivery/options.h"
@@ -184,7 +185,7 @@ void take_facts(Place& place, const Sources& sources, const Place& before) {
   Owners owners = place.owners();
   if (!owners.rest) return;
   bool elsewhere = before.to && before.to != owners.rest;
-  if (owners != before.owners() || elsewhere) place.epoch++;
+  if (owners != before.owners() || elsewhere) place.epoch = risen(place.epoch);
   place.unsettle();
   if (user_of(*owners.rest)) {
     place.holders.merge(owners.all());
@@ -391,7 +392,7 @@ Conversation<Progress> deliver_to_place(Delivery& delivery, PlaceFacts facts,
     bool known = false;
     if (before.epoch < seen) {
       // Its last writes were lost: what it says is not what the records know.
-      after.epoch = seen + 1;
+      after.epoch = risen(seen);
       straight = false;
     }
 

@@ -11,6 +11,7 @@
 #include <map>
 #include <set>
 
+#include "core/base/rising.h"
 #include "core/base/types.h"
 #include "core/delivery/options.h"
 #include "core/delivery/parts.h"
@@ -296,7 +297,7 @@ Conversation<Round> catch_up(Settling& s) {
   PlaceRead read = co_await reading;
   if (read.progress == Progress::failed) co_return Round::failed;
   Place after = read.place;
-  after.epoch = std::max(after.epoch, s.highest_seen + 1);
+  after.epoch = std::max(after.epoch, risen(s.highest_seen));
   after.unsettle();
   auto writing = write_place(s.delivery, s.id, read.place, after);
   Commit commit = co_await writing;
