@@ -157,8 +157,10 @@ fault 'a_transaction_that_always_conflicts', $refused, $served,
     fault 'a_transaction_that_conflicts_twice', $served, $served,
         answer => sub { $_[0] eq 'EXEC' && $conflicts++ < 2 ? "*-1\r\n" : undef };
 }
-fault 'the_end_in_place_of_what_exec_said', $refused, $served,
-    spoil => sub { $_[0] =~ /^\*/ && $_[0] !~ /\$/ ? 0 : syswrite $_[1], $_[0] };
+# Of EXEC alone: `*0` is the answer to HGETALL and to the greeting, too. Attempt by
+# attempt it may all get written.
+fault 'the_end_in_place_of_what_exec_said', qr/^(?:200|503)$/, $served,
+    spoil => sub { $_[0] =~ /^\*[1-9]/ && $_[0] !~ /\$/ ? 0 : syswrite $_[1], $_[0] };
 
 # --- size --------------------------------------------------------------------
 
