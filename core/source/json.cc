@@ -201,6 +201,9 @@ void members(M& m, Fact& source) {
   m.one(source.granted);
 }
 
+// Static, and in no namespace of their own: the templates of json_members.h
+// find them by their arguments.
+
 // --- what it must have -------------------------------------------------------
 
 template <class Fact>
@@ -212,30 +215,30 @@ template <class Fact>
 bool complete(const Fact& fact) {
   return has_event(fact);
 }
-bool complete(const PreviousState&) { return true; }
-bool complete(const Granted&) { return true; }
-bool complete(const Source&) { return true; }
-bool complete(const Snapshot& fact) {
+static bool complete(const PreviousState&) { return true; }
+static bool complete(const Granted&) { return true; }
+static bool complete(const Source&) { return true; }
+static bool complete(const Snapshot& fact) {
   return has_event(fact) && !fact.state.status.empty();
 }
-bool complete(PaidInvoice& fact) {
+static bool complete(PaidInvoice& fact) {
   if (fact.issued == UnixTime{}) fact.issued = fact.created;
   return has_event(fact) && fact.period_end != UnixTime{};
 }
-bool complete(const Returned& fact) {
+static bool complete(const Returned& fact) {
   return !fact.price.empty() && fact.at != UnixTime{};
 }
-bool complete(const Renewal& fact) {
+static bool complete(const Renewal& fact) {
   return has_event(fact) && fact.from != UnixTime{} && fact.until > fact.from;
 }
-bool complete(const RefundFact& fact) {
+static bool complete(const RefundFact& fact) {
   return has_event(fact) && !fact.id.empty();
 }
-bool complete(const DisputeFact& fact) {
+static bool complete(const DisputeFact& fact) {
   return has_event(fact) && !fact.id.empty();
 }
 
-bool complete(const KeyFact& fact) {
+static bool complete(const KeyFact& fact) {
   return has_event(fact) && !fact.price.empty() && !fact.name.empty();
 }
 
@@ -245,13 +248,13 @@ template <class Fact>
 const Identifiers* inheritance(const Fact&) {
   return nullptr;
 }
-const Identifiers* inheritance(const Snapshot& fact) {
+static const Identifiers* inheritance(const Snapshot& fact) {
   return &fact.state.identifiers;
 }
 
 template <class Fact>
 void inherit(Fact&, const Fact&) {}
-void inherit(Snapshot& fact, const Snapshot& before) {
+static void inherit(Snapshot& fact, const Snapshot& before) {
   fact.state.identifiers = before.state.identifiers;
 }
 
