@@ -23,7 +23,7 @@ my %of_client = (
     uri      => [qw($uri $document_uri $request_uri $request $request_method $request_filename
         $request_body $request_body_file $request_length $realpath_root $document_root $entitle_return_url)],
     regex    => [qw($1 $9)],
-    connection => [qw($remote_port $connection_requests $scheme $https $http2 $server_protocol)],
+    connection => [qw($remote_port $realip_remote_port $proxy_protocol_port $connection_requests $scheme $https $http2 $server_protocol)],
     ssl      => [qw($ssl_server_name $ssl_protocol $ssl_cipher $ssl_session_id $ssl_early_data)],
 );
 

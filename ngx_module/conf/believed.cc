@@ -53,6 +53,8 @@ constexpr std::string_view kNamesOfClient[] = {
     "http2",
     "http3",
     "https",
+    "proxy_protocol_port",
+    "realip_remote_port",
     "remote_port",
     "scheme",
     "server_protocol",
