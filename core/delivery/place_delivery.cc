@@ -266,8 +266,11 @@ Conversation<Straight> through_settled(Delivery& delivery,
   auto going =
       straight_on(delivery, facts, after, std::move(owner), report, seen);
   Straight result = co_await going;
-  if (result == Straight::done && report.known) {
-    // It may have broken off when it had just listed the place.
+  // An earlier attempt may have broken off when it had just listed the place.
+  // It is told by what it said; where that is not among these facts, by
+  // nothing.
+  bool may_be_repeated = report.known || !delivery.speaks_of(facts.sources);
+  if (result == Straight::done && may_be_repeated) {
     auto unlisting = list_as_parked(delivery, facts.place, false);
     co_await unlisting;
     auto unindexing = unindex(delivery, "p:" + facts.place, facts.sources);
