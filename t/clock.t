@@ -32,6 +32,7 @@ entitle_grace 0s;
 EOF
 location = /member {
     %%REAUTH%%
+    entitle_credentials cookie=other;  # so that nobody is asked
     entitle_session_recheck 10d;
     entitle_require pro;
     add_header X-Reason $entitle_reason always;

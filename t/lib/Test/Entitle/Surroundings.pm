@@ -41,7 +41,7 @@ sub _certificate {
 
 # What the file of a directive holds; undef: it names no file to be made here.
 sub _content {
-    my ($self, $directive) = @_;
+    my ($self, $directive, $path) = @_;
     return "$SECRET\n" if $directive eq 'entitle_webhook_secret_file';
     return '0123456789abcdef' x 4 . "\n" if $directive eq 'entitle_session_key_file';
     return "a password\n" if $directive =~ /_password_file$/;
@@ -50,12 +50,14 @@ sub _content {
     return $self->{site}->read_file('certificate.key') if $directive =~ /ssl_certificate_key$/;
     return $self->{site}->read_file('certificate.pem')
         if $directive =~ /ssl_(?:trusted_|client_)?certificate$/;
+    return qq(proxy_set_header Authorization "Bearer rk_test_123";\n)
+        if $directive eq 'include' && $path =~ /stripe_key/;
     return undef;
 }
 
 sub _place_file {
     my ($self, $directive) = @_;
-    my $content = $self->_content($directive->{words}[0]) // return;
+    my $content = $self->_content(@{ $directive->{words} }[0, 1]) // return;
     my $name = 'files/' . $directive->{words}[1] =~ s{^/}{}r;
     make_path(dirname("$self->{dir}/$name"));
     $self->{site}->write_file($name, $content);
