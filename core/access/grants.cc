@@ -33,6 +33,14 @@ std::vector<std::string_view> GrantMap::entitlements_of(
   return {name};
 }
 
+std::vector<Identifier> GrantMap::identifiers() const {
+  std::vector<Identifier> all;
+  for (const auto& [identifier, names] : by_identifier_) {
+    all.push_back(identifier);
+  }
+  return all;
+}
+
 bool GrantMap::gives(const Identifier& identifier,
                      std::string_view entitlement) const {
   auto line = by_identifier_.find(identifier);

@@ -22,6 +22,7 @@ class GrantMap {
   // Whether some line gives it, whatever its namesakes do.
   bool names(std::string_view entitlement) const;
   bool empty() const { return by_identifier_.empty(); }  // there is no line
+  std::vector<Identifier> identifiers() const;  // that lines name; sorted
 
  private:
   std::map<Identifier, std::vector<std::string>, std::less<>> by_identifier_;

@@ -10,6 +10,7 @@ namespace {
 
 constexpr char kLayout = 2;
 constexpr std::uint8_t kHasNotBefore = 0x01;
+constexpr std::uint8_t kHasKnown = 0x02;
 
 constexpr unsigned kStateMask = 0x0f;
 constexpr unsigned kHasEnd = 0x10;
@@ -118,9 +119,13 @@ bool put_source(std::string& out, const Projection& projection) {
 
 std::string pack(const Standing& standing) {
   std::string out(1, kLayout);
-  put_number(out, standing.not_before ? kHasNotBefore : 0, 1);
+  put_number(out,
+             (standing.not_before ? kHasNotBefore : 0u) |
+                 (standing.known != 0 ? kHasKnown : 0u),
+             1);
   put_number(out, static_cast<std::uint64_t>(standing.version), 8);
   if (standing.not_before) put_time(out, *standing.not_before);
+  if (standing.known != 0) put_number(out, standing.known, 8);
 
   const std::vector<Projection>& all = standing.projections;
   auto count = static_cast<std::size_t>(std::count_if(
@@ -152,6 +157,7 @@ std::optional<Standing> unpack(std::string_view packed) {
   if (!reader.ok()) return std::nullopt;
   standing.version = reader.version();
   standing.not_before = reader.not_before();
+  standing.known = reader.known();
   return standing;
 }
 
@@ -179,9 +185,10 @@ PackedReader::PackedReader(std::string_view packed) : rest_(packed) {
     return;
   }
   unsigned flags = take_byte();
-  if ((flags & ~unsigned{kHasNotBefore}) != 0) fail();
+  if ((flags & ~unsigned{kHasNotBefore | kHasKnown}) != 0) fail();
   version_ = static_cast<std::int64_t>(take_number(8));
   if ((flags & kHasNotBefore) != 0) not_before_ = take_time();
+  if ((flags & kHasKnown) != 0) known_ = take_number(8);
   sources_ = take_count();
 }
 

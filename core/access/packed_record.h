@@ -4,8 +4,8 @@
 // right when they change. Grammar (numbers little-endian):
 //
 //   record      layout:8 = 2, flags:8, version:64, [not_before:40],
-//               count, source*
-//                 flags 1: not_before is there
+//               [known:64], count, source*
+//                 flags 1: not_before is there; 2: known is there (else 0)
 //   source      head:16, [end:40], [cancelled:40], [since:40], count,
 //               identifier*
 //                 head 0x0f: Projection::State; 0x10: end is there (else
@@ -73,6 +73,7 @@ class PackedReader {
 
   std::int64_t version() const { return version_; }
   std::optional<UnixTime> not_before() const { return not_before_; }
+  std::uint64_t known() const { return known_; }
 
   // The next source, past what is left of the one before. False: no more, or
   // damaged.
@@ -94,6 +95,7 @@ class PackedReader {
   bool ok_ = true;
   std::int64_t version_ = 0;
   std::optional<UnixTime> not_before_;
+  std::uint64_t known_ = 0;
   unsigned sources_ = 0;      // not yet read
   unsigned identifiers_ = 0;  // of this source, not yet read
   std::string_view account_;  // of the identifier before

@@ -16,6 +16,8 @@ struct Standing {
   std::int64_t version = 0;  // 0: no record
   std::optional<UnixTime> not_before;
   std::vector<Projection> projections;
+  // Whose identifiers alone are there: KnownIdentifiers::fingerprint(). 0: all.
+  std::uint64_t known = 0;
 };
 Standing standing_of(const Record& record);
 

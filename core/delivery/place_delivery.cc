@@ -224,6 +224,14 @@ Conversation<Commit> keep_in_place(Delivery& delivery, const PlaceFacts& facts,
   co_return commit;
 }
 
+// Refunds and disputes alone, of whatever else the account sells, are nobody's
+// loss.
+bool may_open_something(const Sources& sources) {
+  return std::any_of(sources.begin(), sources.end(), [](const auto& one) {
+    return one.second.may_open_something();
+  });
+}
+
 // Lists a place that holds something and is nobody's. It may have become
 // somebody's meanwhile, and whoever settled it have come too early to find it
 // on the list: then it is taken off again, and `place` is as it is now.
@@ -257,7 +265,9 @@ Conversation<Straight> through_settled(Delivery& delivery,
   // What an earlier attempt wrote here may be in this Redis only.
   bool to_vouch_for =
       delivery.options.touch_duplicates && has_any(before, facts.claims);
-  if (learned(before, after) || to_vouch_for) {
+  // Of what expires each event says that it is still needed.
+  bool expires = !is_customer(facts.place);
+  if (learned(before, after) || to_vouch_for || expires) {
     auto writing = write_place(delivery, facts.place, before, after);
     Commit commit = co_await writing;
     if (commit == Commit::refused) co_return Straight::failed;
@@ -287,7 +297,7 @@ Conversation<Commit> keep_and_settle(Delivery& delivery,
   auto keeping = keep_in_place(delivery, facts, before, after, known);
   Commit commit = co_await keeping;
   if (commit != Commit::committed) co_return commit;
-  if (!after.owner() && !after.sources.empty()) {
+  if (!after.owner() && may_open_something(after.sources)) {
     auto parking = park(delivery, facts.place, after);
     Progress progress = co_await parking;
     if (progress == Progress::failed) co_return Commit::refused;
@@ -342,10 +352,14 @@ Conversation<Commit> write_place(Delivery& delivery, std::string id,
   std::vector<Command> commands =
       place_commands(delivery.options.keys, id, before, after);
   if (commands.empty()) {
-    if (!delivery.options.touch_duplicates || !before.exists) {
+    if (!before.exists) co_return Commit::committed;
+    if (!is_customer(id)) {
+      commands.push_back(keep_place(delivery.options.keys, id));
+    } else if (delivery.options.touch_duplicates) {
+      commands.push_back({"HSET", key, "epoch", std::to_string(after.epoch)});
+    } else {
       co_return Commit::committed;
     }
-    commands.push_back({"HSET", key, "epoch", std::to_string(after.epoch)});
   }
   auto committing = delivery.redis.commit(key, std::move(commands));
   CommitReply reply = co_await committing;

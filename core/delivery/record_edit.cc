@@ -22,6 +22,20 @@ RecordRead understand(Delivery& delivery, const Reply& reply) {
   return {Found::read, *std::move(record)};
 }
 
+// What could open something waits in its place once a record is this big; what
+// ends something is always taken. Far more than anyone buys, and less than a
+// reply may have, so that ends find room.
+constexpr std::size_t kMaxRecordBytes = 3 << 20;
+
+bool is_full_for(const Record& before, const Record& after) {
+  if (before.bytes <= kMaxRecordBytes) return false;
+  return std::any_of(after.sources.begin(), after.sources.end(),
+                     [&](const auto& one) {
+                       return one.second.may_open_something() &&
+                              !before.sources.contains(one.first);
+                     });
+}
+
 }  // namespace
 
 bool Delivery::says(const Sources& among) const {
@@ -81,6 +95,10 @@ Conversation<Edited> edit_record(Delivery& delivery, User user,
 
     Record after = read.record;
     Edit edit = editor(read.record, after);
+    if (edit.action == Edit::Action::write && is_full_for(read.record, after)) {
+      delivery.result.error = "record " + key + " is full";
+      co_return Edited::unreadable;
+    }
     if (edit.action == Edit::Action::refuse) co_return Edited::refused;
     RecordCause cause{delivery.event, reason.place, edit.logged_as,
                       reason.moved_from, reason.moved_to};

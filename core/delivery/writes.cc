@@ -88,6 +88,10 @@ std::string log_line(UnixTime now, const RecordCause& cause,
 
 }  // namespace
 
+Command keep_place(const Keys& keys, std::string_view id) {
+  return {"EXPIRE", keys.place(id), std::to_string(kPlaceLifetime.count())};
+}
+
 std::vector<Command> place_commands(const Keys& keys, std::string_view id,
                                     const Place& before, const Place& after) {
   std::string key = keys.place(id);
@@ -117,7 +121,7 @@ std::vector<Command> place_commands(const Keys& keys, std::string_view id,
   std::vector<Command> commands;
   std::move(hash).append_to(commands);
   if (!commands.empty() && !is_customer(id)) {
-    commands.push_back({"EXPIRE", key, std::to_string(kPlaceLifetime.count())});
+    commands.push_back(keep_place(keys, id));
   }
   return commands;
 }

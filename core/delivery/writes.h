@@ -21,8 +21,11 @@
 
 namespace entitle {
 
-// A place that is no customer's lives this long after its last event.
-inline constexpr Seconds kPlaceLifetime = std::chrono::hours(24 * 400);
+// A place that is no customer's lives this long after its last event: longer
+// than a dispute of its payment can take.
+inline constexpr Seconds kPlaceLifetime = std::chrono::hours(24 * 540);
+
+Command keep_place(const Keys& keys, std::string_view id);
 
 // Empty when nothing differs.
 std::vector<Command> place_commands(const Keys& keys, std::string_view id,

@@ -53,6 +53,7 @@ std::optional<Record> Record::decode(const Reply& hgetall) {
   Record record;
   bool read = each_field(
       hgetall, [&](const std::string& field, const std::string& text) {
+        record.bytes += field.size() + text.size();
         return read_field(record, field, text);
       });
   if (!read) return std::nullopt;

@@ -3,6 +3,7 @@
 // description; this is its code.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -35,6 +36,7 @@ struct Record {
   std::optional<UnixTime> not_before;  // sessions and JWTs older are stale
   std::optional<UnixTime> updated;
   std::int64_t format = 0;  // see core/record/fields.h
+  std::size_t bytes = 0;    // of all fields, as read
   Sources sources;
   std::map<std::string, PlaceMark, std::less<>> places;
 

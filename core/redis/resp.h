@@ -23,7 +23,7 @@ class ReplyReader {
  public:
   // Nobody's record is this big; a server that says so is broken or hostile.
   static constexpr std::size_t kMaxUnreadBytes = 4 << 20;
-  static constexpr int kMaxElements = 1 << 16;  // of one array
+  static constexpr int kMaxElements = 1 << 18;  // of one array
   // Nesting is bounded by hiredis: 7 levels.
 
   // too_big: a protocol error, too, but one that says which reply it is about:

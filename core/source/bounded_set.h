@@ -103,6 +103,10 @@ class BoundedSet {
 template <class Fact>
 bool BoundedSet<Fact>::unite(std::vector<Fact> others) {
   if (others.empty()) return false;
+  if (facts_.empty() && others.size() == 1) {
+    facts_ = std::move(others);
+    return true;
+  }
   std::vector<Fact> all = facts_;
   all.insert(all.end(), std::make_move_iterator(others.begin()),
              std::make_move_iterator(others.end()));

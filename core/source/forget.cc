@@ -19,14 +19,6 @@ struct Horizon {
   }
 };
 
-Horizon horizon_of(const Sources& sources, UnixTime now) {
-  UnixTime newest{};
-  for (const auto& [id, source] : sources) {
-    newest = std::max(newest, source.newest());
-  }
-  return {std::min(now, newest)};
-}
-
 template <class Fact>
 void forget_one(std::optional<Fact>& fact, bool forgets) {
   if (forgets) fact.reset();
@@ -144,7 +136,7 @@ void forget_unneeded_payments(Sources& sources, Horizon horizon) {
 }  // namespace
 
 void forget(Sources& sources, UnixTime now) {
-  const Horizon horizon = horizon_of(sources, now);
+  const Horizon horizon{std::min(now, newest(sources))};
   const Deletions deletions = deletions_in(sources);
   for (auto& [id, source] : sources) {
     if (auto deleted = deletions.find(source.place);

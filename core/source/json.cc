@@ -271,9 +271,10 @@ std::optional<Source> Source::decode(std::string_view json) {
   Source read;
   MemberReader::read_object(in, read);
   if (!in.finish()) return std::nullopt;
-  Source canonical;  // unknown members in our order, too
-  canonical.merge(read);
-  return canonical;
+  UnknownMembers in_order;
+  in_order.merge_facts(read.unknown);
+  read.unknown = std::move(in_order);
+  return read;
 }
 
 }  // namespace entitle

@@ -205,6 +205,13 @@ bool Source::says_nothing() const {
          keys.empty() && unknown.empty();
 }
 
+bool Source::may_open_something() const {
+  bool has_ended = !snapshots.empty() && snapshots.front().terminal();
+  return (!snapshots.empty() && !has_ended) ||
+         (!invoices.empty() && !has_ended) || !sessions.empty() ||
+         !summaries.empty() || granted || !unknown.empty();
+}
+
 bool Source::merge(const Source& other) {
   bool changed = false;
   if (place_rank(other.place) > place_rank(place)) {
@@ -224,6 +231,14 @@ bool Source::merge(const Source& other) {
   changed |= join(granted, other.granted);
   changed |= unknown.merge_facts(other.unknown);
   return changed;
+}
+
+UnixTime newest(const Sources& sources) {
+  UnixTime newest{};
+  for (const auto& [id, source] : sources) {
+    newest = std::max(newest, source.newest());
+  }
+  return newest;
 }
 
 bool merge(Sources& into, const Sources& from) {

@@ -338,6 +338,8 @@ struct Source {
   bool operator==(const Source&) const = default;
 
   bool says_nothing() const;  // no facts, and nothing unknown
+  // It says more than that something ended or was given back.
+  bool may_open_something() const;
 
   // Whether this event is among the facts kept.
   bool has_event(std::string_view event) const;
@@ -357,5 +359,8 @@ using Sources = std::map<std::string, Source, std::less<>>;  // by source id
 
 // True when anything changed.
 bool merge(Sources& into, const Sources& from);
+
+// When the newest fact of all was said; the epoch when there is none.
+UnixTime newest(const Sources& sources);
 
 }  // namespace entitle

@@ -478,7 +478,8 @@ void refund_before_its_purchase_finds_it(void**) {
   refund.facts.places[0].sources["pi_1"].refunds = {
       RefundFact{"evt_1", unix_time(30), "ch_1", true, true, false}};
   assert_outcome(tell(redis, refund), Outcome::parked);
-  assert_true(is_parked(redis, "pi_1"));
+  // Nobody lost anything by it.
+  assert_false(is_parked(redis, "pi_1"));
 
   Delivered session = alice_buys();
   auto& sessions = session.facts.places[0].sources["cs_1"].sessions;
@@ -497,6 +498,51 @@ void refund_before_its_purchase_finds_it(void**) {
   assert_false(is_parked(redis, "cus_1"));
 
   assert_outcome(tell(redis, refund), Outcome::duplicate);
+}
+
+constexpr std::int64_t k540Days = 540 * 24 * 3600;
+
+void a_payments_place_lives_540_days_after_each_event(void**) {
+  MemoryRedis redis;
+  const std::string session = "entitle:live:{p:cs_1}";
+  tell(redis,
+       purchase("evt_1", "cs_1", "cs_1", {user_claim("evt_1", 10, "alice")}));
+  assert_true(redis.ttl(session) == k540Days);
+  // Also where the event goes straight to the record, or is a duplicate.
+  for (const char* event : {"evt_2", "evt_2"}) {
+    redis.run({"EXPIRE", session, "100"});
+    tell(redis, purchase(event, "cs_1", "cs_2"));
+    assert_true(redis.ttl(session) == k540Days);
+  }
+  tell(redis, alice_buys());
+  assert_false(redis.ttl(kCustomer).has_value());
+}
+
+void what_a_full_record_cannot_take_waits_and_ends_are_taken(void**) {
+  MemoryRedis redis;
+  tell(redis, alice_buys());
+  Source big;
+  big.place = "cus_1";
+  big.unknown.keep("note", '"' + std::string(9 << 20, 'x') + '"');
+  redis.run({"HSET", kAlice, "source:sub_big", big.encode()});
+
+  DeliveryResult result = tell(redis, purchase("evt_2", "cus_1", "cs_2"));
+  assert_outcome(result, Outcome::parked);
+  assert_non_null(std::strstr(result.error.c_str(), "is full"));
+  assert_true(is_parked(redis, "cus_1"));
+  assert_true(redis.field(kCustomer, "source:cs_2").has_value());
+
+  Delivered refund =
+      purchase("evt_3", "cus_2", "pi_1", {user_claim("evt_3", 11, "alice")});
+  refund.facts.places[0].sources["pi_1"] = Source();
+  refund.facts.places[0].sources["pi_1"].refunds = {
+      RefundFact{"evt_3", unix_time(kNow), "ch_1", true, true, false}};
+  assert_outcome(tell(redis, refund), Outcome::applied);
+
+  redis.run({"HDEL", kAlice, "source:sub_big"});
+  tell(redis, purchase("evt_2", "cus_1", "cs_2"));
+  assert_true(redis.field(kAlice, "source:cs_2").has_value());
+  assert_false(is_parked(redis, "cus_1"));
 }
 
 void claims_of_a_part_count_for_the_whole(void**) {
@@ -738,7 +784,7 @@ void places_that_are_no_customers_expire(void**) {
   MemoryRedis redis;
   tell(redis, purchase("evt_1", "cs_1", "cs_1"));
   tell(redis, purchase("evt_2", "cus_1", "cs_2"));
-  assert_int_equal(*redis.ttl("entitle:live:{p:cs_1}"), 400 * 86400);
+  assert_int_equal(*redis.ttl("entitle:live:{p:cs_1}"), 540 * 86400);
   assert_false(redis.ttl(kCustomer).has_value());
 }
 
@@ -1048,6 +1094,8 @@ int main() {
       cmocka_unit_test(version_rises_only_when_identifiers_change),
       cmocka_unit_test(fields_of_others_stay),
       cmocka_unit_test(refund_before_its_purchase_finds_it),
+      cmocka_unit_test(a_payments_place_lives_540_days_after_each_event),
+      cmocka_unit_test(what_a_full_record_cannot_take_waits_and_ends_are_taken),
       cmocka_unit_test(claims_of_a_part_count_for_the_whole),
       cmocka_unit_test(place_learns_of_a_second_whole_and_gives_it_all),
       cmocka_unit_test(second_whole_gets_all_though_its_link_broke_off),

@@ -55,7 +55,8 @@ trouble_of(const RedisExchange& exchange, RedisStatus status) {
 }
 
 RecordRead
-read_reply(const RedisExchange& exchange, RedisStatus status) {
+read_reply(const RedisExchange& exchange, RedisStatus status,
+           const KnownIdentifiers& known) {
     RecordRead read;
     read.trouble = trouble_of(exchange, status);
     if (read.trouble) {
@@ -71,52 +72,70 @@ read_reply(const RedisExchange& exchange, RedisStatus status) {
         read.trouble = Reason::record_unreadable;
         return read;
     }
-    read.standing = standing_of(*record);
+    read.standing = condense(standing_of(*record), known);
     read.packed = pack(read.standing);
     return read;
 }
 
-// False: damaged.
+// False: damaged, or packed for other grants than ours (before a reload).
 bool
-give(RecordLookup& lookup, std::string_view packed) {
+give(RecordLookup& lookup, std::string_view packed, std::uint64_t known) {
     const PackedReader reader(packed);
-    if (!reader.ok()) {
+    if (!reader.ok() || reader.known() != known) {
         return false;
     }
     lookup.packed.assign(packed);  // who waits looks many times
-    lookup.standing = {reader.version(), reader.not_before(), {}};
+    lookup.standing = {reader.version(), reader.not_before(), {}, known};
     return true;
 }
 
-// Of every server: a change in any of them is heard.
-std::vector<RecordSpace>
-spaces_of_all_servers() {
+template <class See>
+void
+each_server(See see) {
     auto* core = static_cast<ngx_http_core_main_conf_t*>(
         ngx_http_cycle_get_module_main_conf(ngx_cycle, ngx_http_core_module));
     auto** servers =
         static_cast<ngx_http_core_srv_conf_t**>(core->servers.elts);
-    std::vector<RecordSpace> spaces;
     for (ngx_uint_t i = 0; i < core->servers.nelts; i++) {
-        auto* conf = static_cast<ServerConf*>(
-            servers[i]->ctx->srv_conf[ngx_http_entitle_module.ctx_index]);
+        see(*static_cast<const ServerConf*>(
+            servers[i]->ctx->srv_conf[ngx_http_entitle_module.ctx_index]));
+    }
+}
+
+// A change in any of them is heard.
+std::vector<RecordSpace>
+spaces_of_all_servers() {
+    std::vector<RecordSpace> spaces;
+    each_server([&](const ServerConf& conf) {
         RecordSpace space{
-            *conf->audience,
-            tracking_prefix(view(conf->prefix), static_cast<Mode>(conf->mode))};
+            *conf.audience,
+            tracking_prefix(view(conf.prefix), static_cast<Mode>(conf.mode))};
         if (std::find(spaces.begin(), spaces.end(), space) == spaces.end()) {
             spaces.push_back(std::move(space));
         }
-    }
+    });
     return spaces;
+}
+
+// What is cached serves them all.
+KnownIdentifiers
+identifiers_of_all_servers() {
+    KnownIdentifiers known;
+    each_server([&](const ServerConf& conf) { known.add(*conf.grants); });
+    return known;
 }
 
 }  // namespace
 
 RecordCache::RecordCache(const MainConf* conf, Redis& redis,
-                         std::vector<RecordSpace> spaces)
+                         std::vector<RecordSpace> spaces,
+                         KnownIdentifiers known)
     : conf_(conf),
       redis_(redis.near()),
       primaries_(redis.primaries()),
       spaces_(std::move(spaces)),
+      known_(std::move(known)),
+      fingerprint_(known_.fingerprint()),
       zone_(conf->zone) {}
 
 RecordCache::~RecordCache() {
@@ -202,7 +221,7 @@ RecordCache::lookup(RecordLookup& lookup, const RecordQuestion& question) {
     const std::optional<Zone::Found> found = zone_.find(user);
     if (found && tracking != nullptr &&
         tracking->believes(found->stamp, user, question.lease) &&
-        give(lookup, found->packed) &&
+        give(lookup, found->packed, fingerprint_) &&
         lookup.standing.version >= question.version_awaited) {
         lookup.use = CacheUse::hit;
         return NGX_OK;
@@ -228,7 +247,7 @@ RecordCache::use(RecordLookup& lookup, const RecordQuestion& question,
         if (read.packed.empty()) {
             lookup.standing = read.standing;
         } else {
-            give(lookup, read.packed);
+            give(lookup, read.packed, fingerprint_);
         }
         return NGX_OK;
     }
@@ -241,7 +260,7 @@ RecordCache::use(RecordLookup& lookup, const RecordQuestion& question,
     }
     const std::optional<Zone::Found> found = zone_.find(user);
     if (found && believed_lately(question, *found, user) &&
-        give(lookup, found->packed)) {
+        give(lookup, found->packed, fingerprint_)) {
         lookup.use = CacheUse::stale;
         return NGX_OK;
     }
@@ -392,7 +411,8 @@ RecordCache::take(Fill& fill, RedisStatus status) {
         return;
     }
 
-    auto read = std::make_shared<RecordRead>(read_reply(fill.exchange, status));
+    auto read =
+        std::make_shared<RecordRead>(read_reply(fill.exchange, status, known_));
     read->may_be_cached = whole;
     if (!fill.exchange.replies.empty() &&
         fill.exchange.replies.front().is_error("TOOBIG")) {
@@ -479,7 +499,8 @@ record_cache(const MainConf* conf) {
         return *cache;
     }
     return conf->worker->make<RecordCache>(conf, redis_of(conf),
-                                           spaces_of_all_servers());
+                                           spaces_of_all_servers(),
+                                           identifiers_of_all_servers());
 }
 
 RecordCache*

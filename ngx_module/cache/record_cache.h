@@ -12,6 +12,7 @@
 #include <unordered_map>
 
 #include "core/access/access.h"
+#include "core/access/condense.h"
 #include "core/access/decision.h"
 #include "ngx_module/cache/tracking.h"
 #include "ngx_module/redis_client/client.h"
@@ -27,7 +28,7 @@ enum class CacheUse { none, hit, miss, stale, bypass };
 // What one read gave.
 struct RecordRead {
     std::optional<Reason> trouble;  // set: nothing else is
-    Standing standing;              // whole where `packed` is empty
+    Standing standing;              // condensed; whole where `packed` is empty
     std::string packed;
     bool may_be_cached = false;
 };
@@ -104,7 +105,7 @@ class RecordCache final : RecordListener {
     }
 
     RecordCache(const MainConf* conf, Redis& redis,
-                std::vector<RecordSpace> spaces);
+                std::vector<RecordSpace> spaces, KnownIdentifiers known);
     ~RecordCache();
     RecordCache(const RecordCache&) = delete;
     RecordCache& operator=(const RecordCache&) = delete;
@@ -148,6 +149,8 @@ class RecordCache final : RecordListener {
     RedisTopology& redis_;
     RedisTopology& primaries_;  // the same, unless replicas are read
     std::vector<RecordSpace> spaces_;
+    KnownIdentifiers known_;
+    std::uint64_t fingerprint_;
     Zone zone_;
     RecordListener* listener_ = nullptr;
     // One a node that was ever read from; those of `listened_` are kept up.
