@@ -68,6 +68,7 @@ ByEnd identifiers_by_end(const ResolvedSubscription& resolved) {
       }
     }
     if (!end) end = last ? last : resolved.state.period_end;
+    if (!end) end = resolved.state.assumed_end;
     by_end[end.value_or(kForever)].push_back(identifier);
   }
   return by_end;

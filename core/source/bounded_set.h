@@ -11,7 +11,8 @@
 //   unknown  members of a later version (core/source/unknown.h)
 //
 // and, if it has more to forget than the least, prune(facts) over all of them,
-// greatest first; which must not depend on what was pruned before.
+// greatest first; which must not depend on what was pruned before. Likewise, if
+// some of those beyond the bound are to stay, keep_besides(facts).
 #pragma once
 
 #include <algorithm>
@@ -125,7 +126,13 @@ bool BoundedSet<Fact>::unite(std::vector<Fact> others) {
   std::sort(all.begin(), all.end(), greater);
   if constexpr (requires { Fact::prune(all); }) Fact::prune(all);
   if (all.size() > Fact::kBound) {
-    all.erase(all.begin() + Fact::kBound, all.end());
+    if constexpr (requires { Fact::keep_besides(all); }) {
+      std::vector<Fact> besides = Fact::keep_besides(all);
+      all.erase(all.begin() + Fact::kBound, all.end());
+      std::move(besides.begin(), besides.end(), std::back_inserter(all));
+    } else {
+      all.erase(all.begin() + Fact::kBound, all.end());
+    }
   }
   if (all == facts_) return false;
   facts_ = std::move(all);

@@ -9,7 +9,7 @@
 //                  "cancel_at":...,"cancel_at_period_end":true,"ended_at":...,
 //                  "identifiers":["lookup_key=pro","price_...","prod_..."],
 //                  "items":[{"period_end":...,"identifiers":[0,1]}],
-//                  "more_items":true,
+//                  "more_items":true,"assumed_end":...,
 //                  "previous":{"status":"past_due","period_end":null,...}}],
 //    "past_due":{"event":"evt_...","created":...},
 //    "invoice":{"event":...,"created":...,"issued":...,"id":"in_...",
@@ -106,6 +106,7 @@ void members(M& m, Fact& fact) {
   m.inherited("identifiers", fact.state.identifiers);
   m.items("items", fact.state.items, fact.state.identifiers);
   m.flag("more_items", fact.state.more_items);
+  m.time("assumed_end", fact.state.assumed_end);
   m.object("previous", fact.previous);
 }
 

@@ -217,14 +217,16 @@ Decided after_second(Decided before, const Group& second) {
 // `newest_first` is not empty and has no terminal snapshot.
 Decided decide(const BoundedSet<Snapshot>& newest_first) {
   Decided decided;
-  // A full set may have lost the beginning of its oldest second.
+  // A full set may have lost the beginning of its oldest second. What is kept
+  // besides is older than that, and says nothing of the order.
   decided.ambiguous = newest_first.size() >= Snapshot::kBound;
   bool oldest_second = decided.ambiguous;
-  for (auto at = newest_first.rbegin(); at != newest_first.rend();) {
-    UnixTime second = at->created;
+  std::size_t left = std::min(newest_first.size(), Snapshot::kBound);
+  while (left > 0) {
+    UnixTime second = newest_first[left - 1].created;
     Group group;
-    for (; at != newest_first.rend() && at->created == second; ++at) {
-      group.push_back(&*at);
+    for (; left > 0 && newest_first[left - 1].created == second; --left) {
+      group.push_back(&newest_first[left - 1]);
     }
     decided = after_second(decided, group);
     decided.ambiguous |= oldest_second;
@@ -263,25 +265,35 @@ void add_unlisted(const BoundedSet<Snapshot>& newest_first,
   resolved.items = joined_items(std::move(resolved.items));
 }
 
-// When the past_due that holds now began.
+// When it was past due at the earliest, where the event that said so is lost
+// and only the last of many are left: as the period ended that `other` was paid
+// for, if that is in between.
+UnixTime earliest_past_due(const Snapshot& other, UnixTime oldest_kept) {
+  std::optional<UnixTime> end = other.state.period_end;
+  return end && *end > other.created && *end < oldest_kept ? *end
+                                                           : other.created;
+}
+
+// When the past_due that holds now began. However many events repeat it, it
+// does not begin later.
 UnixTime past_due_since(const Source& source, const Snapshot& decided) {
-  std::optional<UnixTime> other;  // the newest that was not past due
-  for (const Snapshot& snapshot : source.snapshots) {
-    if (snapshot.state.status != "past_due") {
-      other = snapshot.created;
-      break;
-    }
-  }
-  if (source.entered_past_due &&
-      (!other || source.entered_past_due->created >= *other)) {
-    return source.entered_past_due->created;
-  }
+  const Snapshot* other = nullptr;  // the newest that was not past due
+  std::size_t past_due = 0;
   UnixTime since = decided.created;
   for (const Snapshot& snapshot : source.snapshots) {
-    if (snapshot.state.status == "past_due" &&
-        (!other || snapshot.created >= *other)) {
-      since = std::min(since, snapshot.created);
+    if (snapshot.state.status != "past_due") {
+      other = &snapshot;
+      break;
     }
+    ++past_due;
+    since = std::min(since, snapshot.created);
+  }
+  if (source.entered_past_due &&
+      (!other || source.entered_past_due->created >= other->created)) {
+    return source.entered_past_due->created;
+  }
+  if (other && past_due >= Snapshot::kBound) {
+    return earliest_past_due(*other, since);
   }
   return since;
 }

@@ -125,6 +125,25 @@ bool Snapshot::terminal() const {
          state.status == "canceled" || state.status == "incomplete_expired";
 }
 
+std::vector<Snapshot> Snapshot::keep_besides(
+    const std::vector<Snapshot>& newest_first) {
+  auto is_whole = [](const Snapshot& one) { return !one.state.more_items; };
+  auto is_other = [](const Snapshot& one) {
+    return one.state.status != "past_due";
+  };
+  const auto end = newest_first.end();
+  const auto beyond = newest_first.begin() + kBound;
+  auto whole = std::find_if(newest_first.begin(), end, is_whole);
+  auto other = std::find_if(newest_first.begin(), end, is_other);
+  if (other == end) other = end - 1;
+  std::vector<Snapshot> kept;
+  for (auto at : {std::min(whole, other), std::max(whole, other)}) {
+    if (at == end || at < beyond) continue;
+    if (kept.empty() || kept.back() != *at) kept.push_back(*at);
+  }
+  return kept;
+}
+
 bool DisputeFact::is_over() const {
   return status == "won" || status == "lost" || status == "warning_closed" ||
          status == "prevented";

@@ -64,6 +64,8 @@ struct SubscriptionState {
   std::vector<Identifier> identifiers;  // sorted, unique
   ItemPeriods items;        // sorted; empty: one, which is all of them
   bool more_items = false;  // items.has_more: a lower bound only
+  // Where nobody says when the period ends: an interval of the price later.
+  std::optional<UnixTime> assumed_end;
   auto operator<=>(const SubscriptionState&) const = default;
 };
 
@@ -102,6 +104,10 @@ struct Snapshot {
   auto rank() const {
     return std::make_tuple(terminal(), created, std::string_view(event));
   }
+  // The newest whole list of items, and the newest that was not past due or,
+  // where there is none, the first that was.
+  static std::vector<Snapshot> keep_besides(
+      const std::vector<Snapshot>& newest_first);
   void keep_unknown(const Snapshot& other) {
     unknown.merge(other.unknown);
     previous.unknown.merge(other.previous.unknown);

@@ -38,7 +38,8 @@ struct Facts {
   // An invoice of 2025-03-31.basil or later: its lines name prices and
   // products alone.
   bool lacks_lookup_keys = false;
-  std::string note;  // why nothing was taken from it, for the log; or empty
+  std::string note;    // why nothing was taken from it, for the log; or empty
+  bool warns = false;  // the note is a warning
 };
 
 // Where `entitle_user_from` looks, in order; the first that names a valid

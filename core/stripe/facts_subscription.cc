@@ -2,6 +2,7 @@
 // Source: https://docs.stripe.com/api/subscriptions/object; where fields moved
 // in 2025-03-31.basil both places are read, whatever api_version says.
 #include <algorithm>
+#include <chrono>
 
 #include "core/base/types.h"
 #include "core/json/tree.h"
@@ -71,6 +72,40 @@ ItemPeriods periods_of(const Reading& reading, const json::Node* said,
   return joined_items(std::move(items));
 }
 
+// How long one period of this price is at most; null: it does not say.
+std::optional<Seconds> interval_of(const json::Node* price) {
+  const json::Node* recurring = json::member(price, "recurring");
+  if (!json::is_object(recurring)) recurring = price;  // a plan
+  std::string_view unit = json::string(recurring, "interval");
+  int days = unit == "day"     ? 1
+             : unit == "week"  ? 7
+             : unit == "month" ? 31
+             : unit == "year"  ? 366
+                               : 0;
+  std::int64_t count = json::integer(recurring, "interval_count").value_or(1);
+  if (days == 0 || count < 1 || count > 156) return std::nullopt;
+  return std::chrono::hours(24 * days * count);
+}
+
+// Stripe has always said when a period ends. Should that get another name one
+// day, nobody is let in for ever, and nobody who pays is shut out at once.
+UnixTime assumed_end(const Reading& reading, const json::Node* said) {
+  constexpr Seconds kOtherwise = std::chrono::hours(24 * 35);
+  std::optional<Seconds> longest;
+  for (const json::Node* item : json::Children(stripe::list(said, "items"))) {
+    for (const char* key : {"price", "plan"}) {
+      longest = std::max(longest, interval_of(json::member(item, key)));
+    }
+  }
+  return reading.head().created + longest.value_or(kOtherwise);
+}
+
+bool has_no_end(const SubscriptionState& state) {
+  if (state.period_end) return false;
+  return state.status == "active" ||
+         (state.status == "trialing" && !state.trial_end);
+}
+
 SubscriptionState state_of(const Reading& reading) {
   const json::Node* said = reading.object();
   SubscriptionState state;
@@ -94,6 +129,7 @@ SubscriptionState state_of(const Reading& reading) {
   if (state.items.size() == 1 && state.items[0].end == state.period_end) {
     state.items.clear();
   }
+  if (has_no_end(state)) state.assumed_end = assumed_end(reading, said);
   return state;
 }
 
@@ -188,6 +224,13 @@ void subscription_facts(const Reading& reading, SnapshotType type,
       snapshot.previous = previous_of(reading);
     }
     if (!snapshot.terminal()) facts.identifiers = snapshot.state.identifiers;
+    if (snapshot.state.assumed_end) {
+      facts.warns = true;
+      add_note(facts,
+               "the subscription does not say when its period ends, so its end "
+               "is assumed: Stripe may have renamed a field, look for a newer "
+               "entitle");
+    }
     Source& source = own.sources[reading.qualified(id)];
     source.place = own.place;
     if (turned_past_due(snapshot)) {

@@ -69,12 +69,35 @@ void active_ends_a_grace_after_its_period(void**) {
   assert_until(said(pro("active")), kEnd + 5, Lapse::ended, policy);
 }
 
-void active_without_a_known_end_does_not_end(void**) {
+void active_without_a_known_end_ends_after_35_days(void**) {
   Subscription sub = pro("active");
   sub.items[0].period_end = 0;
-  Verdict open = verdict(said(sub), kEnd + 10000 * kDay);
-  assert_true(open.effective);
-  assert_true(open.until == kForever);
+  assert_until(said(sub), kStart + 35 * kDay + 72 * kHour, Lapse::ended);
+  assert_int_not_equal(
+      test::facts(said(sub)[0]).note.find("when its period ends"),
+      std::string::npos);
+}
+
+void active_without_a_known_end_ends_after_its_prices_interval(void**) {
+  Subscription sub = pro("active");
+  sub.items[0].period_end = 0;
+  auto every = [&](std::string interval) {
+    std::string body = said(sub)[0];
+    std::string price = "\"object\":\"price\"";
+    return std::vector<std::string>{body.insert(
+        body.find(price), "\"recurring\":{\"interval\":" + interval + "},")};
+  };
+  assert_until(every(R"("month")"), kStart + 31 * kDay + 72 * kHour,
+               Lapse::ended);
+  assert_until(every(R"("week","interval_count":2)"),
+               kStart + 14 * kDay + 72 * kHour, Lapse::ended);
+  assert_until(every(R"("aeon")"), kStart + 35 * kDay + 72 * kHour,
+               Lapse::ended);
+  // An invoice knows it.
+  std::vector<std::string> bodies = every(R"("month")");
+  bodies.push_back(test::invoice_event({"evt_2", kStart}, "paid",
+                                       {.items = {item("pro", kEnd)}}));
+  assert_until(bodies, kEnd + 72 * kHour, Lapse::ended);
 }
 
 void a_trial_ends_with_the_trial(void**) {
@@ -465,7 +488,9 @@ int main() {
       cmocka_unit_test(a_one_off_invoice_is_refunded_with_its_payment),
       cmocka_unit_test(a_payment_of_nothing_is_nothing),
       cmocka_unit_test(active_ends_a_grace_after_its_period),
-      cmocka_unit_test(active_without_a_known_end_does_not_end),
+      cmocka_unit_test(active_without_a_known_end_ends_after_35_days),
+      cmocka_unit_test(
+          active_without_a_known_end_ends_after_its_prices_interval),
       cmocka_unit_test(a_trial_ends_with_the_trial),
       cmocka_unit_test(cancel_at_ends_sharp),
       cmocka_unit_test(cancel_at_period_end_ends_sharp),

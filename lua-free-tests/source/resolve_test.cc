@@ -343,6 +343,34 @@ void past_due_whose_beginning_was_lost_counts_from_the_first_seen(void**) {
   assert_int_equal(since(h), 50);
 }
 
+// In both directions, since there are too many for all orders.
+ResolvedSubscription either_way(std::vector<std::string> bodies) {
+  Sources forward = test::stored(test::sources_of(bodies));
+  std::reverse(bodies.begin(), bodies.end());
+  assert_true(forward == test::stored(test::sources_of(bodies)));
+  return *resolve(forward.at("sub_1"));
+}
+
+void a_lost_beginning_does_not_let_past_due_slide(void**) {
+  History h(with_status("active"));
+  h.created(10).updated(20, set_status("past_due")).lose_last();
+  std::optional<UnixTime> first;
+  for (int n = 0; n < 30; ++n) {
+    h.updated(30 + n, [](Subscription& sub) { sub.note += "reminder"; });
+    UnixTime since = *either_way(h.bodies()).past_due_since;
+    if (first) assert_true(since <= *first);
+    first = since;
+  }
+  assert_int_equal(to_unix(*first), 10);
+
+  // An endpoint that is younger than all of it counts from what it saw first.
+  History young(with_status("past_due"));
+  for (int n = 0; n < 30; ++n) {
+    young.updated(30 + n, [](Subscription& sub) { sub.note += "reminder"; });
+  }
+  assert_int_equal(to_unix(*either_way(young.bodies()).past_due_since), 30);
+}
+
 void created_past_due_counts_from_there(void**) {
   History h(with_status("past_due"));
   h.created(10).updated(20, [](Subscription& sub) { sub.note = "a"; });
@@ -372,6 +400,26 @@ void a_cut_list_loses_no_item_known_before(void**) {
   });
   assert_string_equal(test::joined(settled(h).state.identifiers).c_str(),
                       "lookup_key=pro_key metadata.note=x price_pro prod_pro");
+}
+
+void cut_lists_do_not_push_out_the_last_whole_one(void**) {
+  Subscription sub = with_status("active");
+  for (int n = 0; n < 10; ++n) {
+    sub.items.push_back(item("i" + std::to_string(n), 5000));
+  }
+  History h(sub);
+  h.created(10);  // eleven, all told
+  for (int n = 0; n < 30; ++n) {
+    h.updated(20 + n, [](Subscription& now) {
+      now.has_more = true;
+      now.note += "x";
+    });
+  }
+  ResolvedSubscription resolved = either_way(h.bodies());
+  assert_int_not_equal(
+      test::joined(resolved.state.identifiers).find("price_i9"),
+      std::string::npos);
+  assert_true(resolved.state.more_items);
 }
 
 void a_whole_list_in_between_ends_what_was_before_it(void**) {
@@ -504,8 +552,10 @@ int main() {
       cmocka_unit_test(a_second_time_past_due_counts_anew),
       cmocka_unit_test(
           past_due_whose_beginning_was_lost_counts_from_the_first_seen),
+      cmocka_unit_test(a_lost_beginning_does_not_let_past_due_slide),
       cmocka_unit_test(created_past_due_counts_from_there),
       cmocka_unit_test(a_cut_list_loses_no_item_known_before),
+      cmocka_unit_test(cut_lists_do_not_push_out_the_last_whole_one),
       cmocka_unit_test(a_whole_list_in_between_ends_what_was_before_it),
       cmocka_unit_test(summaries_of_one_second_are_put_in_order),
       cmocka_unit_test(of_summaries_without_order_the_least_is_taken),

@@ -66,6 +66,9 @@ describe(const DeliveryResult& result, const Facts& facts) {
     if (result.ambiguous) {
         line += ", order within one second unknown: the least was taken";
     }
+    if (!facts.note.empty()) {
+        line += (line.empty() ? "" : ", ") + facts.note;
+    }
     if (!result.error.empty()) {
         line += (line.empty() ? "" : ", ") + result.error;
     }
@@ -73,7 +76,7 @@ describe(const DeliveryResult& result, const Facts& facts) {
 }
 
 ngx_uint_t
-log_level(const DeliveryResult& result) {
+log_level(const DeliveryResult& result, const Facts& facts) {
     if (!result.error.empty()) {
         return NGX_LOG_ERR;  // something was set aside, whatever the outcome
     }
@@ -85,7 +88,8 @@ log_level(const DeliveryResult& result) {
             if (!result.error.empty()) {
                 return NGX_LOG_ERR;  // stored, but something is damaged
             }
-            return result.owner_changed ? NGX_LOG_WARN : NGX_LOG_INFO;
+            return result.owner_changed || facts.warns ? NGX_LOG_WARN
+                                                       : NGX_LOG_INFO;
         case Outcome::parked:
         case Outcome::unmatched:
             return NGX_LOG_WARN;
@@ -143,7 +147,7 @@ Webhook::conclude(DeliveryResult result) {
         attempt_failed(result.error);
         return;
     }
-    respond(result.outcome, log_level(result), describe(result, facts_),
+    respond(result.outcome, log_level(result, facts_), describe(result, facts_),
             result.unlocks, result.unmatched);
 }
 
