@@ -193,6 +193,9 @@ cmp_ok +($seen{200} // 0), '>', 20, 'and most went on';
 # soon back at Redis.
 ok wait_until(sub { !grep { $site->get('/status')->status != 200 } 1 .. 8 }),
     'the_status_is_there_again';
+ok wait_until(sub { !grep { $_ == 503 }
+        map { $site->get('/pro', Cookie => 'app=never')->status } 1 .. 8 }, 10),
+    'and Redis, of both workers';
 for my $event (buy('late', 'Z')) {
     is $site->webhook($event)->status, 200, 'an_event_is_taken_again';
 }

@@ -82,7 +82,7 @@ const std::string* UnknownMembers::find(std::string_view name) const {
 
 void UnknownMembers::keep(std::string_view name, std::string json) {
   std::string& value = at(name);
-  value = std::max(value, json);
+  if (value < json) value = std::move(json);
 }
 
 void UnknownMembers::merge(const UnknownMembers& other) {
