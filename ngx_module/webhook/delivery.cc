@@ -78,16 +78,13 @@ describe(const DeliveryResult& result, const Facts& facts) {
 ngx_uint_t
 log_level(const DeliveryResult& result, const Facts& facts) {
     if (!result.error.empty()) {
-        return NGX_LOG_ERR;  // something was set aside, whatever the outcome
+        return NGX_LOG_ERR;  // something is damaged, whatever the outcome
     }
     switch (result.outcome) {
         case Outcome::applied:
         case Outcome::duplicate:
         case Outcome::superseded:
         case Outcome::ignored:
-            if (!result.error.empty()) {
-                return NGX_LOG_ERR;  // stored, but something is damaged
-            }
             return result.owner_changed || facts.warns ? NGX_LOG_WARN
                                                        : NGX_LOG_INFO;
         case Outcome::parked:
