@@ -41,13 +41,15 @@ void forget_ended(Source& source, Horizon horizon) {
 }
 
 // A list that was cut says nothing of what it does not name, so older ones
-// count until there is a whole one above them.
+// count until there is a whole one above them. And while it is past due, those
+// that say since when: what was forgotten would let its grace begin anew.
 void forget_outdated(BoundedSet<Snapshot>& snapshots, Horizon horizon) {
-  bool complete_above = false;
-  snapshots.forget([&](const Snapshot& fact, std::size_t n) {
-    bool forgets =
-        n > 0 && complete_above && horizon.is_past(fact.created, kKeptAfterEnd);
+  bool complete_above = false, other_above = false;
+  snapshots.forget([&](const Snapshot& fact, std::size_t) {
+    bool forgets = complete_above && other_above &&
+                   horizon.is_past(fact.created, kKeptAfterEnd);
     complete_above = complete_above || !fact.state.more_items;
+    other_above = other_above || fact.state.status != "past_due";
     return forgets;
   });
 }

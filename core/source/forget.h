@@ -8,9 +8,9 @@
 //
 //   a subscription   its greatest snapshot, its entry into past_due and its
 //                    invoices stay until it has ended for good; others for
-//                    kKeptAfterEnd, and while no newer one is complete. Once it
-//                    has ended, what ended it stays for kKeptAfterEnd, the rest
-//                    for kLatest
+//                    kKeptAfterEnd, and while no newer one is complete, or none
+//                    is other than past_due. Once it has ended, what ended it
+//                    stays for kKeptAfterEnd, the rest for kLatest
 //   a purchase       what says that it is paid stays for ever, with all refunds
 //                    and disputes of its payment; what says that it is not paid
 //                    for kLatest, and twice that where it names a payment

@@ -118,6 +118,20 @@ void grace_does_not_begin_again(void**) {
   assert_int_equal(to_unix(project(all).at(0).since), kStart);
 }
 
+void nor_where_the_event_that_began_it_was_lost(void**) {
+  Sources all = subscription(1, kStart, "past_due");  // it says no before
+  auto told_again = [&](int n, Time at) {
+    pass_to(all, at);
+    Sources again;
+    again["sub_1"] = subscription(n, at, "past_due").begin()->second;
+    merge(all, again);
+    pass_to(all, at);
+    assert_int_equal(to_unix(project(all).at(0).since), kStart);
+  };
+  told_again(2, kStart + 450 * kDay);
+  for (int n = 3; n < 30; ++n) told_again(n, kStart + (600 + n) * kDay);
+}
+
 void what_is_paid_for_ever_stays_with_its_refunds(void**) {
   Sources all = purchase(1, kStart);  // refunded: effective where policy keeps
   all["grant:x"].granted =
@@ -246,6 +260,7 @@ int main() {
       cmocka_unit_test(an_older_event_does_not_open_what_ended),
       cmocka_unit_test(a_subscription_that_has_not_ended_stays),
       cmocka_unit_test(grace_does_not_begin_again),
+      cmocka_unit_test(nor_where_the_event_that_began_it_was_lost),
       cmocka_unit_test(what_is_paid_for_ever_stays_with_its_refunds),
       cmocka_unit_test(a_refund_waits_45_days_for_its_purchase),
       cmocka_unit_test(what_was_not_paid_is_forgotten_after_45_days),
