@@ -109,6 +109,8 @@ ngx_command_t commands[] = {
                    refund_revokes, revoke_or_keep),
     ENTITLE_SERVER("entitle_dispute", NGX_CONF_TAKE1, reads<set_choice>,
                    dispute_revokes, revoke_or_keep),
+    ENTITLE_SERVER("entitle_pause_collection", NGX_CONF_TAKE1,
+                   reads<set_choice>, pause_revokes, revoke_or_keep),
 
     // where it is kept
 

@@ -136,7 +136,8 @@ struct ServerConf {
     time_t provisional;         // 0: off
     ngx_uint_t refund_revokes;  // 1 revoke, 0 keep
     ngx_uint_t dispute_revokes;
-    Policy* policy;  // of the five above, made when merged
+    ngx_uint_t pause_revokes;
+    Policy* policy;  // of the six above, made when merged
     std::vector<std::string>* raw_session_keys;
     SessionKeys* session_keys;   // null: no entitle_session_key_file
     ClientReference* reference;  // likewise

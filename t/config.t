@@ -112,6 +112,7 @@ my @refused = (
     ['a_customer_is_no_identifier', 'entitle_grant pro cus_123;', qr/"cus_123"/],
     ['a_grant_of_nothing', 'entitle_grant pro;', qr/number of arguments/],
     ['a_grant_without_a_name', q(entitle_grant "" price_1;), qr/must not be empty/],
+    ['a_pause_that_is_none', 'entitle_pause_collection maybe;', qr/"maybe" in "entitle_pause_collection"/, qr/revoke or keep/],
     ['an_owner_from_nowhere', 'entitle_user_from customer;', qr/"customer"/, qr/client_reference_id/],
     ['signed_references_without_a_key', 'entitle_user_from client_reference_id=signed;'
             . location(''), qr/entitle_session_key_file/],

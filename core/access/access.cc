@@ -58,10 +58,14 @@ Verdict judge_state(const Projection& projection, const Policy& policy,
 Verdict judge(const Projection& projection, const Policy& policy,
               UnixTime now) {
   Verdict verdict = judge_state(projection, policy, now);
-  if (!verdict.effective || verdict.until <= projection.cancelled) {
-    return verdict;
+  if (verdict.effective && projection.cancelled < verdict.until) {
+    verdict = effective_until(projection.cancelled, now, Lapse::ended);
   }
-  return effective_until(projection.cancelled, now, Lapse::ended);
+  if (verdict.effective && policy.pause_revokes &&
+      now < projection.paused_until) {
+    return {false, {}, Lapse::collection_paused};
+  }
+  return verdict;
 }
 
 std::vector<Identifier> effective_identifiers(const Sources& sources,

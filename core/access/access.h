@@ -16,7 +16,15 @@
 namespace entitle {
 
 // Why a source gives nothing now.
-enum class Lapse { none, not_paid, ended, past_due_over, refunded, disputed };
+enum class Lapse {
+  none,
+  not_paid,
+  ended,
+  past_due_over,
+  refunded,
+  disputed,
+  collection_paused,
+};
 
 struct Verdict {
   bool effective = false;

@@ -20,14 +20,15 @@ struct Word {
   bool disputed;
   UnixTime end;
   UnixTime cancelled;
+  UnixTime paused_until;
   UnixTime since;
   auto operator<=>(const Word&) const = default;
 };
 
 // With nothing in it that judge() does not look at.
 Word word_of(const Projection& projection) {
-  Word word{projection.state, false, kForever, projection.cancelled,
-            UnixTime{}};
+  Word word{projection.state,        false,     kForever, projection.cancelled,
+            projection.paused_until, UnixTime{}};
   switch (projection.state) {
     case State::active:
     case State::ending:
@@ -52,8 +53,9 @@ Word word_of(const Projection& projection) {
 // Whether `less` adds nothing to `more`: it never gives for longer, and is
 // refused for no reason that is told rather. That it was cancelled is another
 // reason than that a grace is over, so of two beginnings only one that was not
-// cancelled stands for the other.
+// cancelled stands for the other. That it is paused is told before all else.
 bool covers(const Word& more, const Word& less) {
+  if (more.paused_until > less.paused_until) return false;
   if (more.state == State::paid && more.cancelled == kForever) return true;
   if (more.state != less.state || more.disputed != less.disputed ||
       more.end < less.end) {
@@ -125,6 +127,7 @@ Standing condense(const Standing& standing, const KnownIdentifiers& known) {
     projection.disputed = word.disputed;
     projection.end = word.end;
     projection.cancelled = word.cancelled;
+    projection.paused_until = word.paused_until;
     projection.since = word.since;
     projection.identifiers = std::move(identifiers);
     condensed.projections.push_back(std::move(projection));

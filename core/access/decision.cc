@@ -24,14 +24,19 @@ Reason reason_of(Lapse lapse) {
       return Reason::refunded;
     case Lapse::disputed:
       return Reason::disputed;
+    case Lapse::collection_paused:
+      return Reason::collection_paused;
   }
   return Reason::not_entitled;
 }
 
 // Of several lapsed sources the one the user can do something about is told:
-// a card to mend before a subscription to renew before money given back.
+// a subscription to resume before a card to mend before a subscription to renew
+// before money given back. What condense() leaves out relies on the first.
 int usefulness(Reason reason) {
   switch (reason) {
+    case Reason::collection_paused:
+      return 6;
     case Reason::past_due_over:
       return 5;
     case Reason::ended:
@@ -129,6 +134,8 @@ std::string_view name(Reason reason) {
       return "refunded";
     case Reason::disputed:
       return "disputed";
+    case Reason::collection_paused:
+      return "collection_paused";
     case Reason::reauth_failed:
       return "reauth_failed";
     case Reason::jwt_keys_unreachable:

@@ -38,6 +38,7 @@ enum class Reason {
   past_due_over,
   refunded,
   disputed,
+  collection_paused,
   reauth_failed,
   jwt_keys_unreachable,
   redis_unreachable,

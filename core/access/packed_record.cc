@@ -8,7 +8,7 @@
 namespace entitle {
 namespace {
 
-constexpr char kLayout = 2;
+constexpr char kLayout = 3;
 constexpr std::uint8_t kHasNotBefore = 0x01;
 constexpr std::uint8_t kHasKnown = 0x02;
 
@@ -18,7 +18,9 @@ constexpr unsigned kHasSince = 0x20;
 constexpr unsigned kAmbiguous = 0x40;
 constexpr unsigned kDisputed = 0x80;
 constexpr unsigned kCancelled = 0x100;
-constexpr unsigned kHeadMask = 0x1ff;
+constexpr unsigned kPaused = 0x200;
+constexpr unsigned kPausedForever = 0x400;
+constexpr unsigned kHeadMask = 0x7ff;
 constexpr std::size_t kHeadBytes = 2;
 
 constexpr std::uint8_t kTypeMask = 0x0f;
@@ -99,18 +101,24 @@ bool put_identifiers(std::string& out,
   return true;
 }
 
+unsigned pause_of(const Projection& projection) {
+  if (projection.paused_until == UnixTime{}) return 0;
+  return projection.paused_until == kForever ? kPausedForever : kPaused;
+}
+
 bool put_source(std::string& out, const Projection& projection) {
   bool has_end = projection.end != kForever;
   bool is_cancelled = projection.cancelled != kForever;
   bool has_since = projection.since != UnixTime{};
   unsigned head = static_cast<unsigned>(projection.state) |
                   (has_end ? kHasEnd : 0u) | (is_cancelled ? kCancelled : 0u) |
-                  (has_since ? kHasSince : 0u) |
+                  pause_of(projection) | (has_since ? kHasSince : 0u) |
                   (projection.ambiguous ? kAmbiguous : 0u) |
                   (projection.disputed ? kDisputed : 0u);
   put_number(out, head, kHeadBytes);
   if (has_end) put_time(out, projection.end);
   if (is_cancelled) put_time(out, projection.cancelled);
+  if ((head & kPaused) != 0) put_time(out, projection.paused_until);
   if (has_since) put_time(out, projection.since);
   return put_identifiers(out, projection.identifiers);
 }
@@ -173,6 +181,7 @@ Projection PackedSource::projection() const {
   projection.state = state;
   projection.end = end;
   projection.cancelled = cancelled;
+  projection.paused_until = paused_until;
   projection.since = since;
   projection.ambiguous = ambiguous;
   projection.disputed = disputed;
@@ -254,6 +263,8 @@ bool PackedReader::next(PackedSource& source) {
   source.state = static_cast<State>(state);
   source.end = (head & kHasEnd) != 0 ? take_time() : kForever;
   source.cancelled = (head & kCancelled) != 0 ? take_time() : kForever;
+  source.paused_until = (head & kPausedForever) != 0 ? kForever : UnixTime{};
+  if ((head & kPaused) != 0) source.paused_until = take_time();
   source.since = (head & kHasSince) != 0 ? take_time() : UnixTime{};
   source.ambiguous = (head & kAmbiguous) != 0;
   source.disputed = (head & kDisputed) != 0;

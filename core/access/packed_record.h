@@ -3,14 +3,15 @@
 // checked. Policies, grants and time are applied when it is read, so it stays
 // right when they change. Grammar (numbers little-endian):
 //
-//   record      layout:8 = 2, flags:8, version:64, [not_before:40],
+//   record      layout:8 = 3, flags:8, version:64, [not_before:40],
 //               [known:64], count, source*
 //                 flags 1: not_before is there; 2: known is there (else 0)
-//   source      head:16, [end:40], [cancelled:40], [since:40], count,
-//               identifier*
+//   source      head:16, [end:40], [cancelled:40], [paused:40], [since:40],
+//               count, identifier*
 //                 head 0x0f: Projection::State; 0x10: end is there (else
 //                 kForever); 0x20: since is there (else 0); 0x40: ambiguous;
-//                 0x80: disputed; 0x100: cancelled is there (else kForever)
+//                 0x80: disputed; 0x100: cancelled is there (else kForever);
+//                 0x200: paused until then; 0x400: paused, until kForever
 //   identifier  head:8, [length:8, account], length:8, value
 //                 head 0x0f: type, which stands for the text's beginning;
 //                 0x10: the account is there, without "acct_"; 0x20: it is
@@ -57,6 +58,7 @@ struct PackedSource {
   Projection::State state = Projection::State::not_paid;
   UnixTime end = kForever;
   UnixTime cancelled = kForever;
+  UnixTime paused_until{};
   UnixTime since{};
   bool ambiguous = false;
   bool disputed = false;

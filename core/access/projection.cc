@@ -34,6 +34,7 @@ Projection project_status(const ResolvedSubscription& resolved) {
   const SubscriptionState& state = resolved.state;
   Projection projection;
   projection.ambiguous = resolved.ambiguous;
+  projection.paused_until = paused_until(state);
   if (resolved.ended) {
     projection.state = State::ended;
   } else if (state.status == "active" || state.status == "trialing") {

@@ -29,6 +29,7 @@ struct Projection {
   State state = State::not_paid;
   UnixTime end = kForever;
   UnixTime cancelled = kForever;  // not beyond this, whatever the state says
+  UnixTime paused_until{};        // its collection is; kForever: nobody says
   UnixTime since{};
   std::vector<Identifier> identifiers;
   bool disputed = false;  // with State::disputed, and beside State::refunded

@@ -10,6 +10,7 @@
 //                  "identifiers":["lookup_key=pro","price_...","prod_..."],
 //                  "items":[{"period_end":...,"identifiers":[0,1]}],
 //                  "more_items":true,"assumed_end":...,
+//                  "pause_collection":"void","resumes_at":...,
 //                  "previous":{"status":"past_due","period_end":null,...}}],
 //    "past_due":{"event":"evt_...","created":...},
 //    "invoice":{"event":...,"created":...,"issued":...,"id":"in_...",
@@ -90,6 +91,8 @@ void members(M& m, Fact& fact) {
   if (fact.identifiers) m.items("items", fact.items, *fact.identifiers);
   m.said("names", fact.names);
   m.texts("tags", fact.tags);
+  m.said("pause_collection", fact.pause_collection);
+  m.said("resumes_at", fact.resumes_at);
 }
 
 template <class M, Either<Snapshot> Fact>
@@ -107,6 +110,8 @@ void members(M& m, Fact& fact) {
   m.items("items", fact.state.items, fact.state.identifiers);
   m.flag("more_items", fact.state.more_items);
   m.time("assumed_end", fact.state.assumed_end);
+  m.text("pause_collection", fact.state.pause_collection);
+  m.time("resumes_at", fact.state.resumes_at);
   m.object("previous", fact.previous);
 }
 

@@ -138,6 +138,9 @@ bool follows(const SubscriptionState* before, const Snapshot& next, Link link) {
          agrees(was.cancel_at_period_end, before->cancel_at_period_end,
                 is.cancel_at_period_end, link) &&
          agrees(was.ended_at, before->ended_at, is.ended_at, link) &&
+         agrees(was.pause_collection, before->pause_collection,
+                is.pause_collection, link) &&
+         agrees(was.resumes_at, before->resumes_at, is.resumes_at, link) &&
          periods_agree(was, *before, is, link) &&
          identifiers_agree(was.identifiers, *before, is, false, link) &&
          identifiers_agree(was.names, *before, is, true, link) &&
@@ -169,7 +172,7 @@ auto privilege(const Snapshot& snapshot) {
   const SubscriptionState& state = snapshot.state;
   bool ending = state.cancel_at || state.cancel_at_period_end;
   return std::make_tuple(
-      status_privilege(state.status), !ending,
+      status_privilege(state.status), kForever - paused_until(state), !ending,
       state.cancel_at.value_or(kForever), state.period_end.value_or(UnixTime{}),
       state.trial_end.value_or(UnixTime{}), state.identifiers.size(),
       std::string_view(snapshot.event));
@@ -342,6 +345,11 @@ std::optional<ResolvedSubscription> resolve_facts(const Source& source) {
 }
 
 }  // namespace
+
+UnixTime paused_until(const SubscriptionState& state) {
+  if (state.pause_collection.empty()) return UnixTime{};
+  return state.resumes_at.value_or(kForever);
+}
 
 std::optional<ResolvedSubscription> resolve(const Source& source) {
   std::optional<ResolvedSubscription> resolved = resolve_facts(source);

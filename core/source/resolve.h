@@ -26,6 +26,10 @@ struct ResolvedSubscription {
 // Null: nothing was said about a subscription.
 std::optional<ResolvedSubscription> resolve(const Source& source);
 
+// Until when its collection is paused; kForever: nobody says. The epoch: it is
+// not.
+UnixTime paused_until(const SubscriptionState& state);
+
 // A customer's features now, by the same rules. Null: no summary came.
 struct ResolvedFeatures {
   std::vector<Identifier> identifiers;  // sorted, unique

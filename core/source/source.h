@@ -66,6 +66,9 @@ struct SubscriptionState {
   bool more_items = false;  // items.has_more: a lower bound only
   // Where nobody says when the period ends: an interval of the price later.
   std::optional<UnixTime> assumed_end;
+  // What becomes of invoices meanwhile (void, ...); empty: it is not paused.
+  std::string pause_collection = {};
+  std::optional<UnixTime> resumes_at = {};  // nullopt: nobody says when
   auto operator<=>(const SubscriptionState&) const = default;
 };
 
@@ -80,6 +83,8 @@ struct PreviousState {
   ItemPeriods items;  // where each said its end, and there were several
   std::optional<std::vector<Identifier>> names;  // of metadata.entitlements
   std::vector<std::string> tags = {};  // sorted: "KEY=VALUE", "KEY" for none
+  std::optional<std::string> pause_collection = {};
+  std::optional<std::optional<UnixTime>> resumes_at = {};
   UnknownMembers unknown = {};
   auto operator<=>(const PreviousState&) const = default;
 };

@@ -100,6 +100,14 @@ UnixTime assumed_end(const Reading& reading, const json::Node* said) {
   return reading.head().created + longest.value_or(kOtherwise);
 }
 
+// A pause may say less one day; it is one all the same.
+std::string behavior_of(const json::Node* pause) {
+  if (!json::is_object(pause)) return {};
+  std::string_view behavior = json::string(pause, "behavior");
+  return behavior.empty() ? "unknown"
+                          : std::string(behavior.substr(0, kMaxStatusBytes));
+}
+
 bool has_no_end(const SubscriptionState& state) {
   if (state.period_end) return false;
   return state.status == "active" ||
@@ -117,6 +125,9 @@ SubscriptionState state_of(const Reading& reading) {
   state.cancel_at_period_end =
       json::boolean(said, "cancel_at_period_end").value_or(false);
   state.ended_at = stripe::time(said, "ended_at");
+  const json::Node* pause = json::member(said, "pause_collection");
+  state.pause_collection = behavior_of(pause);
+  state.resumes_at = stripe::time(pause, "resumes_at");
   IdentifierList list(reading.head().account);
   list.add_metadata(reading, json::member(said, "metadata"));
   add_items(items.members, list);
@@ -150,6 +161,20 @@ void read_previous_time(const json::Node* previous, const char* key,
   }
 }
 
+// Of a pause that another one replaced only what changed is there.
+void read_previous_pause(const json::Node* previous, PreviousState& into) {
+  const json::Node* pause = json::member(previous, "pause_collection");
+  if (json::is_null(pause)) {
+    into.pause_collection.emplace();
+    into.resumes_at.emplace(std::nullopt);
+  } else if (json::is_object(pause)) {
+    if (json::member(pause, "behavior") != nullptr) {
+      into.pause_collection = behavior_of(pause);
+    }
+    read_previous_time(pause, "resumes_at", into.resumes_at);
+  }
+}
+
 PreviousState previous_of(const Reading& reading) {
   const json::Node* said = reading.event.previous;
   PreviousState previous;
@@ -162,6 +187,7 @@ PreviousState previous_of(const Reading& reading) {
   read_previous_time(said, "trial_end", previous.trial_end);
   read_previous_time(said, "cancel_at", previous.cancel_at);
   read_previous_time(said, "ended_at", previous.ended_at);
+  read_previous_pause(said, previous);
   previous.cancel_at_period_end = json::boolean(said, "cancel_at_period_end");
   if (Items items = previous_items(reading); !items.empty()) {
     IdentifierList list(reading.head().account);

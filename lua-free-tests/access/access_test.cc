@@ -154,13 +154,88 @@ void ended_at_and_deleted_end_at_once(void**) {
   assert_false(verdict(said(sub), kStart).effective);
 }
 
-void pause_collection_changes_nothing(void**) {
+Policy pause_revokes() {
+  Policy policy;
+  policy.pause_revokes = true;
+  return policy;
+}
+
+void pause_collection_is_policy(void**) {
   for (const char* version : {"2024-06-20", "2026-07-29.dahlia"}) {
     std::string body = test::fixture(
         std::string(version) +
         "/customer.subscription.updated.pause_collection_void.json");
     assert_true(verdict({body}, kStart + kDay).effective);
+    Verdict revoked = verdict({body}, kStart + kDay, pause_revokes());
+    assert_false(revoked.effective);
+    assert_int_equal(revoked.lapse, Lapse::collection_paused);
   }
+}
+
+void a_pause_of_any_behavior_revokes(void**) {
+  for (const char* behavior : {"keep_as_draft", "mark_uncollectible", "void",
+                               "some_future_behavior"}) {
+    for (const char* status : {"active", "trialing", "past_due"}) {
+      Subscription sub = pro(status);
+      sub.trial_end = kEnd;
+      sub.pause_collection = behavior;
+      assert_true(verdict(said(sub), kStart).effective);
+      assert_int_equal(verdict(said(sub), kStart, pause_revokes()).lapse,
+                       Lapse::collection_paused);
+      // What has ended has ended, paused or not.
+      assert_int_equal(verdict(said(sub), kEnd * 2, pause_revokes()).lapse,
+                       verdict(said(sub), kEnd * 2).lapse);
+    }
+  }
+  Subscription incomplete = pro("incomplete");
+  incomplete.pause_collection = "void";
+  assert_int_equal(verdict(said(incomplete), kStart, pause_revokes()).lapse,
+                   Lapse::not_paid);
+  // Nobody says how.
+  std::string body = said(pro("active"))[0];
+  std::string none = "\"pause_collection\":null";
+  body.replace(body.find(none), none.size(), "\"pause_collection\":{}");
+  assert_false(verdict({body}, kStart, pause_revokes()).effective);
+}
+
+void a_pause_ends_when_it_says_and_when_it_is_taken_back(void**) {
+  Subscription sub = pro("active"), paused = sub, later = sub;
+  paused.pause_collection = later.pause_collection = "void";
+  paused.resumes_at = kStart + 2 * kDay;
+  std::vector<std::string> bodies = {
+      test::subscription_event({"evt_1", kStart}, "created", sub),
+      test::subscription_event({"evt_2", kStart + 5}, "updated", paused, &sub)};
+  const Policy revokes = pause_revokes();
+  assert_false(verdict(bodies, *paused.resumes_at - 1, revokes).effective);
+  assert_int_equal(to_unix(verdict(bodies, *paused.resumes_at, revokes).until),
+                   kEnd + 72 * kHour);
+
+  // Put off without an end, in the same second; then taken back, in another.
+  bodies.push_back(test::subscription_event({"evt_0", kStart + 5}, "updated",
+                                            later, &paused));
+  assert_false(verdict(bodies, kEnd, revokes).effective);
+  assert_true(verdict(bodies, kEnd).effective);
+  bodies.push_back(
+      test::subscription_event({"evt_3", kStart + 9}, "updated", sub, &later));
+  std::sort(bodies.begin(), bodies.end());
+  do {
+    assert_true(verdict(bodies, kStart + 9, revokes).effective);
+  } while (std::next_permutation(bodies.begin(), bodies.end()));
+}
+
+void paused_and_resumed_in_one_second_is_not_paused(void**) {
+  Subscription sub = pro("active"), paused = sub;
+  paused.pause_collection = "keep_as_draft";
+  // The later one has the smaller id.
+  std::vector<std::string> bodies = {
+      test::subscription_event({"evt_9", kStart}, "created", sub),
+      test::subscription_event({"evt_8", kStart}, "updated", paused, &sub),
+      test::subscription_event({"evt_1", kStart}, "updated", sub, &paused)};
+  assert_true(verdict(bodies, kStart, pause_revokes()).effective);
+  // Of two that cannot be told apart, the one that gives less.
+  bodies = {test::subscription_event({"evt_8", kStart}, "updated", paused),
+            test::subscription_event({"evt_9", kStart}, "updated", sub)};
+  assert_false(verdict(bodies, kStart, pause_revokes()).effective);
 }
 
 void an_invoice_alone_gives_access_until_its_end(void**) {
@@ -498,7 +573,10 @@ int main() {
       cmocka_unit_test(past_due_ends_its_grace_after_it_began),
       cmocka_unit_test(other_statuses_give_nothing),
       cmocka_unit_test(ended_at_and_deleted_end_at_once),
-      cmocka_unit_test(pause_collection_changes_nothing),
+      cmocka_unit_test(pause_collection_is_policy),
+      cmocka_unit_test(a_pause_of_any_behavior_revokes),
+      cmocka_unit_test(a_pause_ends_when_it_says_and_when_it_is_taken_back),
+      cmocka_unit_test(paused_and_resumed_in_one_second_is_not_paused),
       cmocka_unit_test(an_invoice_alone_gives_access_until_its_end),
       cmocka_unit_test(a_purchase_is_for_ever),
       cmocka_unit_test(unpaid_waits_for_its_money),

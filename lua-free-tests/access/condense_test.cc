@@ -43,6 +43,7 @@ Policy random_policy(std::mt19937_64& random) {
   policy.provisional = Seconds(random() % 500);
   policy.refund_revokes = random() % 2 == 0;
   policy.dispute_revokes = random() % 2 == 0;
+  policy.pause_revokes = random() % 2 == 0;
   return policy;
 }
 
@@ -99,7 +100,7 @@ void what_is_condensed_decides_the_same(void**) {
     }
   }
   assert_true(allowed > 1000 && refused > 1000);
-  assert_int_equal(reasons.size(), 7);  // ok, and each that a source can give
+  assert_int_equal(reasons.size(), 8);  // ok, and each that a source can give
 }
 
 Projection bought(int n, Projection::State state) {

@@ -209,6 +209,26 @@ void of_two_lapsed_sources_the_one_to_mend_is_told(void**) {
      Decision::pay, Reason::past_due_over);
 }
 
+void that_it_is_paused_is_told_before_all_else(void**) {
+  Projection paused = source(State::active, "price_pro", in(60));
+  paused.paused_until = in(30);
+  Projection unpaid = source(State::past_due, "price_pro", kForever);
+  unpaid.since = in(-3600 * 24 * 30);
+  const Standing standing = holding({unpaid, paused});
+  const std::vector<Alternatives> lines = {{"pro"}};
+  is(decide(standing, lines, grants(), no_grace(), now), Decision::allow,
+     Reason::ok);
+  Policy revokes = no_grace();
+  revokes.pause_revokes = true;
+  const Ruling ruling = decide(standing, lines, grants(), revokes, now);
+  is(ruling, Decision::pay, Reason::collection_paused);
+  assert_string_equal(std::string(name(ruling.reason)).c_str(),
+                      "collection_paused");
+  const Ruling resumed = decide(standing, lines, grants(), revokes, in(30));
+  is(resumed, Decision::allow, Reason::ok);
+  assert_true(resumed.until == in(60));
+}
+
 void the_moment_decides(void**) {
   const Standing standing =
       holding({source(State::ending, "price_pro", in(1))});
@@ -246,6 +266,7 @@ int main() {
       cmocka_unit_test(why_it_no_longer_opens_is_told),
       cmocka_unit_test(what_lapsed_elsewhere_is_no_reason_here),
       cmocka_unit_test(of_two_lapsed_sources_the_one_to_mend_is_told),
+      cmocka_unit_test(that_it_is_paused_is_told_before_all_else),
       cmocka_unit_test(the_moment_decides),
       cmocka_unit_test(guests_log_in_and_doubt_is_no_refusal),
   };

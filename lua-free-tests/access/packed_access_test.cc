@@ -54,6 +54,7 @@ Policy random_policy(std::mt19937_64& random) {
   policy.provisional = Seconds(random() % 500);
   policy.refund_revokes = random() % 2 == 0;
   policy.dispute_revokes = random() % 2 == 0;
+  policy.pause_revokes = random() % 2 == 0;
   return policy;
 }
 

@@ -176,7 +176,10 @@ void another_layout_is_refused(void**) {
   packed[0] = 1;
   assert_false(unpack(packed).has_value());
   packed[0] = 2;
-  packed[1] = 2;
+  assert_false(unpack(packed).has_value());
+  packed[0] = 3;
+  assert_true(unpack(packed).has_value());
+  packed[1] = 4;
   assert_false(unpack(packed).has_value());
 }
 
@@ -218,7 +221,7 @@ void garbage_is_survived(void**) {
   for (int i = 0; i < 40000; ++i) {
     std::string bytes(random() % 64, '\0');
     for (char& byte : bytes) byte = static_cast<char>(random());
-    if (!bytes.empty() && random() % 4 != 0) bytes[0] = 2;
+    if (!bytes.empty() && random() % 4 != 0) bytes[0] = 3;
     if (bytes.size() > 1 && random() % 4 != 0) bytes[1] &= 1;
     read_through(bytes);
   }

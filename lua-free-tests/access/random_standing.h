@@ -40,6 +40,8 @@ inline Projection random_projection(std::mt19937_64& random) {
   projection.state = static_cast<Projection::State>(random() % 9);
   if (random() % 4 != 0) projection.end = random_time(random);
   if (random() % 3 == 0) projection.cancelled = random_time(random);
+  if (random() % 3 == 0) projection.paused_until = random_time(random);
+  if (random() % 12 == 0) projection.paused_until = kForever;
   if (random() % 2 != 0) projection.since = random_time(random);
   projection.disputed = random() % 4 == 0;
   projection.ambiguous = random() % 4 == 0;

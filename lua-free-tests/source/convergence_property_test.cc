@@ -46,7 +46,8 @@ constexpr int kSteps = 60, kOrders = 6;
 
 struct Counts {
   std::size_t lives = 0, events = 0, orders = 0, subscriptions = 0,
-              features = 0, ambiguous = 0, identifiers = 0, undetermined = 0;
+              features = 0, ambiguous = 0, identifiers = 0, undetermined = 0,
+              paused = 0;
 };
 
 // One event as the record and the places would take it.
@@ -176,10 +177,11 @@ Complaint source_is_true(const std::string& id, const SourceTruth& truth,
 }
 
 std::set<std::string> given(const std::vector<Projection>& projections,
-                            const std::string& source, Time now) {
+                            const std::string& source, Time now,
+                            const Policy& policy = {}) {
   std::set<std::string> all;
   for (const Projection& one : projections) {
-    if (one.source != source || !judge(one, {}, unix_time(now)).effective) {
+    if (one.source != source || !judge(one, policy, unix_time(now)).effective) {
       continue;
     }
     for (std::string& text : test::texts(one.identifiers)) {
@@ -201,6 +203,16 @@ bool gives_the_truth(const std::set<std::string>& found,
       });
 }
 
+// entitle_pause_collection revoke: nothing while it is paused, else the same.
+bool pauses_revoke(const std::vector<Projection>& projections,
+                   const std::string& id, const SourceTruth& truth, Time now) {
+  Policy revoke;
+  revoke.pause_revokes = true;
+  std::set<std::string> found = given(projections, id, now, revoke);
+  return now < truth.paused ? found.empty()
+                            : gives_the_truth(found, truth, now);
+}
+
 Complaint end_is_true(const Lifecycle& life, const End& end, Counts& counts) {
   for (const auto& [place, owner] : life.owners) {
     auto at = end.owners.find(place);
@@ -217,6 +229,12 @@ Complaint end_is_true(const Lifecycle& life, const End& end, Counts& counts) {
     if (!comparable) continue;
     for (Time now : life.instants) {
       std::set<std::string> found = given(projections, id, now);
+      if (now < truth.paused) ++counts.paused;
+      if (!pauses_revoke(projections, id, truth, now)) {
+        return id + " at " + std::to_string(now) + " is paused until " +
+               std::to_string(truth.paused) + ", not as in\n" +
+               end.sources.at(id).encode();
+      }
       if (gives_the_truth(found, truth, now)) continue;
       std::string text = id + " at " + std::to_string(now) + " gives";
       for (const std::string& one : found) text += ' ' + one;
@@ -294,6 +312,7 @@ void every_order_of_a_life_ends_in_its_truth(void**) {
       100.0 * static_cast<double>(counts.undetermined) /
           static_cast<double>(counts.identifiers));
   assert_true(counts.lives > 3);
+  assert_true(counts.paused > 0);
   assert_true(counts.ambiguous * 4 < counts.subscriptions);
 }
 

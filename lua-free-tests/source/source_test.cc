@@ -256,6 +256,20 @@ void the_format_is_the_documented_one(void**) {
       R"("key":"lookup_key=pro_key"}]})");
 }
 
+void a_pause_is_written_with_what_was_before(void**) {
+  Subscription before{.items = {item("pro", 5000)}};
+  Subscription now = before;
+  now.pause_collection = "void";
+  now.resumes_at = 6000;
+  Sources all = test::sources_of(
+      {test::subscription_event({"evt_2", 20}, "updated", now, &before)});
+  std::string text = all.at("sub_1").encode();
+  assert_true(text.find(R"(,"pause_collection":"void","resumes_at":6000,)"
+                        R"("previous":{"pause_collection":"",)"
+                        R"("resumes_at":null}})") != std::string::npos);
+  assert_true(test::stored(all) == all);
+}
+
 void items_are_written_where_there_are_several(void**) {
   Subscription before{.items = {item("a", 5000), item("b", 9000)}};
   Subscription now = before;
@@ -574,6 +588,7 @@ int main() {
           the_newest_invoice_stays_however_late_an_old_one_is_paid),
       cmocka_unit_test(invoice_twins_settle_on_one_event),
       cmocka_unit_test(an_invoice_stays_as_long_as_it_is_the_newest_of_a_price),
+      cmocka_unit_test(a_pause_is_written_with_what_was_before),
       cmocka_unit_test(items_are_written_where_there_are_several),
       cmocka_unit_test(the_one_invoice_of_earlier_records_is_read),
       cmocka_unit_test(paid_is_never_undone_by_a_late_unpaid),

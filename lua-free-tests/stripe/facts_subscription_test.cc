@@ -102,6 +102,33 @@ void previous_attributes_are_read_in_both_shapes(void**) {
   }
 }
 
+void a_pause_is_read_with_what_was_before(void**) {
+  Subscription none = pro(), paused = pro(), later = pro();
+  paused.pause_collection = later.pause_collection = "void";
+  paused.resumes_at = 6000;
+  for (Shape shape : {Shape::before_basil, Shape::basil}) {
+    Facts began = facts_of_event("updated", paused, &none, shape);
+    assert_string_equal(snapshot(began).state.pause_collection.c_str(), "void");
+    assert_int_equal(to_unix(*snapshot(began).state.resumes_at), 6000);
+    assert_true(snapshot(began).previous.pause_collection == std::string());
+    assert_false(snapshot(began).previous.resumes_at->has_value());
+
+    Facts put_off = facts_of_event("updated", later, &paused, shape);
+    assert_false(snapshot(put_off).state.resumes_at.has_value());
+    assert_false(snapshot(put_off).previous.pause_collection.has_value());
+    assert_int_equal(to_unix(**snapshot(put_off).previous.resumes_at), 6000);
+
+    Facts ended = facts_of_event("updated", none, &paused, shape);
+    assert_true(snapshot(ended).state.pause_collection.empty());
+    assert_true(snapshot(ended).previous.pause_collection == "void");
+    assert_int_equal(to_unix(**snapshot(ended).previous.resumes_at), 6000);
+
+    Facts unchanged = facts_of_event("updated", paused, &paused, shape);
+    assert_false(snapshot(unchanged).previous.pause_collection.has_value());
+    assert_false(snapshot(unchanged).previous.resumes_at.has_value());
+  }
+}
+
 void only_an_update_has_a_before(void**) {
   Subscription before = pro(), now = pro();
   now.status = "past_due";
@@ -338,6 +365,7 @@ int main() {
       cmocka_unit_test(a_snapshot_says_everything_that_decides_access),
       cmocka_unit_test(the_greatest_period_end_counts_wherever_it_stands),
       cmocka_unit_test(previous_attributes_are_read_in_both_shapes),
+      cmocka_unit_test(a_pause_is_read_with_what_was_before),
       cmocka_unit_test(only_an_update_has_a_before),
       cmocka_unit_test(kinds_of_snapshots),
       cmocka_unit_test(turning_past_due_is_a_fact_of_its_own),

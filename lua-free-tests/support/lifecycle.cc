@@ -94,6 +94,9 @@ class SubscriptionActor : public Actor {
     if (!heard_) return;
     SourceTruth& truth = life.sources[id_];
     truth.status = over_ ? "canceled" : known_.status;
+    if (!over_ && !known_.pause_collection.empty()) {
+      truth.paused = known_.resumes_at.value_or(kNever);
+    }
     for (const Item& one : known_.items) {
       for (const std::string& identifier : identifiers_of(one)) {
         extend(truth.identifiers[identifier], over_ ? Span{} : until(one));
@@ -166,8 +169,9 @@ class SubscriptionActor : public Actor {
 
   void change(World& world, int dice) {
     if (dice < 55) return change_status(world);
-    if (dice < 70) return change_items(world);
-    if (dice < 85) return change_cancellation(world);
+    if (dice < 68) return change_items(world);
+    if (dice < 80) return change_cancellation(world);
+    if (dice < 87) return change_pause(world);
     if (dice < 92) {
       sub_.note += "n";
       return;
@@ -222,6 +226,24 @@ class SubscriptionActor : public Actor {
       sub_.cancel_at = sub_.period_end();
     } else {  // flexible billing
       sub_.cancel_at = sub_.period_end() + world.pick(3) * kDay;
+    }
+  }
+
+  void change_pause(World& world) {
+    const char* behaviors[] = {"keep_as_draft", "mark_uncollectible", "void"};
+    const bool paused = !sub_.pause_collection.empty();
+    if (paused && world.chance(0.6)) {
+      sub_.pause_collection.clear();
+      sub_.resumes_at.reset();
+      return;
+    }
+    if (!paused || world.chance(0.5)) {
+      sub_.pause_collection = behaviors[world.pick(3)];
+    }
+    sub_.resumes_at.reset();
+    if (world.chance(0.5)) {
+      sub_.resumes_at = world.now() + 1 + world.pick(40) * kDay;
+      world.instants.insert(*sub_.resumes_at);
     }
   }
 

@@ -33,6 +33,7 @@ struct Span {
 struct SourceTruth {
   std::map<std::string, Span> identifiers;
   std::string status;  // of a subscription
+  Time paused = 0;     // until when its collection is, as far as anybody says
   void give(const std::vector<std::string>& all, Time until);
   Time last() const;  // until when anything is given for sure
 };

@@ -115,6 +115,14 @@ std::string items_json(const Subscription& sub, Shape shape) {
   return array(items);
 }
 
+std::string pause_json(const Subscription& sub) {
+  if (sub.pause_collection.empty()) return "null";
+  return Object()
+      .text("behavior", sub.pause_collection)
+      .time("resumes_at", sub.resumes_at)
+      .str();
+}
+
 std::string subscription_json(const Subscription& sub, Shape shape) {
   Object out;
   out.text("id", sub.id).text("object", "subscription");
@@ -130,7 +138,23 @@ std::string subscription_json(const Subscription& sub, Shape shape) {
                        .flag("has_more", sub.has_more)
                        .str());
   out.raw("metadata", metadata_json(sub.user, sub.names, sub.note));
+  out.raw("pause_collection", pause_json(sub));
   return out.text("status", sub.status).time("trial_end", sub.trial_end).str();
+}
+
+std::string previous_pause_json(const Subscription& now,
+                                const Subscription& before) {
+  if (now.pause_collection.empty() || before.pause_collection.empty()) {
+    return pause_json(before);
+  }
+  Object out;
+  if (now.pause_collection != before.pause_collection) {
+    out.text("behavior", before.pause_collection);
+  }
+  if (now.resumes_at != before.resumes_at) {
+    out.time("resumes_at", before.resumes_at);
+  }
+  return out.str();
 }
 
 // Only what changed; arrays whole, of objects the changed keys.
@@ -153,6 +177,9 @@ std::string previous_json(const Subscription& now, const Subscription& before,
   }
   if (shape == Shape::before_basil && now.period_end() != before.period_end()) {
     out.time("current_period_end", before.period_end());
+  }
+  if (pause_json(now) != pause_json(before)) {
+    out.raw("pause_collection", previous_pause_json(now, before));
   }
   Object metadata;
   if (now.user != before.user) metadata.maybe("user_id", before.user);

@@ -34,6 +34,8 @@ struct Subscription {
   std::string user = {}, names = {},
               note = {};  // metadata user_id, entitlements, note
   bool has_more = false;
+  std::string pause_collection = {};  // its behavior; empty: it is not paused
+  MaybeTime resumes_at = {};
 
   Time period_end() const;
   std::vector<std::string> identifiers()

@@ -64,6 +64,7 @@ merge_policy(ngx_conf_t* cf, ServerConf* prev, ServerConf* conf) {
     ngx_conf_merge_value(conf->provisional, prev->provisional, 0);
     ngx_conf_merge_uint_value(conf->refund_revokes, prev->refund_revokes, 1);
     ngx_conf_merge_uint_value(conf->dispute_revokes, prev->dispute_revokes, 1);
+    ngx_conf_merge_uint_value(conf->pause_revokes, prev->pause_revokes, 0);
 
     own(cf, conf->policy) = Policy{
         .grace = Seconds{conf->grace},
@@ -71,6 +72,7 @@ merge_policy(ngx_conf_t* cf, ServerConf* prev, ServerConf* conf) {
         .provisional = Seconds{conf->provisional},
         .refund_revokes = conf->refund_revokes == 1,
         .dispute_revokes = conf->dispute_revokes == 1,
+        .pause_revokes = conf->pause_revokes == 1,
     };
 }
 
@@ -328,6 +330,7 @@ create_server_conf(ngx_conf_t* cf) noexcept {
         conf->provisional = NGX_CONF_UNSET;
         conf->refund_revokes = NGX_CONF_UNSET_UINT;
         conf->dispute_revokes = NGX_CONF_UNSET_UINT;
+        conf->pause_revokes = NGX_CONF_UNSET_UINT;
     }
     return conf;
 }
