@@ -100,6 +100,7 @@ Conversation<Edited> edit_record(Delivery& delivery, User user,
       co_return Edited::unreadable;
     }
     if (edit.action == Edit::Action::refuse) co_return Edited::refused;
+    after.bound_marks(reason.place);
     RecordCause cause{delivery.event, reason.place, edit.logged_as,
                       reason.moved_from, reason.moved_to};
     RecordWrite write =

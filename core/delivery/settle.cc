@@ -7,6 +7,10 @@
 // needed (interleaving_property_test.cc fails without any of them): a write
 // straight into a record (merge_if_live), merging (merge_into_owner), removing
 // (remove_foreign) and closing the place (finish) all refuse what has moved on.
+//
+// A record keeps the marks of a few places, and of all others a floor: the
+// greatest epoch of any mark it dropped. Whoever comes with less may be late,
+// and gives the place a higher epoch before it goes on.
 #include <algorithm>
 #include <map>
 #include <set>
@@ -65,10 +69,9 @@ Round round_of(Edited edited) {
 
 // False when the record has seen a later epoch than this round's.
 bool in_time(Settling& s, const Record& record) {
-  auto mark = record.places.find(s.id);
-  if (mark == record.places.end()) return true;
-  s.highest_seen = std::max(s.highest_seen, mark->second.epoch);
-  return mark->second.epoch <= s.place.epoch;
+  std::int64_t seen = record.seen_epoch(s.id);
+  s.highest_seen = std::max(s.highest_seen, seen);
+  return seen <= s.place.epoch;
 }
 
 // What is here and shall not be: `share` is what shall.

@@ -137,11 +137,10 @@ RecordWrite write_record(const DeliveryOptions& options, const User& user,
   std::string key = options.keys.record(user);
   HashWrite hash(key);
   hash.sources("source:", before.sources, after.sources);
-  for (const auto& [place, mark] : after.places) {
-    auto known = before.places.find(place);
-    if (known == before.places.end() || known->second != mark) {
-      hash.set("place:" + place, mark.encode());
-    }
+  hash.map("place:", before.places, after.places,
+           [](const PlaceMark& mark) { return mark.encode(); });
+  if (after.place_floor != before.place_floor) {
+    hash.set("place_floor", std::to_string(after.place_floor));
   }
   hash.set("updated", std::to_string(to_unix(now)));
   hash.format(before.format);

@@ -1,5 +1,9 @@
 #include "core/record/record.h"
 
+#include <algorithm>
+#include <utility>
+#include <vector>
+
 #include "core/record/fields.h"
 
 namespace entitle {
@@ -20,6 +24,7 @@ bool read_field(Record& record, std::string_view name,
     record.places.insert_or_assign(std::string(name.substr(6)), *mark);
     return true;
   }
+  if (name == "place_floor") return read_integer(text, record.place_floor);
   if (name == "format") return read_integer(text, record.format);
   if (name == "version") return read_integer(text, record.version);
   if (name == "not_before") return read_time(text, record.not_before);
@@ -47,6 +52,26 @@ std::optional<PlaceMark> PlaceMark::decode(std::string_view text) {
   if (!text.empty() && text.front() != ' ') return std::nullopt;
   mark.more = text;
   return mark;
+}
+
+std::int64_t Record::seen_epoch(std::string_view place) const {
+  auto mark = places.find(place);
+  return mark == places.end() ? place_floor : mark->second.epoch;
+}
+
+void Record::bound_marks(std::string_view place) {
+  if (places.size() <= kMaxMarks) return;
+  using Mark = std::pair<std::int64_t, std::string>;
+  std::vector<Mark> least;
+  for (const auto& [id, mark] : places) {
+    if (id != place) least.emplace_back(mark.epoch, id);
+  }
+  std::sort(least.begin(), least.end());
+  least.resize(std::min(least.size(), places.size() - kMaxMarks));
+  for (const auto& [epoch, id] : least) {
+    place_floor = std::max(place_floor, epoch);
+    places.erase(id);
+  }
 }
 
 std::optional<Record> Record::decode(const Reply& hgetall) {

@@ -31,6 +31,9 @@ struct PlaceMark {  // field place:<id> of a record
 };
 
 struct Record {
+  // Marks kept; of more, those of the least epochs are dropped.
+  static constexpr std::size_t kMaxMarks = 16;
+
   bool exists = false;
   std::int64_t version = 0;            // 0: no record yet
   std::optional<UnixTime> not_before;  // sessions and JWTs older are stale
@@ -39,6 +42,13 @@ struct Record {
   std::size_t bytes = 0;    // of all fields, as read
   Sources sources;
   std::map<std::string, PlaceMark, std::less<>> places;
+  std::int64_t place_floor = 0;  // no mark that was dropped had a greater epoch
+
+  // The latest epoch of a place that this record may have seen.
+  std::int64_t seen_epoch(std::string_view place) const;
+  // Drops what is too many, never the mark of `place`. Of a place without a
+  // mark the floor is what may have been seen, so it fences like the mark did.
+  void bound_marks(std::string_view place);
 
   // From HGETALL's reply. Null: it cannot be read (wrong type, corrupt).
   // Unknown fields are left alone: they are somebody else's.

@@ -69,6 +69,7 @@ void damaged_record_is_unreadable(void**) {
       {"place:cus_1", "live"},
       {"place:cus_1", "1 alive"},
       {"place:cus_1", "-1 live"},
+      {"place_floor", "low"},
       {"source:cs_1", "{"},
       {"source:cs_1", ""},
       {"version"},
