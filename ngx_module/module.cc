@@ -12,6 +12,7 @@
 #include "ngx_module/redis_client/start_warnings.h"
 #include "ngx_module/status/status.h"
 #include "ngx_module/webhook/handlers.h"
+#include "ngx_module/webhook/sweep.h"
 
 namespace entitle::ngx {
 namespace {
@@ -365,6 +366,7 @@ ngx_int_t
 init_process(ngx_cycle_t* cycle) noexcept {
     if (const MainConf* conf = main_conf_of(cycle)) {
         redis_warnings_begin(conf);
+        sweep_begin(conf);
     }
     return NGX_OK;
 }

@@ -153,9 +153,15 @@ my ($to) = grep { $_ != $from && $_->command('ROLE')->[0] eq 'master' } $all->ru
     ok wait_until(sub { seen($site, 'u3') =~ /^$version / }, 20), 'but who replaced it';
 }
 
+for my $n (1 .. 6) {
+    $all->command(ZADD => 'entitle:test:unmatched', 7, "u:u$n|cs_gone");
+    $all->command(ZADD => 'entitle:test:parked', 7, "pi_gone$n");
+}
 my @gone = $site->reload;
 ok warm($site, 'u2'), 'a_reload_finds_the_nodes';
 ok wait_until(sub { !grep { kill 0, $_ } @gone }, 10), 'and the old workers go';
+ok wait_until(sub { !grep { $all->command(ZCARD => "entitle:test:$_") } qw(unmatched parked) }, 20),
+    'the_lists_are_looked_through_whichever_node_has_what_they_name';
 $site->expect_log(qr/is unreachable|not_stored|entitle: Redis answered/);
 $site->finish;
 $all->stop;

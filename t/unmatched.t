@@ -108,6 +108,29 @@ ok wait_until(sub { course('bob') == 200 }), 'a_grant_of_tomorrow_opens_what_was
 is $site->webhook($event)->json->{outcome}, 'duplicate', 'its event again';
 is index_members(), 'p:cus_4|cs_4 u:dan|cs_6', 'takes it out of the index';
 
+# No event comes again: what a grant knows by now, what an operator ignores and
+# what is gone is found when the lists are looked through after a reload.
+for my $user (qw(fay gil)) {
+    $site->webhook(session($user,
+        'data.object.metadata' => { userId => $user, plan => "by-$user" }));
+}
+$site->webhook(session('', 'data.object.metadata' => { plan => 'by-fay' }));
+is index_members(), "p:cus_10|cs_10 p:cus_4|cs_4 u:dan|cs_6 u:fay|cs_8 u:gil|cs_9",
+    'three more open nothing';
+$redis->command('ZADD', $INDEX, 7, 'u:dan|cs_gone');
+$redis->command('SADD', 'entitle:test:ignored', 'cs_9');
+$redis->command('ZADD', 'entitle:test:parked', 7, 'pi_expired');
+$site->reload($conf =~ s/(metadata\.plan=pro)/$1 metadata.plan=gold metadata.plan=by-fay/r);
+is course('fay'), 200, 'the grant of tomorrow opens at once';
+ok wait_until(sub { index_members() eq 'p:cus_4|cs_4 u:dan|cs_6' }, 20),
+    'what_it_knows_leaves_the_index_without_an_event' or diag index_members();
+ok wait_until(sub { join(' ', sort @{ $redis->command('ZRANGE', 'entitle:test:parked', 0, -1) })
+            eq 'cus_10 cus_4' }), 'and_a_place_that_is_gone_the_parked_ones';
+like $site->log, qr/\[notice\].*entitle: 4 taken off "entitle:test:unmatched"/, 'which is logged';
+($space) = grep { $_->{prefix} eq 'entitle:' && $_->{mode} eq 'test' }
+    @{ $site->get('/status')->json->{spaces} };
+is $space->{unmatched}, 2, 'the status counts what stays';
+
 # --- prices with ids of their own ------------------------------------------------------
 
 for my $id (qw(monthly8usd plan_Fx8)) {

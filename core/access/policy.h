@@ -18,6 +18,7 @@ struct Policy {
   bool refund_revokes = true;
   bool dispute_revokes = true;
   bool pause_revokes = false;
+  bool operator==(const Policy&) const = default;
 };
 
 }  // namespace entitle

@@ -239,7 +239,49 @@ Projections project_source(std::string_view id, const Source& source,
   return list_of(project_grant(source));
 }
 
+bool is_paid_for(const Projection& projection) {
+  switch (projection.state) {
+    case State::active:
+    case State::ending:
+    case State::past_due:
+    case State::paid:
+    case State::provisional:
+    case State::disputed:
+      return true;
+    case State::refunded:
+    case State::ended:
+    case State::not_paid:
+      break;
+  }
+  return false;
+}
+
+// A paid session of a subscription of which nothing else is known, or one of a
+// later version's mode: there is no projection of those.
+bool stands_for_more(const Source& source, const Sources& sources) {
+  if (source.sessions.empty()) return false;
+  const SessionFact& best = source.sessions.front();
+  if (!best.paid || !(best.subscription_mode || !best.other_mode.empty())) {
+    return false;
+  }
+  auto subscription = sources.find(best.subscription);
+  return subscription == sources.end() || !resolve(subscription->second);
+}
+
 }  // namespace
+
+bool is_paid_for(const Sources& sources) {
+  std::vector<Projection> projections = project(sources);
+  return std::any_of(projections.begin(), projections.end(),
+                     [](const Projection& one) { return is_paid_for(one); }) ||
+         std::any_of(sources.begin(), sources.end(), [&](const auto& one) {
+           const Source& source = one.second;
+           auto customer = sources.find(source.place);
+           bool deleted = customer != sources.end() && customer->second.deleted;
+           return !source.unknown.empty() ||
+                  (!deleted && stands_for_more(source, sources));
+         });
+}
 
 std::vector<Projection> project(const Sources& sources) {
   std::set<std::string_view> deleted;

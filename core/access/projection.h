@@ -41,4 +41,9 @@ struct Projection {
 // Payments (pi_, ch_) and deleted customers are folded into what they touch.
 std::vector<Projection> project(const Sources& sources);
 
+// Whether somebody has paid for any of it (or tries it, or was given it) and
+// has not got it back: no session that waits for its payment, no payment of
+// which is only known what it belongs to, nothing that ended.
+bool is_paid_for(const Sources& sources);
+
 }  // namespace entitle

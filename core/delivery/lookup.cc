@@ -46,6 +46,16 @@ Command unmatched_remove(const Keys& keys, std::string_view target,
   return {"ZREM", keys.unmatched(), unmatched_member(target, source)};
 }
 
+// An id of Stripe's has no bar, a user may.
+std::optional<Unmatched> unmatched_of(std::string_view member) {
+  std::size_t bar = member.rfind('|');
+  if (bar == std::string_view::npos) return std::nullopt;
+  std::optional<std::string> target = decode_target(member.substr(0, bar));
+  std::string_view source = member.substr(bar + 1);
+  if (!target || source.empty()) return std::nullopt;
+  return Unmatched{*std::move(target), std::string(source)};
+}
+
 std::vector<Command> email_lookup(const Keys& keys, std::string_view email,
                                   std::string_view place) {
   std::string key = keys.email(email);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -30,6 +31,12 @@ Command unmatched_add(const Keys& keys, std::string_view target,
                       std::string_view source, UnixTime now);
 Command unmatched_remove(const Keys& keys, std::string_view target,
                          std::string_view source);
+
+struct Unmatched {
+  std::string target, source;
+};
+// A member of that index, taken apart. Null: it is none of ours.
+std::optional<Unmatched> unmatched_of(std::string_view member);
 
 // The places seen with this e-mail. It does not expire: what is parked under it
 // may be claimed whenever its owner comes.

@@ -2,6 +2,7 @@
 // or first into the place itself.
 #include <algorithm>
 
+#include "core/access/projection.h"
 #include "core/base/rising.h"
 #include "core/base/types.h"
 #include "core/delivery/lookup.h"
@@ -224,17 +225,9 @@ Conversation<Commit> keep_in_place(Delivery& delivery, const PlaceFacts& facts,
   co_return commit;
 }
 
-// Refunds and disputes alone, of whatever else the account sells, are nobody's
-// loss.
-bool may_open_something(const Sources& sources) {
-  return std::any_of(sources.begin(), sources.end(), [](const auto& one) {
-    return one.second.may_open_something();
-  });
-}
-
-// Lists a place that holds something and is nobody's. It may have become
-// somebody's meanwhile, and whoever settled it have come too early to find it
-// on the list: then it is taken off again, and `place` is as it is now.
+// Lists a place that holds what was paid for and is nobody's. It may have
+// become somebody's meanwhile, and whoever settled it have come too early to
+// find it on the list: then it is taken off again, and `place` is as it is now.
 Conversation<Progress> park(Delivery& delivery, std::string id, Place& place) {
   auto listing = list_as_parked(delivery, id, true);
   co_await listing;
@@ -297,7 +290,7 @@ Conversation<Commit> keep_and_settle(Delivery& delivery,
   auto keeping = keep_in_place(delivery, facts, before, after, known);
   Commit commit = co_await keeping;
   if (commit != Commit::committed) co_return commit;
-  if (!after.owner() && may_open_something(after.sources)) {
+  if (!after.owner() && is_paid_for(after.sources)) {
     auto parking = park(delivery, facts.place, after);
     Progress progress = co_await parking;
     if (progress == Progress::failed) co_return Commit::refused;

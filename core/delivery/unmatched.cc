@@ -13,7 +13,7 @@
 namespace entitle {
 namespace {
 
-using Ids = std::set<std::string>;
+using Ids = SourceIds;
 
 constexpr int kMostChecks = 8;
 
@@ -29,22 +29,6 @@ bool is_known(const Projection& projection, const DeliveryOptions& options) {
       [&](const Identifier& identifier) {
         return !options.grants->entitlements_of(identifier).empty();
       });
-}
-
-// A source may have several projections: it opens something when one does.
-Ids opening_nothing(const Sources& sources, const DeliveryOptions& options) {
-  Ids nothing, something;
-  for (const Projection& projection : project(sources)) {
-    if (opens_nothing(projection, options)) {
-      nothing.insert(projection.source);
-    } else if (opens_something(projection, options)) {
-      something.insert(projection.source);
-    }
-  }
-  Ids ids;
-  std::set_difference(nothing.begin(), nothing.end(), something.begin(),
-                      something.end(), std::inserter(ids, ids.end()));
-  return ids;
 }
 
 // By what an operator may ignore a source: what it is known by, itself, its
@@ -75,19 +59,6 @@ Conversation<bool> is_ignored(Delivery& delivery,
   co_return std::any_of(replies.begin(), replies.end(), [](const Reply& reply) {
     return reply.type == Reply::Type::integer && reply.integer == 1;
   });
-}
-
-// Those of `ids` that are ignored, kept in the delivery as well.
-Conversation<Ids> ignored_of(Delivery& delivery, Sources sources, Ids ids) {
-  Ids ignored;
-  for (const Projection& projection : project(sources)) {
-    if (!ids.contains(projection.source)) continue;
-    auto asking = is_ignored(delivery, names_of(projection, sources));
-    bool yes = co_await asking;
-    if (yes) ignored.insert(projection.source);
-  }
-  delivery.ignored.insert(ignored.begin(), ignored.end());
-  co_return ignored;
 }
 
 Conversation<Progress> tell(Delivery& delivery, std::string target, Ids in,
@@ -125,7 +96,7 @@ bool is_paid_by(const Source& source, const std::vector<std::string>& ids) {
 // began or ceased to open nothing with what was written.
 Ids concerned(const Delivery& delivery, const PlaceReport& report,
               const Ids& nothing, const Sources& also) {
-  Ids before = opening_nothing(report.sources_before, delivery.options);
+  Ids before = opening_nothing(report.sources_before, {&delivery.options, 1});
   Ids ids;
   std::set_symmetric_difference(before.begin(), before.end(), nothing.begin(),
                                 nothing.end(), std::inserter(ids, ids.end()));
@@ -167,11 +138,40 @@ bool opens_something(const Projection& projection,
   return is_bought(projection, options) && is_known(projection, options);
 }
 
+// A source may have several projections: it opens something when one does.
+SourceIds opening_nothing(const Sources& sources,
+                          std::span<const DeliveryOptions> views) {
+  Ids nothing, something;
+  for (const Projection& projection : project(sources)) {
+    for (const DeliveryOptions& view : views) {
+      if (opens_nothing(projection, view)) {
+        nothing.insert(projection.source);
+      } else if (opens_something(projection, view)) {
+        something.insert(projection.source);
+      }
+    }
+  }
+  return without(nothing, something);
+}
+
+Conversation<SourceIds> ignored_of(Delivery& delivery, Sources sources,
+                                   SourceIds ids) {
+  Ids ignored;
+  for (const Projection& projection : project(sources)) {
+    if (!ids.contains(projection.source)) continue;
+    auto asking = is_ignored(delivery, names_of(projection, sources));
+    bool yes = co_await asking;
+    if (yes) ignored.insert(projection.source);
+  }
+  delivery.ignored.insert(ignored.begin(), ignored.end());
+  co_return ignored;
+}
+
 Conversation<Progress> index_unmatched(Delivery& delivery, User user,
                                        const PlaceReport& report,
                                        Sources also) {
   Sources sources = report.record.sources;
-  Ids nothing = opening_nothing(sources, delivery.options);
+  Ids nothing = opening_nothing(sources, {&delivery.options, 1});
   const Ids ids = concerned(delivery, report, nothing, also);
   for (int check = 0; !ids.empty() && check < kMostChecks; ++check) {
     Ids in = both(ids, nothing);
@@ -184,7 +184,7 @@ Conversation<Progress> index_unmatched(Delivery& delivery, User user,
     auto reading = read_record(delivery, user);
     RecordRead read = co_await reading;
     if (read.found == Found::failed) co_return Progress::failed;
-    Ids now = opening_nothing(read.record.sources, delivery.options);
+    Ids now = opening_nothing(read.record.sources, {&delivery.options, 1});
     if (both(ids, now) == both(ids, nothing)) break;
     sources = std::move(read.record.sources);
     nothing = std::move(now);
@@ -194,7 +194,7 @@ Conversation<Progress> index_unmatched(Delivery& delivery, User user,
 
 Conversation<Progress> index_unmatched(Delivery& delivery, std::string place,
                                        Sources waiting) {
-  Ids in = opening_nothing(waiting, delivery.options);
+  Ids in = opening_nothing(waiting, {&delivery.options, 1});
   auto asking = ignored_of(delivery, std::move(waiting), in);
   Ids ignored = co_await asking;
   auto telling = tell(delivery, "p:" + place, without(in, ignored), {});

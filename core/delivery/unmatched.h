@@ -9,6 +9,7 @@
 #pragma once
 
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,18 @@ bool opens_nothing(const Projection& projection,
 // Whether it is, and one does.
 bool opens_something(const Projection& projection,
                      const DeliveryOptions& options);
+
+using SourceIds = std::set<std::string>;
+
+// Those of `sources` that open nothing as one of the views sees it, and nothing
+// as the others do. Views: one for each way in which what shares these keys is
+// configured.
+SourceIds opening_nothing(const Sources& sources,
+                          std::span<const DeliveryOptions> views);
+
+// Those of `ids` that an operator ignores; the delivery keeps them, too.
+Conversation<SourceIds> ignored_of(Delivery& delivery, Sources sources,
+                                   SourceIds ids);
 
 // Puts into the index what opens nothing in the record just written
 // (`report.record`) and takes out what no longer does; `also` is looked at,

@@ -29,6 +29,23 @@ Reply list(const Range& range) {
   return reply;
 }
 
+// ZRANGE key first last WITHSCORES
+Reply range(const MemoryRedis::SortedSet& ordered, const Command& command) {
+  std::vector<std::pair<std::int64_t, std::string>> all;
+  for (const auto& [member, score] : ordered.scores) {
+    all.emplace_back(std::stoll(score), member);
+  }
+  std::sort(all.begin(), all.end());
+  MemoryRedis::List flat;
+  const auto last = static_cast<std::size_t>(std::stoll(command.at(3)));
+  for (std::size_t i = std::stoul(command.at(2)); i < all.size() && i <= last;
+       i++) {
+    flat.push_back(all[i].second);
+    flat.push_back(std::to_string(all[i].first));
+  }
+  return list(flat);
+}
+
 template <std::size_t N>
 bool is_one_of(const std::string& word,
                const std::array<std::string_view, N>& words) {
@@ -238,8 +255,10 @@ Reply MemoryRedis::set_command(const Command& command) {
   }
   SortedSet* ordered = open<SortedSet>(key, word == "ZADD");
   if (ordered == nullptr) {
-    return entries_.contains(key) ? wrong_type() : integer(0);
+    if (entries_.contains(key)) return wrong_type();
+    return word == "ZRANGE" ? list(List()) : integer(0);
   }
+  if (word == "ZRANGE") return range(*ordered, command);
   touch(key);
   if (word == "ZADD") {  // ZADD key NX score member
     bool added = ordered->scores.emplace(command.at(4), command.at(3)).second;

@@ -17,6 +17,7 @@
 #include "ngx_module/http/headers.h"
 #include "ngx_module/http/send.h"
 #include "ngx_module/redis_client/exchange.h"
+#include "ngx_module/webhook/spaces.h"
 
 namespace entitle::ngx {
 
@@ -35,21 +36,10 @@ struct Space {
 
 std::vector<Space>
 all_spaces() {
-    auto* core = static_cast<ngx_http_core_main_conf_t*>(
-        ngx_http_cycle_get_module_main_conf(ngx_cycle, ngx_http_core_module));
-    auto** servers =
-        static_cast<ngx_http_core_srv_conf_t**>(core->servers.elts);
     std::vector<Space> spaces;
-    for (ngx_uint_t i = 0; i < core->servers.nelts; i++) {
-        const auto* conf = static_cast<ServerConf*>(
-            servers[i]->ctx->srv_conf[ngx_http_entitle_module.ctx_index]);
-        const std::string_view prefix = view(conf->prefix);
-        if (std::none_of(spaces.begin(), spaces.end(), [&](const Space& space) {
-                return space.prefix == prefix;
-            })) {
-            spaces.push_back({std::string(prefix), Mode::live});
-            spaces.push_back({std::string(prefix), Mode::test});
-        }
+    for (const PrefixServers& one : servers_by_prefix()) {
+        spaces.push_back({one.prefix, Mode::live});
+        spaces.push_back({one.prefix, Mode::test});
     }
     return spaces;
 }

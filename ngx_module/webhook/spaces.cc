@@ -1,0 +1,29 @@
+#include "ngx_module/webhook/spaces.h"
+
+#include <algorithm>
+
+namespace entitle::ngx {
+
+std::vector<PrefixServers>
+servers_by_prefix() {
+    auto* core = static_cast<ngx_http_core_main_conf_t*>(
+        ngx_http_cycle_get_module_main_conf(ngx_cycle, ngx_http_core_module));
+    auto** servers =
+        static_cast<ngx_http_core_srv_conf_t**>(core->servers.elts);
+    std::vector<PrefixServers> all;
+    for (ngx_uint_t i = 0; i < core->servers.nelts; i++) {
+        const auto* conf = static_cast<ServerConf*>(
+            servers[i]->ctx->srv_conf[ngx_http_entitle_module.ctx_index]);
+        const std::string_view prefix = view(conf->prefix);
+        auto known = std::find_if(
+            all.begin(), all.end(),
+            [&](const PrefixServers& one) { return one.prefix == prefix; });
+        if (known == all.end()) {
+            known = all.insert(all.end(), {std::string(prefix), {}});
+        }
+        known->servers.push_back(conf);
+    }
+    return all;
+}
+
+}  // namespace entitle::ngx
