@@ -74,6 +74,8 @@ for my $asked (['/status?format=prometheus'], ['/status', Accept => 'text/plain;
     like $answer->header('Content-Type'), qr{^text/plain}, 'Prometheus asks for text';
     like $answer->body, qr/^entitle_redis_up 1$/m, '  Redis is up';
     like $answer->body, qr/^entitle_parked\{prefix="entitle:",mode="test"\} 1$/m, '  what is parked';
+    like $answer->body, qr/^entitle_parked_oldest_seconds\{prefix="shop:",mode="test"\} 0$/m,
+        '  for how long';
     like $answer->body, qr/^entitle_webhook_last_received_timestamp_seconds\{prefix="entitle:",mode="test"\} \d{10}$/m,
         '  when something came';
 }

@@ -120,6 +120,9 @@ is index_members(), "p:cus_10|cs_10 p:cus_4|cs_4 u:dan|cs_6 u:fay|cs_8 u:gil|cs_
 $redis->command('ZADD', $INDEX, 7, 'u:dan|cs_gone');
 $redis->command('SADD', 'entitle:test:ignored', 'cs_9');
 $redis->command('ZADD', 'entitle:test:parked', 7, 'pi_expired');
+my $oldest = $site->get('/status?format=prometheus')->body;
+like $oldest, qr/^\Q$_\E\{prefix="entitle:",mode="test"\} (?!0$)\d+$/m, "$_ is known"
+    for qw(entitle_unmatched_oldest_seconds entitle_parked_oldest_seconds);
 $site->reload($conf =~ s/(metadata\.plan=pro)/$1 metadata.plan=gold metadata.plan=by-fay/r);
 is course('fay'), 200, 'the grant of tomorrow opens at once';
 ok wait_until(sub { index_members() eq 'p:cus_4|cs_4 u:dan|cs_6' }, 20),
@@ -130,6 +133,9 @@ like $site->log, qr/\[notice\].*entitle: 4 taken off "entitle:test:unmatched"/, 
 ($space) = grep { $_->{prefix} eq 'entitle:' && $_->{mode} eq 'test' }
     @{ $site->get('/status')->json->{spaces} };
 is $space->{unmatched}, 2, 'the status counts what stays';
+cmp_ok $space->{unmatched_oldest_seconds}, '<', 120, 'and how old that is';
+is_deeply [map { $_->{unmatched_oldest_seconds} } grep { $_->{mode} eq 'live' }
+        @{ $site->get('/status')->json->{spaces} }], [0], 'nothing is not old';
 
 # --- prices with ids of their own ------------------------------------------------------
 

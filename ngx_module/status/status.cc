@@ -25,12 +25,25 @@ namespace {
 
 constexpr std::size_t kMostTold = 512;  // bytes of one value
 
+// Of one list of what somebody has to be told of.
+struct Waiting {
+    std::int64_t count = 0;
+    std::optional<std::int64_t> oldest{};  // unix s, first seen
+
+    // 0: there is none.
+    std::int64_t
+    oldest_seconds() const {
+        const std::int64_t now = ngx_time();
+        return std::max<std::int64_t>(now - oldest.value_or(now), 0);
+    }
+};
+
 // Of one prefix and mode.
 struct Space {
     std::string prefix;
     Mode mode;
-    long long parked = 0;
-    long long unmatched = 0;
+    Waiting parked{};
+    Waiting unmatched{};
     std::vector<std::pair<std::string, std::string>> webhook{};
 };
 
@@ -121,8 +134,11 @@ as_json(const Here& here, bool reachable, const Replication& replication,
         out.begin_object()
             .text("prefix", told(space.prefix))
             .text("mode", name(space.mode))
-            .number("parked", space.parked)
-            .number("unmatched", space.unmatched);
+            .number("parked", space.parked.count)
+            .number("parked_oldest_seconds", space.parked.oldest_seconds())
+            .number("unmatched", space.unmatched.count)
+            .number("unmatched_oldest_seconds",
+                    space.unmatched.oldest_seconds());
         out.key("webhook").begin_object();
         for (const auto& [field, value] : space.webhook) {
             out.text(told(field), told(value));
@@ -152,6 +168,17 @@ append_gauge(std::string& out, std::string_view metric, Number value) {
     append_type(out, metric);
     append_metric(out, metric, "", std::to_string(value));
 }
+
+struct WaitingMetric {
+    Waiting Space::*list;
+    std::string_view count, oldest;
+};
+
+constexpr WaitingMetric kWaitingMetrics[] = {
+    {&Space::parked, "entitle_parked", "entitle_parked_oldest_seconds"},
+    {&Space::unmatched, "entitle_unmatched",
+     "entitle_unmatched_oldest_seconds"},
+};
 
 // Of the webhook hash.
 struct WebhookMetric {
@@ -188,15 +215,18 @@ as_prometheus(const Here& here, bool reachable, const Replication& replication,
         return "{prefix=" + quoted(space.prefix) +
                ",mode=" + quoted(name(space.mode)) + "}";
     };
-    append_type(out, "entitle_parked");
-    for (const Space& space : spaces) {
-        append_metric(out, "entitle_parked", labels(space),
-                      std::to_string(space.parked));
-    }
-    append_type(out, "entitle_unmatched");
-    for (const Space& space : spaces) {
-        append_metric(out, "entitle_unmatched", labels(space),
-                      std::to_string(space.unmatched));
+    for (const WaitingMetric& metric : kWaitingMetrics) {
+        append_type(out, metric.count);
+        for (const Space& space : spaces) {
+            append_metric(out, metric.count, labels(space),
+                          std::to_string((space.*metric.list).count));
+        }
+        append_type(out, metric.oldest);
+        for (const Space& space : spaces) {
+            append_metric(
+                out, metric.oldest, labels(space),
+                std::to_string((space.*metric.list).oldest_seconds()));
+        }
     }
     for (const WebhookMetric& metric : kWebhookMetrics) {
         append_type(out, metric.name, metric.type);
@@ -253,6 +283,7 @@ class Report {
     }
 
   private:
+    enum class Question { parked, unmatched, webhook };
     static constexpr std::size_t kQuestions = 3;
 
     // Three questions a space, and one about the primary of the first.
@@ -266,24 +297,42 @@ class Report {
             exchange_.replies.clear();
             return redis_send(main_conf(request_), &exchange_) == NGX_OK;
         }
-        switch (asked_ % kQuestions) {
-            case 0:
-                exchange_.key = keys.parked();
+        switch (static_cast<Question>(asked_ % kQuestions)) {
+            case Question::parked:
+                ask_about_list(keys.parked());
                 break;
-            case 1:
-                exchange_.key = keys.unmatched();
+            case Question::unmatched:
+                ask_about_list(keys.unmatched());
                 break;
-            default:
+            case Question::webhook:
                 exchange_.key = keys.webhook();
+                exchange_.commands = {{"HGETALL", exchange_.key}};
         }
-        const bool counts = asked_ % kQuestions < 2;
-        exchange_.commands = {{counts ? "ZCARD" : "HGETALL", exchange_.key}};
         exchange_.replies.clear();
         return redis_send(main_conf(request_), &exchange_) == NGX_OK;
     }
 
     void
-    take(const Reply& reply) {
+    ask_about_list(std::string key) {
+        exchange_.commands = {{"ZCARD", key},
+                              {"ZRANGE", key, "0", "0", "WITHSCORES"}};
+        exchange_.key = std::move(key);
+    }
+
+    static Waiting
+    told_of_list(const std::vector<Reply>& replies) {
+        Waiting list;
+        list.count = replies.front().integer;
+        const std::vector<Reply>& oldest = replies.back().elements;
+        if (oldest.size() == 2) {
+            list.oldest = parse_decimal<std::int64_t>(oldest[1].text);
+        }
+        return list;
+    }
+
+    void
+    take(const std::vector<Reply>& replies) {
+        const Reply& reply = replies.front();
         if (std::exchange(asks_replicas_, false)) {
             if (reply.type == Reply::Type::string) {
                 replication_.replicas = connected_replicas(reply.text);
@@ -293,14 +342,18 @@ class Report {
             return;
         }
         Space& space = spaces_[asked_ / kQuestions];
-        const std::size_t question = asked_++ % kQuestions;
-        if (question < 2) {
-            (question == 0 ? space.parked : space.unmatched) = reply.integer;
-            return;
-        }
-        for (std::size_t i = 0; i + 1 < reply.elements.size(); i += 2) {
-            space.webhook.emplace_back(reply.elements[i].text,
-                                       reply.elements[i + 1].text);
+        switch (static_cast<Question>(asked_++ % kQuestions)) {
+            case Question::parked:
+                space.parked = told_of_list(replies);
+                break;
+            case Question::unmatched:
+                space.unmatched = told_of_list(replies);
+                break;
+            case Question::webhook:
+                for (std::size_t i = 0; i + 1 < reply.elements.size(); i += 2) {
+                    space.webhook.emplace_back(reply.elements[i].text,
+                                               reply.elements[i + 1].text);
+                }
         }
     }
 
@@ -322,10 +375,11 @@ class Report {
     // be written at once); null: there is more to ask.
     std::optional<ngx_int_t>
     next(RedisStatus status) {
-        if (status != RedisStatus::ok || exchange_.replies.size() != 1) {
+        if (status != RedisStatus::ok ||
+            exchange_.replies.size() != exchange_.commands.size()) {
             return answer(false);
         }
-        take(exchange_.replies.front());
+        take(exchange_.replies);
         if (asked_ == kQuestions * spaces_.size()) {
             return answer(true);
         }
