@@ -35,6 +35,7 @@ my $stripe = Test::Entitle::FakeStripe->new($site,
     },
     faults => {
         cs_busy   => { status => 429 },
+        cs_limited => { status => 400, code => 'rate_limit' },
         cs_passes => { status => 500, from => 2, times => 1 },
         cs_cut    => { raw => $cut, times => 1 },
         cs_hangs  => { hang => 1, times => 1 },
@@ -152,6 +153,7 @@ for my $case (['cs_passes', 'a 500 in the middle'], ['cs_cut', 'an answer that b
     is_deeply $answer->json->{unlocks}, ['pro'], '  then it is in';
 }
 is $site->webhook(session('gus', 'cs_busy'))->status, 503, 'so it is with 429';
+is $site->webhook(session('gil', 'cs_limited'))->status, 503, 'and with 400 where that is a limit';
 
 # --- what is refused ---------------------------------------------------------------------
 
@@ -198,7 +200,7 @@ is $site->webhook(session('oli', 'cs_conn', context => 'acct_2'))->json->{outcom
     'account_not_allowed', 'another_of_its_accounts_is_not_our_own';
 
 $site->expect_log(qr/not_stored: Stripe answered with status 500/, qr/not_stored: Stripe's answer/,
-    qr/not_stored: Stripe answered with status 504/, qr/not_stored: Stripe answered with status 429/,
+    qr/not_stored: Stripe answered with status 504/, qr/not_stored: Stripe answered with status 4(?:29|00)/,
     qr/status 403: the key lacks/, qr/status 404/, qr/status 401/, qr/account_not_allowed/,
     qr/upstream timed out/, qr/upstream prematurely closed/, qr/open\(\).*nothing/);
 done_testing;

@@ -51,6 +51,15 @@ bool is_passing(unsigned status) {
          status == 429 || status >= 500;
 }
 
+// Some limits of Stripe's are answered 400, as npm's SDK knows.
+bool is_rate_limit(unsigned status, std::string_view body) {
+  if (status != 400) return false;
+  json::Error error;
+  std::optional<json::Document> document = json::parse(body, kMaxDepth, error);
+  return document && json::string(json::member(document->root(), "error"),
+                                  "code") == "rate_limit";
+}
+
 // Stripe names the permission that a restricted key lacks:
 // "... Having the 'rak_checkout_session_read' permission would allow ...".
 // Empty: it does not. The rest of its words has a part of the key in them.
@@ -148,7 +157,7 @@ StripeQuestion::Next StripeQuestion::page(json::Document document) {
 
 StripeQuestion::Next StripeQuestion::take(unsigned status,
                                           std::string_view body) {
-  if (is_passing(status)) {
+  if (is_passing(status) || is_rate_limit(status, body)) {
     return fail(Next::retry, status == 0 ? "Stripe did not answer in time"
                                          : "Stripe answered with status " +
                                                std::to_string(status));

@@ -141,6 +141,10 @@ void what_passes_is_tried_again(void**) {
     assert_int_equal(asked.take(status, "{}"), Next::retry);
     assert_false(asked.why().empty());
   }
+  StripeQuestion limited = *question(payment());
+  assert_int_equal(
+      limited.take(400, R"({"error":{"code":"rate_limit","message":"slow"}})"),
+      Next::retry);
   std::string whole = page(price("1"), false);
   for (const std::string& body :
        {std::string(), whole.substr(0, whole.size() - 1), std::string("<html>"),

@@ -6,13 +6,16 @@ package Test::Entitle::FakeStripe;
 #   my $stripe = Test::Entitle::FakeStripe->new($site,
 #       lists  => { '/v1/checkout/sessions/cs_1/line_items' => [...],
 #                   '/v1/subscription_items?subscription=sub_1' => [...] },
+#       objects => { prod_1 => {...} },      # what can be expanded
 #       faults => { cs_2 => { status => 429 } });
 #   $stripe->location                  # location /stripe/ { ... }
 #   $stripe->asked                     # "/v1/...", in the order they came
 #
 # A fault is of the object whose id is in what is asked: status (an error of
-# Stripe's with it), permission (403 that names it), raw (bytes), hang; only from
-# page `from` on (1), and only the first `times`.
+# Stripe's with it, and with code), permission (403 that names it), raw (bytes),
+# hang; only from page `from` on (1), and only the first `times`.
+#
+# That npm's official SDK takes it for Stripe: t/sdk/stripe.t.
 
 use strict;
 use warnings;
@@ -48,11 +51,19 @@ sub location {
         . 'proxy_connect_timeout 2s; proxy_read_timeout 2s; }';
 }
 
+my $requests = 0;
+
+sub _json {
+    my ($status, $body) = @_;
+    return { status => $status, body => $JSON->encode($body),
+        headers => ['Content-Type' => 'application/json',
+            'Request-Id' => sprintf 'req_Fake%06d', ++$requests] };
+}
+
 sub _error {
     my ($status, $message, %more) = @_;
-    return { status => $status, headers => ['Content-Type' => 'application/json'],
-        body => $JSON->encode({ error => { message => $message,
-                    type => 'invalid_request_error', %more } }) };
+    return _json($status, { error => { message => $message,
+                type => $status >= 500 ? 'api_error' : 'invalid_request_error', %more } });
 }
 
 sub _fault {
@@ -64,40 +75,79 @@ sub _fault {
     return _error(403, "The provided key 'rk_test_****fake' does not have the required permissions "
             . "for this endpoint on account 'acct_1'. Having the '$fault->{permission}' permission "
             . 'would allow this request to continue.') if $fault->{permission};
-    return _error($fault->{status}, 'Stripe is not well') if $fault->{status};
+    return if !$fault->{status};
+    my $code = $fault->{code} // ($fault->{status} == 429 ? 'rate_limit' : undef);
+    return _error($fault->{status}, 'Stripe is not well', defined $code ? (code => $code) : ());
+}
+
+# Takes what says which part of a list, and how, out of the arguments: the part,
+# or the error that they are.
+sub _part {
+    my ($args, $list) = @_;
+    my %part = (limit => delete $args->{limit} // 10,
+        expand => [map { delete $args->{$_} } grep { /^expand\[\d*\]$/ } sort keys %$args]);
+    return _error(400, "Invalid integer: $part{limit}", param => 'limit',
+        code => 'parameter_invalid_integer') if $part{limit} !~ /^(?:[1-9]\d?|100)$/;
+    for my $cursor (qw(starting_after ending_before)) {
+        my $id = delete $args->{$cursor};
+        next if !defined $id || !$list;
+        ($part{$cursor}) = grep { $list->[$_]{id} eq $id } 0 .. $#$list;
+        return _error(400, "No such object: '$id'", param => $cursor, code => 'resource_missing')
+            if !defined $part{$cursor};
+    }
+    return \%part;
+}
+
+# `data.price.product`: what is an id there is the object.
+sub _expand {
+    my ($at, $steps, $objects) = @_;
+    return map { _expand($_, $steps, $objects) } @$at if ref $at eq 'ARRAY';
+    return if ref $at ne 'HASH';
+    my ($step, @further) = @$steps;
+    return _expand($at->{$step}, \@further, $objects) if @further;
+    $at->{$step} = $objects->{ $at->{$step} } // $at->{$step} if defined $at->{$step};
     return;
 }
 
 sub _answer {
     my ($r, $o) = @_;
-    my ($path, $args) = split /\?/, $r->{uri}, 2;
-    my %args = map { split /=/, $_, 2 } split /&/, $args // '';
-    return _error(401, 'Invalid API Key provided')
+    my ($path, $query) = split /\?/, $r->{uri}, 2;
+    my %args = map { s/%([0-9A-Fa-f]{2})/chr hex $1/ger } map { split /=/, $_, 2 }
+        split /&/, $query // '';
+    return _error(401, 'Invalid API Key provided: rk_test_****')
         if (join '', Test::Entitle::GateApp::header($r, 'Authorization')) ne "Bearer $KEY";
-    my $limit = delete $args{limit}          // 10;
-    my $after = delete $args{starting_after} // '';
-    my $name  = join '?', $path, map { "$_=$args{$_}" } sort keys %args;
-    my $list  = $o->{lists}{$name};
-    my $start = 0;
-    if ($list && length $after) {
-        ($start) = grep { $list->[$_ - 1]{id} eq $after } 1 .. @$list;
-        return _error(400, "No such object: '$after'", code => 'resource_missing')
-            if !$start;
-    }
+    my ($of) = grep { exists $args{$_} && exists $o->{lists}{"$path?$_=$args{$_}"} } keys %args;
+    my $list = $o->{lists}{ defined $of ? "$path?$of=$args{$of}" : $path };
+    delete $args{$of} if defined $of;
+    my $part = _part(\%args, $list);
+    return $part if !$part->{limit};
+
+    my $size = $o->{page} // $part->{limit};    # smaller pages than asked for
+    my $start = ($part->{starting_after} // -1) + 1;
     for my $id (keys %{ $o->{faults} // {} }) {
         next if $r->{uri} !~ /\b\Q$id\E\b/;
-        my $page = 1 + int($start / ($o->{page} // $limit));
-        my $answer = _fault($o->{faults}{$id}, $page);
+        my $answer = _fault($o->{faults}{$id}, 1 + int($start / $size));
         return $answer if $answer;
     }
-    return _error(404, 'No such object', code => 'resource_missing') if !$list;
-
-    my $size = $o->{page} // $limit;    # smaller pages than asked for
-    my $end  = $start + $size > @$list ? @$list : $start + $size;
-    return { headers => ['Content-Type' => 'application/json'],
-        body => $JSON->encode({ object => 'list', url => $path,
-                data     => [@{$list}[$start .. $end - 1]],
-                has_more => $end < @$list ? JSON::PP::true : JSON::PP::false }) };
+    if (!$list) {
+        my ($kind, $id) = $path =~ m{/(\w+?)s?/(\w+)/\w+$};
+        return _error(404, "No such $kind: '$id'", param => $kind, code => 'resource_missing')
+            if defined $id;
+        return _error(404, 'No such object', code => 'resource_missing');
+    }
+    if (my ($unknown) = sort keys %args) {
+        return _error(400, "Received unknown parameter: $unknown", param => $unknown,
+            code => 'parameter_unknown');
+    }
+    my ($first, $last) = defined $part->{ending_before}
+        ? ($part->{ending_before} - $size, $part->{ending_before} - 1) : ($start, $start + $size - 1);
+    my $more = defined $part->{ending_before} ? $first > 0 : $last < $#$list;
+    $first = 0 if $first < 0;
+    $last = $#$list if $last > $#$list;
+    my $data = $JSON->decode($JSON->encode([@{$list}[$first .. $last]]));
+    _expand({ data => $data }, [split /\./], $o->{objects} // {}) for @{ $part->{expand} };
+    return _json(200, { object => 'list', url => $path, data => $data,
+            has_more => $more ? JSON::PP::true : JSON::PP::false });
 }
 
 1;
