@@ -65,6 +65,13 @@ is space($answer, 'entitle:', 'live')->{parked}, 0, 'only in their mode';
 is space($answer, 'shop:', 'test')->{parked}, 0, 'and prefix';
 cmp_ok $answer->json->{zone}{free}, '>', 0, 'the zone has room';
 cmp_ok $answer->json->{zone}{bytes}, '>', $answer->json->{zone}{free}, 'and is larger than that';
+my $endless = event_json('customer.subscription.created.active', user => 'ada',
+    'data.object.items.data.0.current_period_end' => undef, 'data.object.customer' => 'cus_Endless');
+is $site->webhook($endless)->status, 200, 'a subscription that says nowhere until when it runs' for 1 .. 2;
+ok $site->wait_for_log(qr/\[warn\].* so its end is assumed/), '  is warned of';
+ok wait_until(sub { (space($answer = $site->get('/status'), 'entitle:', 'test')->{webhook}{assumed_ends} // 0) == 1 }),
+    '  and counted, once' or diag $answer->body;
+like space($answer, 'entitle:', 'test')->{webhook}{last_assumed_end}, qr/^\d{10}$/, '  with when it was last';
 my $secret = $site->read_file('secret') =~ s/\s//gr;
 unlike $answer->body, qr/\Q$secret\E|whsec|password/, 'no_secret_is_told';
 
@@ -76,6 +83,8 @@ for my $asked (['/status?format=prometheus'], ['/status', Accept => 'text/plain;
     like $answer->body, qr/^entitle_parked\{prefix="entitle:",mode="test"\} 1$/m, '  what is parked';
     like $answer->body, qr/^entitle_parked_oldest_seconds\{prefix="shop:",mode="test"\} 0$/m,
         '  for how long';
+    like $answer->body, qr/^# TYPE entitle_webhook_assumed_ends_total counter\n
+        entitle_webhook_assumed_ends_total\{prefix="entitle:",mode="test"\}\ 1$/mx, '  whose end is assumed';
     like $answer->body, qr/^entitle_webhook_last_received_timestamp_seconds\{prefix="entitle:",mode="test"\} \d{10}$/m,
         '  when something came';
 }

@@ -110,6 +110,15 @@ Conversation<Progress> write_email_lookup(Delivery& delivery, std::string email,
   co_return Progress::done;
 }
 
+Conversation<Progress> count(Delivery& delivery, WebhookCount what) {
+  const Keys& keys = delivery.options.keys;
+  auto counting = delivery.redis.send_last(
+      keys.webhook(), webhook_count(keys, what, delivery.event.id,
+                                    seconds_of(delivery.options)));
+  co_await counting;
+  co_return Progress::done;
+}
+
 Conversation<Progress> write_lookups(Delivery& delivery, const Facts& facts,
                                      const PlaceReport& report) {
   const Keys& keys = delivery.options.keys;
@@ -120,10 +129,12 @@ Conversation<Progress> write_lookups(Delivery& delivery, const Facts& facts,
     if (progress == Progress::failed) co_return progress;
   }
   if (delivery.result.owner_changed) {
-    auto noting = delivery.redis.send_last(
-        keys.webhook(),
-        conflict_note(keys, delivery.event.id, seconds_of(delivery.options)));
-    co_await noting;
+    auto counting = count(delivery, WebhookCount::conflict);
+    co_await counting;
+  }
+  if (facts.assumes_end && delivery.result.outcome != Outcome::duplicate) {
+    auto counting = count(delivery, WebhookCount::assumed_end);
+    co_await counting;
   }
   if (delivery.result.outcome == Outcome::ignored) co_return Progress::done;
   std::vector<Command> commands;

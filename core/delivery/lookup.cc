@@ -84,12 +84,14 @@ Command webhook_note(const Keys& keys, WebhookNote note, UnixTime now,
           time,   "last_received_event", std::string(detail)};
 }
 
-std::vector<Command> conflict_note(const Keys& keys, std::string_view event,
-                                   UnixTime now) {
+std::vector<Command> webhook_count(const Keys& keys, WebhookCount what,
+                                   std::string_view event, UnixTime now) {
+  const bool conflict = what == WebhookCount::conflict;
+  const std::string last = conflict ? "last_conflict" : "last_assumed_end";
   return {
-      {"HINCRBY", keys.webhook(), "conflicts", "1"},
-      {"HSET", keys.webhook(), "last_conflict", std::to_string(to_unix(now)),
-       "last_conflict_event", std::string(event)}};
+      {"HINCRBY", keys.webhook(), conflict ? "conflicts" : "assumed_ends", "1"},
+      {"HSET", keys.webhook(), last, std::to_string(to_unix(now)),
+       last + "_event", std::string(event)}};
 }
 
 }  // namespace entitle

@@ -51,9 +51,11 @@ enum class WebhookNote { received, applied, refused };
 Command webhook_note(const Keys& keys, WebhookNote note, UnixTime now,
                      std::string_view detail);
 
-// How often claims disagreed about whose something is, and which event was the
-// last that moved something: in the webhook hash.
-std::vector<Command> conflict_note(const Keys& keys, std::string_view event,
-                                   UnixTime now);
+// How often claims disagreed about whose something is and moved it, and how
+// often an event did not say until when what it speaks of runs, so that its end
+// is assumed; when last, and which event it was: in the webhook hash.
+enum class WebhookCount { conflict, assumed_end };
+std::vector<Command> webhook_count(const Keys& keys, WebhookCount what,
+                                   std::string_view event, UnixTime now);
 
 }  // namespace entitle

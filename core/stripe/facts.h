@@ -38,6 +38,8 @@ struct Facts {
   // An invoice of 2025-03-31.basil or later: its lines name prices and
   // products alone.
   bool lacks_lookup_keys = false;
+  // A subscription that runs and says nowhere until when: somebody must look.
+  bool assumes_end = false;
   std::string note;    // why nothing was taken from it, for the log; or empty
   bool warns = false;  // the note is a warning
 };

@@ -251,7 +251,7 @@ void subscription_facts(const Reading& reading, SnapshotType type,
     }
     if (!snapshot.terminal()) facts.identifiers = snapshot.state.identifiers;
     if (snapshot.state.assumed_end) {
-      facts.warns = true;
+      facts.warns = facts.assumes_end = true;
       add_note(facts,
                "the subscription does not say when its period ends, so its end "
                "is assumed: Stripe may have renamed a field, look for a newer "

@@ -76,6 +76,8 @@ void active_without_a_known_end_ends_after_35_days(void**) {
   assert_int_not_equal(
       test::facts(said(sub)[0]).note.find("when its period ends"),
       std::string::npos);
+  assert_true(test::facts(said(sub)[0]).assumes_end);
+  assert_false(test::facts(said(pro("active"))[0]).assumes_end);
 }
 
 void active_without_a_known_end_ends_after_its_prices_interval(void**) {

@@ -934,6 +934,28 @@ void organisations_of_one_customer_have_their_own(void**) {
   assert_null(redis.find("entitle:live:webhook"));
 }
 
+void an_assumed_end_is_counted_once_an_event(void**) {
+  MemoryRedis redis;
+  auto assumes = [](Delivered event) {
+    event.facts.assumes_end = true;
+    return event;
+  };
+  const Delivered first = assumes(alice_buys());
+  assert_outcome(tell(redis, first), Outcome::applied);
+  assert_outcome(tell(redis, first), Outcome::duplicate);
+  tell(redis, purchase("evt_2", "cus_1", "cs_2"));
+  const std::string hash = "entitle:live:webhook";
+  assert_string_equal(field(redis, hash, "assumed_ends").c_str(), "1");
+  assert_string_equal(field(redis, hash, "last_assumed_end_event").c_str(),
+                      "evt_1");
+  assert_string_equal(field(redis, hash, "last_assumed_end").c_str(),
+                      std::to_string(kNow).c_str());
+  // What waits for its owner, too.
+  assert_outcome(tell(redis, assumes(purchase("evt_3", "cus_2", "cs_3"))),
+                 Outcome::parked);
+  assert_string_equal(field(redis, hash, "assumed_ends").c_str(), "2");
+}
+
 // Two transactions on the way of a renewal that says again whose it is: the
 // claim into the place, the facts into the record.
 void renewal_of_one_of_several_takes_one_transaction_more(void**) {
@@ -1116,6 +1138,7 @@ int main() {
       cmocka_unit_test(places_of_an_email_can_be_looked_up),
       cmocka_unit_test(lookup_that_cannot_be_written_is_not_stored),
       cmocka_unit_test(lookup_conflicts_with_no_record),
+      cmocka_unit_test(an_assumed_end_is_counted_once_an_event),
       cmocka_unit_test(duplicate_claim_is_vouched_for_in_its_place),
       cmocka_unit_test(log_of_a_wrong_type_refuses_nothing),
       cmocka_unit_test(place_that_its_records_outran_is_settled_anew),

@@ -191,6 +191,7 @@ constexpr WebhookMetric kWebhookMetrics[] = {
     {"last_applied", "entitle_webhook_last_applied_timestamp_seconds", "gauge"},
     {"last_refused", "entitle_webhook_last_refused_timestamp_seconds", "gauge"},
     {"conflicts", "entitle_webhook_conflicts_total", "counter"},
+    {"assumed_ends", "entitle_webhook_assumed_ends_total", "counter"},
 };
 
 std::string
