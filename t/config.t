@@ -112,6 +112,17 @@ my @refused = (
     ['a_customer_is_no_identifier', 'entitle_grant pro cus_123;', qr/"cus_123"/],
     ['a_grant_of_nothing', 'entitle_grant pro;', qr/number of arguments/],
     ['a_grant_without_a_name', q(entitle_grant "" price_1;), qr/must not be empty/],
+    (map { my ($name, $config, @patterns) = @$_;
+        ["a_grant_by_who_the_user_is: $name", $config, @patterns] }
+        ['by default', 'entitle_grant pro price_1 metadata.userId=42;' . location(''),
+            qr/"metadata\.userId=42" in "entitle_grant" opens nothing for anybody: "entitle_user_from" by default reads "metadata\.userId".* in \S+nginx\.conf:\d+$/m],
+        ['as said', "entitle_user_from metadata.tenant;\nentitle_grant pro metadata.tenant=a=b;" . location(''),
+            qr/"metadata\.tenant=a=b" in "entitle_grant".*"entitle_user_from" in \S+nginx\.conf:\d+ reads "metadata\.tenant".* in \S+nginx\.conf:\d+$/m],
+        ['of a Connect account', 'entitle_grant pro acct_1/metadata.user_id=7;' . location(''), qr/"acct_1\/metadata\.user_id=7"/],
+        ['where another server takes the webhooks', 'entitle_grant pro metadata.tenant=a; entitle_mode test;'
+            . 'server { listen 127.0.0.1:%%PORT2%%; entitle_user_from metadata.plan; }' . webhook('entitle_webhook_secret_file %%SECRET%%;')
+                =~ s/listen/entitle_user_from metadata.tenant link; listen/r, qr/"metadata\.tenant=a".*reads "metadata\.tenant"/]),
+    ['a_grant_by_the_list_of_names', 'entitle_grant pro metadata.entitlements=pro;', qr/metadata\.entitlements is a list of names: one of them is metadata=NAME/],
     ['a_pause_that_is_none', 'entitle_pause_collection maybe;', qr/"maybe" in "entitle_pause_collection"/, qr/revoke or keep/],
     ['an_owner_from_nowhere', 'entitle_user_from customer;', qr/"customer"/, qr/client_reference_id/],
     ['signed_references_without_a_key', 'entitle_user_from client_reference_id=signed;'
@@ -189,6 +200,9 @@ my @accepted = (
     ['a socket that is not there', 'entitle_redis unix:/nowhere/redis.sock;' . secret('padded')],
     ['every kind of identifier', 'entitle_grant pro price_1 prod_1 plink_1 lookup_key=pro'
             . ' feature=pro metadata=pro acct_1/price_1; entitle_grant team price_1;'],
+    ['a grant by what names users elsewhere, and not where the webhooks come', 'entitle_grant pro metadata.userId=42; entitle_mode test;'
+            . 'server { listen 127.0.0.1:%%PORT2%%; }' . webhook('entitle_webhook_secret_file %%SECRET%%;')
+                =~ s/listen/entitle_user_from metadata.tenant link; listen/r],
     ['off, and a requirement below it', plain() . key('two_keys') . 'entitle off;'
             . location('entitle_require pro;')],
     ['waiting', gate('entitle_require pro; entitle_wait 10s if=$arg_session_id;')],

@@ -122,6 +122,9 @@ check_servers(ngx_conf_t* cf) noexcept {
                 result = NGX_ERROR;
             }
         }
+        if (result == NGX_OK && !grants_can_be_met(cf, all)) {
+            result = NGX_ERROR;
+        }
         if (result == NGX_OK) {
             check_idle(cf, all);
         }

@@ -47,6 +47,10 @@ void check_pages(Server& server);
 // ngx_module/conf/check_doors.cc: ways past a gate.
 void check_doors(Server& server);
 
+// ngx_module/conf/check_grants.cc: grants that nothing can meet. False:
+// refused.
+bool grants_can_be_met(ngx_conf_t* cf, std::vector<Server>& servers);
+
 // ngx_module/conf/check_idle.cc: directives about visitors where nobody is
 // asked who is there.
 void check_idle(ngx_conf_t* cf, const std::vector<Server>& servers);

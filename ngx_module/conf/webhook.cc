@@ -188,6 +188,12 @@ add_grant(ngx_conf_t* cf, ngx_command_t*, void* data) {
                 "metadata.KEY=..., of a Connect account with acct_.../ before "
                 "it");
         }
+        if (identifier->parts().type == Identifier::Type::tag &&
+            identifier->parts().value.starts_with("entitlements=")) {
+            return invalid_value(cf, view(argument),
+                                 "metadata.entitlements is a list of names: "
+                                 "one of them is metadata=NAME");
+        }
         own(cf, conf->grants).add(entitlement, std::move(*identifier));
     }
     return NGX_CONF_OK;
