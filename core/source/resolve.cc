@@ -238,9 +238,22 @@ Decided decide(const BoundedSet<Snapshot>& newest_first) {
   return decided;
 }
 
+// Whether what `item` is known by is listed: its prices, or all there is.
+bool is_listed(const ItemPeriod& item, const std::vector<Identifier>& listed) {
+  auto is_in = [&](const Identifier& identifier) {
+    return std::find(listed.begin(), listed.end(), identifier) != listed.end();
+  };
+  return std::any_of(item.identifiers.begin(), item.identifiers.end(),
+                     [&](const Identifier& identifier) {
+                       return is_price(identifier) && is_in(identifier);
+                     }) ||
+         std::all_of(item.identifiers.begin(), item.identifiers.end(), is_in);
+}
+
 // items.has_more: what is not listed may still be there, so what earlier
 // snapshots knew stays, back to the last one that was complete. If its period
-// is over by now, it went on with the others.
+// is over by now, it went on with the others. What is listed later ends as it
+// says there.
 void add_unlisted(const BoundedSet<Snapshot>& newest_first,
                   const Snapshot& decided, ResolvedSubscription& resolved) {
   SubscriptionState& state = resolved.state;
@@ -249,15 +262,16 @@ void add_unlisted(const BoundedSet<Snapshot>& newest_first,
     if (&snapshot == &decided) {
       older = true;
     } else if (older) {
-      state.identifiers.insert(state.identifiers.end(),
-                               snapshot.state.identifiers.begin(),
-                               snapshot.state.identifiers.end());
       for (ItemPeriod& item : items_of(snapshot.state)) {
+        if (is_listed(item, state.identifiers)) continue;
         if (!item.end || *item.end <= decided.created) {
           item.end = state.period_end;
         }
         resolved.items.push_back(std::move(item));
       }
+      state.identifiers.insert(state.identifiers.end(),
+                               snapshot.state.identifiers.begin(),
+                               snapshot.state.identifiers.end());
       if (!snapshot.state.more_items) break;
     }
   }

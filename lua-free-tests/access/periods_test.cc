@@ -187,6 +187,34 @@ void items_end_each_at_its_own_time(void**) {
   assert_until(bodies, "price_addon", kMarch, kYear + kGrace);
 }
 
+// Ten of a yearly base and eleven monthly add-ons.
+Subscription cut_list(Time month) {
+  Subscription sub{.items = {item("base", kYear)}, .has_more = true};
+  for (int n = 0; n < 11; ++n) {
+    sub.items.push_back(item("a" + std::to_string(n), month));
+  }
+  return sub;
+}
+
+void what_a_cut_list_shows_ends_as_it_says(void**) {
+  Bodies bodies = {told(kStart, Shape::basil, cut_list(kFebruary)),
+                   told(kFebruary, Shape::basil, cut_list(kMarch))};
+  assert_until(bodies, "price_base", kApril, kYear + kGrace);
+  assert_until(bodies, "price_a0", kFebruary + kHour, kMarch + kGrace);
+  assert_until(bodies, "price_a0", kMarch + kGrace, 0);
+}
+
+void what_a_cut_list_does_not_show_goes_on_with_the_others(void**) {
+  Subscription first = cut_list(kFebruary), second = cut_list(kMarch);
+  second.items.erase(second.items.begin() + 1);  // a0; and a9 is shown now
+  second.items.push_back(item("a0", kMarch));
+  Bodies bodies = {told(kStart, Shape::basil, first),
+                   told(kFebruary, Shape::basil, second),
+                   told(kMarch, Shape::basil, second)};
+  assert_until(bodies, "price_a0", kFebruary + kHour, kYear + kGrace);
+  assert_until(bodies, "price_a9", kFebruary + kHour, kMarch + kGrace);
+}
+
 void a_product_in_two_items_ends_with_the_last(void**) {
   Subscription sub{.items = {item("base", kYear), item("seat", kFebruary)}};
   sub.items[1].product = "prod_base";
@@ -402,6 +430,8 @@ int main() {
       cmocka_unit_test(cancel_at_in_eleven_months_does_not_outlast_the_month),
       cmocka_unit_test(a_cancellation_within_the_grace_counts),
       cmocka_unit_test(items_end_each_at_its_own_time),
+      cmocka_unit_test(what_a_cut_list_shows_ends_as_it_says),
+      cmocka_unit_test(what_a_cut_list_does_not_show_goes_on_with_the_others),
       cmocka_unit_test(a_product_in_two_items_ends_with_the_last),
       cmocka_unit_test(
           a_monthly_addons_invoice_says_nothing_of_the_yearly_base),
