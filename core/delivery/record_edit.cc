@@ -1,8 +1,10 @@
 // One user's record: read, decide, write, or quarantine.
 #include <algorithm>
+#include <string>
 
 #include "core/base/types.h"
 #include "core/delivery/parts.h"
+#include "core/delivery/room.h"
 #include "core/record/keys.h"
 #include "core/record/record.h"
 #include "core/source/source.h"
@@ -22,18 +24,17 @@ RecordRead understand(Delivery& delivery, const Reply& reply) {
   return {Found::read, *std::move(record)};
 }
 
-// What could open something waits in its place once a record is this big; what
-// ends something is always taken. Far more than anyone buys, and less than a
-// reply may have, so that ends find room.
-constexpr std::size_t kMaxRecordBytes = 3 << 20;
-
-bool is_full_for(const Record& before, const Record& after) {
-  if (before.bytes <= kMaxRecordBytes) return false;
-  return std::any_of(after.sources.begin(), after.sources.end(),
-                     [&](const auto& one) {
-                       return one.second.may_open_something() &&
-                              !before.sources.contains(one.first);
-                     });
+// Null: there is room.
+const char* full_of(Room room) {
+  switch (room) {
+    case Room::full:
+      return " is full";
+    case Room::full_of_free:
+      return " is full of what cost nothing";
+    case Room::enough:
+      break;
+  }
+  return nullptr;
 }
 
 }  // namespace
@@ -95,8 +96,11 @@ Conversation<Edited> edit_record(Delivery& delivery, User user,
 
     Record after = read.record;
     Edit edit = editor(read.record, after);
-    if (edit.action == Edit::Action::write && is_full_for(read.record, after)) {
-      delivery.result.error = "record " + key + " is full";
+    const Room room = edit.action == Edit::Action::write
+                          ? room_for(read.record, after, reason.place)
+                          : Room::enough;
+    if (const char* full = full_of(room)) {
+      delivery.result.error = "record " + key + full;
       co_return Edited::unreadable;
     }
     if (edit.action == Edit::Action::refuse) co_return Edited::refused;

@@ -7,6 +7,8 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
+#include <vector>
 
 namespace entitle {
 namespace {
@@ -62,6 +64,78 @@ bool is_paid(const BoundedSet<SessionFact>& sessions) {
   return !sessions.empty() && sessions.front().paid;
 }
 
+// --- what cost nothing -------------------------------------------------------
+
+// Of a purchase nothing can be given back, so all that can end it is that its
+// customer is deleted, and even then it counts among the first: which those are
+// must not depend on when that was heard.
+bool is_gift(const SessionFact& fact) {
+  return fact.free && fact.paid && !fact.subscription_mode &&
+         fact.other_mode.empty();
+}
+
+bool is_free_start(const SessionFact& fact) {
+  return fact.free && fact.subscription_mode;
+}
+
+// Facts in an order that says nothing of where they came or went: each with its
+// source's id.
+struct Taken {
+  const SessionFact* fact;
+  std::string_view source;
+  auto rank() const {
+    return std::make_tuple(fact->created, std::string_view(fact->event),
+                           source);
+  }
+};
+
+template <class Counts>
+std::vector<Taken> taken_in(const Sources& sources, Counts counts) {
+  std::vector<Taken> taken;
+  for (const auto& [id, source] : sources) {
+    for (const SessionFact& fact : source.sessions) {
+      if (counts(fact)) taken.push_back({&fact, id});
+    }
+  }
+  std::sort(taken.begin(), taken.end(),
+            [](const Taken& a, const Taken& b) { return a.rank() < b.rank(); });
+  return taken;
+}
+
+// By identifier, those before it in the list decide: whatever was forgotten had
+// kRepeated before it that are still there, so forgetting in between changes
+// nothing.
+std::set<const SessionFact*> beyond_the_first(const std::vector<Taken>& taken) {
+  std::map<std::string_view, std::size_t> before;  // by identifier
+  std::set<const SessionFact*> beyond;
+  for (const Taken& one : taken) {
+    bool counts = one.fact->identifiers.empty() && before[""]++ < kRepeated;
+    for (const Identifier& identifier : one.fact->identifiers) {
+      counts |= before[identifier.str()]++ < kRepeated;
+    }
+    if (!counts) beyond.insert(one.fact);
+  }
+  return beyond;
+}
+
+void forget_repeated(Sources& sources) {
+  std::set<const SessionFact*> beyond =
+      beyond_the_first(taken_in(sources, is_gift));
+  std::vector<Taken> starts = taken_in(sources, is_free_start);
+  std::reverse(starts.begin(), starts.end());
+  beyond.merge(beyond_the_first(starts));
+  if (beyond.empty()) return;
+  for (auto& [id, source] : sources) {
+    std::set<std::string> events;
+    for (const SessionFact& fact : source.sessions) {
+      if (beyond.contains(&fact)) events.insert(fact.event);
+    }
+    source.sessions.forget([&](const SessionFact& fact, std::size_t) {
+      return events.contains(fact.event);
+    });
+  }
+}
+
 // What is not paid: a payment may be, when it was captured by hand some weeks
 // later or paid for an invoice, and then it says what was bought, or by what.
 bool forgets_unpaid(const SessionFact& fact,
@@ -87,7 +161,8 @@ void forget_sessions(BoundedSet<SessionFact>& sessions, const Sources& all,
     if (!fact.other_mode.empty()) return false;  // a later version's
     if (!fact.paid) return forgets_unpaid(fact, before, all, horizon);
     return fact.subscription_mode &&
-           horizon.is_past(fact.created, kKeptAfterEnd);
+           horizon.is_past(fact.created,
+                           is_free_start(fact) ? kLatest : kKeptAfterEnd);
   });
 }
 
@@ -107,7 +182,9 @@ void forget_with_customer(Source& source, UnixTime deleted, Horizon horizon) {
     return horizon.is_past(std::max(fact.created, deleted), kKeptAfterEnd);
   };
   source.snapshots.forget(forgets);
-  source.sessions.forget(forgets);
+  source.sessions.forget([&](const SessionFact& fact, std::size_t n) {
+    return !is_gift(fact) && forgets(fact, n);
+  });
   source.refunds.forget(forgets);
   source.disputes.forget(forgets);
   source.summaries.forget(forgets);
@@ -156,6 +233,7 @@ void forget(Sources& sources, UnixTime now) {
                    horizon.is_past(source.granted->until, kKeptAfterEnd));
   }
   forget_unneeded_payments(sources, horizon);
+  forget_repeated(sources);
   std::erase_if(sources,
                 [](const auto& one) { return one.second.says_nothing(); });
 }

@@ -14,6 +14,10 @@
 //   a purchase       what says that it is paid stays for ever, with all refunds
 //                    and disputes of its payment; what says that it is not paid
 //                    for kLatest, and twice that where it names a payment
+//   what cost        stays, if among the first kRepeated that name one of its
+//   nothing          identifiers: so often it may be taken anew by anybody, in
+//                    anybody's name, and says nothing more. A subscription's
+//                    session for kLatest, if among the last kRepeated
 //   a payment of     its refunds and disputes stay for kLatest: they may have
 //   nothing known    come before their purchase
 //   a grant          for kKeptAfterEnd after its end
@@ -22,6 +26,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 
 #include "core/base/types.h"
 #include "core/source/source.h"
@@ -32,6 +37,9 @@ namespace entitle {
 inline constexpr Seconds kLatest = std::chrono::hours(24 * 45);
 // So long a refusal says that something has ended.
 inline constexpr Seconds kKeptAfterEnd = std::chrono::hours(24 * 400);
+
+// Of what cost nothing, so many count for one identifier.
+inline constexpr std::size_t kRepeated = 8;
 
 // `now` counts no further than what the newest fact says: on a node whose clock
 // is ahead nothing is forgotten that others still need.

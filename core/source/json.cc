@@ -11,19 +11,20 @@
 //                  "items":[{"period_end":...,"identifiers":[0,1]}],
 //                  "more_items":true,"assumed_end":...,
 //                  "pause_collection":"void","resumes_at":...,
-//                  "previous":{"status":"past_due","period_end":null,...}}],
+//                  "previous":{"status":"past_due","period_end":null,...},
+//                  "free":true}],
 //    "past_due":{"event":"evt_...","created":...},
 //    "invoice":{"event":...,"created":...,"issued":...,"id":"in_...",
 //               "period_end":...,"identifiers":[...],
 //               "items":[{"period_end":...,"identifiers":[0,1],
 //                         "arrears":true}],
-//               "returned":[{"price":"price_...","at":...}]},
+//               "returned":[{"price":"price_...","at":...}],"free":true},
 //    "invoices":[{"event":...,...},...],
 //    "renewals":[{"event":...,"created":...,"id":"in_...","from":...,
 //                 "until":...}],
 //    "sessions":[{"event":...,"created":...,"mode":"payment","paid":true,
 //                 "subscription":"sub_...","payment_intent":"pi_...",
-//                 "identifiers":[...]}],
+//                 "identifiers":[...],"free":true}],
 //    "refunds":[{"event":...,"created":...,"charge":"ch_...","full":true},
 //               {"event":...,"created":...,"refund":"re_...",
 //                "returned":true}],
@@ -113,6 +114,7 @@ void members(M& m, Fact& fact) {
   m.text("pause_collection", fact.state.pause_collection);
   m.time("resumes_at", fact.state.resumes_at);
   m.object("previous", fact.previous);
+  m.flag("free", fact.free);
 }
 
 // The event alone.
@@ -129,6 +131,7 @@ void members(M& m, Fact& fact) {
   m.identifiers("identifiers", fact.identifiers);
   m.items("items", fact.items, fact.identifiers);
   m.list("returned", fact.returned);
+  m.flag("free", fact.free);
 }
 
 template <class M, Either<Returned> Fact>
@@ -153,6 +156,7 @@ void members(M& m, Fact& fact) {
   m.text("subscription", fact.subscription);
   m.text("payment_intent", fact.payment_intent);
   m.identifiers("identifiers", fact.identifiers);
+  m.flag("free", fact.free);
 }
 
 template <class M, Either<RefundFact> Fact>

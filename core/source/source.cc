@@ -231,6 +231,37 @@ bool Source::may_open_something() const {
          !summaries.empty() || granted || !unknown.empty();
 }
 
+namespace {
+
+bool takes_money(const Snapshot& fact) {
+  const std::string& status = fact.state.status;
+  return !fact.free && status != "trialing" && status != "incomplete" &&
+         status != "paused" && !fact.terminal();
+}
+
+}  // namespace
+
+bool Source::costs_nothing() const {
+  bool says_of_purchases =
+      !snapshots.empty() || !invoices.empty() || !sessions.empty();
+  bool says_more = !renewals.empty() || !refunds.empty() || !disputes.empty() ||
+                   !summaries.empty() || deleted || granted || !unknown.empty();
+  auto cost = [](const auto& fact) { return !fact.free; };
+  return says_of_purchases && !says_more &&
+         std::none_of(snapshots.begin(), snapshots.end(), takes_money) &&
+         std::none_of(invoices.begin(), invoices.end(), cost) &&
+         std::none_of(
+             sessions.begin(), sessions.end(), [](const SessionFact& fact) {
+               return (fact.paid && !fact.free) || !fact.other_mode.empty();
+             });
+}
+
+bool Source::only_summaries() const {
+  Source others = *this;
+  others.summaries = {};
+  return !summaries.empty() && others.says_nothing();
+}
+
 bool Source::merge(const Source& other) {
   bool changed = false;
   if (place_rank(other.place) > place_rank(place)) {

@@ -96,6 +96,7 @@ struct Snapshot {
   SubscriptionState state;
   std::string other_type = {};  // as it is called, when it is no SnapshotType
   PreviousState previous;
+  bool free = false;  // all its prices are 0
   UnknownMembers unknown = {};
   // canceled, incomplete_expired, ended or deleted: nothing comes after.
   bool terminal() const;
@@ -153,6 +154,7 @@ struct PaidInvoice {
   std::vector<Identifier> identifiers;  // of lines that are no prorations
   ItemPeriods items;  // the lines; empty: one, paid ahead, which is all of them
   std::vector<Returned> returned;  // sorted
+  bool free = false;               // its total is 0 or less
   UnknownMembers unknown = {};
 
   static constexpr std::string_view kName = "invoices";
@@ -205,6 +207,7 @@ struct SessionFact {
   std::string payment_intent;  // pi_... or empty
   std::vector<Identifier> identifiers;
   std::string other_mode = {};  // as it is called, when it is neither
+  bool free = false;            // nothing was to pay, nor is there a payment
   UnknownMembers unknown = {};
 
   static constexpr std::string_view kName = "sessions";
@@ -351,6 +354,12 @@ struct Source {
   bool says_nothing() const;  // no facts, and nothing unknown
   // It says more than that something ended or was given back.
   bool may_open_something() const;
+
+  // Nothing it says cost anything: a trial, what is given away, what is not
+  // paid yet. It may say what it gives all the same.
+  bool costs_nothing() const;
+  // Active-entitlement summaries and nothing else, which do not say by what.
+  bool only_summaries() const;
 
   // Whether this event is among the facts kept.
   bool has_event(std::string_view event) const;

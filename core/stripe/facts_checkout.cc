@@ -52,6 +52,11 @@ bool is_paid(std::string_view payment_status) {
   return payment_status == "paid" || payment_status == "no_payment_required";
 }
 
+bool is_free(const json::Node* session) {
+  return json::string(session, "payment_status") == "no_payment_required" ||
+         json::integer(session, "amount_total") == 0;
+}
+
 SessionFact session_fact(const Reading& reading) {
   const json::Node* session = reading.object();
   SessionFact fact;
@@ -68,6 +73,7 @@ SessionFact session_fact(const Reading& reading) {
     fact.payment_intent = reading.qualified(payment_intent);
   }
   fact.identifiers = purchased(reading);
+  fact.free = fact.paid && fact.payment_intent.empty() && is_free(session);
   return fact;
 }
 

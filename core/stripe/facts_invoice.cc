@@ -202,6 +202,7 @@ std::optional<PaidInvoice> paid_invoice(const Reading& reading) {
     paid.items.clear();
   }
   paid.returned = returned_by(reading);
+  paid.free = json::integer(invoice, "total").value_or(1) <= 0;
   return paid;
 }
 

@@ -213,6 +213,18 @@ PreviousState previous_of(const Reading& reading) {
   return previous;
 }
 
+// Neither is what is metered, nor what is priced in tiers: there it is null.
+bool is_free(const Items& items) {
+  return !items.empty() &&
+         std::all_of(items.begin(), items.end(), [](const json::Node* item) {
+           const json::Node* price = price_of(item);
+           std::optional<std::int64_t> amount =
+               json::integer(price, "unit_amount");
+           if (!amount) amount = json::integer(price, "amount");
+           return amount == 0;
+         });
+}
+
 bool turned_past_due(const Snapshot& snapshot) {
   if (snapshot.state.status != "past_due") return false;
   if (snapshot.type == SnapshotType::created) return true;
@@ -240,6 +252,8 @@ void subscription_facts(const Reading& reading, SnapshotType type,
   snapshot.type = type;
   snapshot.created = reading.head().created;
   snapshot.state = state_of(reading);
+  snapshot.free = !snapshot.state.more_items &&
+                  is_free(listing(reading, "items", Listed::items).members);
   if (type == SnapshotType::deleted && snapshot.state.status.empty()) {
     snapshot.state.status = "canceled";
   }

@@ -11,7 +11,12 @@ extern "C" {
 #include <cmocka.h>
 }
 
+#include <algorithm>
+#include <map>
+#include <random>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "core/access/projection.h"
 #include "core/base/types.h"
@@ -173,6 +178,137 @@ void what_was_not_paid_is_forgotten_after_45_days(void**) {
   assert_true(all.empty());
 }
 
+// --- what cost nothing -------------------------------------------------------
+
+Sources gift(int n, Time at, const std::string& what,
+             const std::string& customer = "") {
+  std::string number = std::to_string(n);
+  return test::sources_of(
+      {test::session_event({"evt_" + number, at}, "completed",
+                           {.id = "cs_" + number,
+                            .customer = customer,
+                            .payment_status = "no_payment_required",
+                            .payment_link = "plink_" + what})});
+}
+
+void of_what_is_given_away_the_first_eight_stay(void**) {
+  Sources all;
+  for (int n = 100; n < 600; ++n) {
+    merge(all, gift(n, kStart + n, "a", n % 2 ? "" : "cus_1"));
+    forget_at(all, kStart + n);
+  }
+  assert_int_equal(all.size(), 8);
+  assert_int_equal(all.count("cs_100"), 1);
+  assert_int_equal(all.count("cs_107"), 1);
+  merge(all, gift(5, kStart + 900, "b"));
+  merge(all, gift(99, kStart + 99, "a"));  // late
+  pass_to(all, kStart + 4000 * kDay);
+  assert_int_equal(all.size(), 9);
+  assert_int_equal(all.count("cs_5"), 1);
+  assert_int_equal(all.count("cs_99"), 1);
+  assert_int_equal(all.count("cs_107"), 0);
+  // What is paid is no gift, whatever else is bought by the link.
+  for (int n = 2000; n < 2100; ++n) {
+    std::string number = std::to_string(n);
+    merge(all, test::sources_of({test::session_event(
+                   {"evt_" + number, kStart + n}, "completed",
+                   {.id = "cs_" + number, .payment_link = "plink_a"})}));
+  }
+  pass_to(all, kStart + 4000 * kDay);
+  assert_int_equal(all.size(), 109);
+}
+
+void a_deleted_customers_gifts_still_count_among_the_first(void**) {
+  Sources gone = test::sources_of({test::customer_event(
+      {"evt_gone", kStart + 50}, "deleted", "cus_1", "")});
+  Sources early, late;
+  merge(early, gone);
+  for (int n = 100; n < 110; ++n) {
+    for (Sources* all : {&early, &late}) {
+      merge(*all, gift(n, kStart + n, "a", n < 108 ? "cus_1" : ""));
+      forget_at(*all, kStart + n);
+    }
+  }
+  merge(late, gone);
+  pass_to(early, kStart + 900 * kDay);
+  pass_to(late, kStart + 900 * kDay);
+  assert_true(early == late);
+  assert_int_equal(early.size(), 9);
+}
+
+// Told by the rule as docs/redis.md has it, over everything at once.
+std::set<std::string> expected_gifts(const std::map<int, std::string>& given) {
+  std::set<std::string> expected;
+  std::map<char, int> before;
+  for (const auto& [n, links] : given) {
+    for (char link : links) {
+      if (before[link]++ < 8) expected.insert("cs_" + std::to_string(n));
+    }
+  }
+  return expected;
+}
+
+void gifts_are_forgotten_alike_in_any_order(void**) {
+  for (unsigned seed = 1; seed <= 300; ++seed) {
+    std::mt19937 random(seed);
+    std::map<int, std::string>
+        given;  // by when and number: what, a letter each
+    std::vector<Sources> told;
+    for (int n = 1000; n < 1060; ++n) {
+      std::string what;
+      for (char letter = 'a'; letter < 'f'; ++letter) {
+        if (random() % 3 == 0) what += letter;
+      }
+      if (what.empty()) what = "z";
+      given[n] = what;
+      Sources one = gift(n, kStart + n, "x", random() % 2 ? "cus_1" : "");
+      Source& source = one.begin()->second;
+      SessionFact fact = source.sessions.front();
+      fact.identifiers.clear();
+      for (char letter : what) {
+        fact.identifiers.push_back(
+            *Identifier::parse(std::string("plink_") + letter));
+      }
+      source.sessions = {fact};
+      told.push_back(one);
+      if (random() % 4 == 0) told.push_back(one);
+    }
+    std::shuffle(told.begin(), told.end(), random);
+    Sources records[2];
+    for (const Sources& one : told) {
+      Sources& record = records[random() % 2];
+      merge(record, one);
+      if (random() % 3 == 0) forget_at(record, kStart + 2000);
+      if (random() % 20 == 0) merge(records[0], records[1]);
+    }
+    merge(records[0], records[1]);
+    forget_at(records[0], kStart + 2000);
+    std::set<std::string> found;
+    for (const auto& [id, source] : records[0]) found.insert(id);
+    assert_true(found == expected_gifts(given));
+  }
+}
+
+void of_free_subscriptions_sessions_the_last_eight_stay_45_days(void**) {
+  Sources all;
+  for (int n = 100; n < 150; ++n) {
+    std::string number = std::to_string(n);
+    merge(all, test::sources_of({test::session_event(
+                   {"evt_" + number, kStart + n}, "completed",
+                   {.id = "cs_" + number,
+                    .customer = "cus_" + number,
+                    .mode = "subscription",
+                    .payment_status = "no_payment_required",
+                    .payment_link = "plink_a",
+                    .subscription = "sub_" + number})}));
+    forget_at(all, kStart + n);
+  }
+  assert_int_equal(all.size(), 8);
+  assert_int_equal(all.count("cs_149"), 1);
+  pass_to(all, kStart + 46 * kDay);
+  assert_true(all.empty());
+}
+
 void a_grant_is_forgotten_400_days_after_its_end(void**) {
   Sources all;
   all["grant:x"].granted =
@@ -264,6 +400,11 @@ int main() {
       cmocka_unit_test(what_is_paid_for_ever_stays_with_its_refunds),
       cmocka_unit_test(a_refund_waits_45_days_for_its_purchase),
       cmocka_unit_test(what_was_not_paid_is_forgotten_after_45_days),
+      cmocka_unit_test(of_what_is_given_away_the_first_eight_stay),
+      cmocka_unit_test(a_deleted_customers_gifts_still_count_among_the_first),
+      cmocka_unit_test(gifts_are_forgotten_alike_in_any_order),
+      cmocka_unit_test(
+          of_free_subscriptions_sessions_the_last_eight_stay_45_days),
       cmocka_unit_test(a_grant_is_forgotten_400_days_after_its_end),
       cmocka_unit_test(
           a_deleted_customer_is_remembered_and_what_was_theirs_goes),

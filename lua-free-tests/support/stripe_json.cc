@@ -300,6 +300,7 @@ std::string invoice_event(const Envelope& envelope, std::string_view type,
   out.maybe("customer_email", invoice.email);
   out.raw("lines", list(lines, invoice.has_more));
   out.maybe("billing_reason", invoice.billing_reason);
+  if (invoice.free) out.raw("total", "0");
   if (invoice.period_end != 0) {
     out.time("period_start", invoice.period_start);
     out.time("period_end", invoice.period_end);

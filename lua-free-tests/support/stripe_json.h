@@ -66,6 +66,7 @@ struct Invoice {
   std::string status = "paid", billing_reason = {};
   Time period_start = 0, period_end = 0;  // one period back; 0: not said
   bool has_more = false;                  // ten lines are listed
+  bool free = false;                      // its total is 0; else it says none
 };
 // `type` without "invoice.".
 std::string invoice_event(const Envelope&, std::string_view type,
