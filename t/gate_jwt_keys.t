@@ -33,6 +33,7 @@ my %behaviour = (
     abort    => { body => $good, hold => 1 },
     ignore   => { body => $good, hold => 1 },
     reload   => { body => $good, hold => 1 },
+    hinted   => { body => $good, headers => ['X-Accel-Buffering' => 'no'] },
     mixed    => { body => $good },
     only     => { body => $good },
     partly   => { body => jwks($weak->jwk(kid => 'w'), { kty => 'XYZ', kid => 'x' },
@@ -98,6 +99,8 @@ server {
     add_header X-Who \$entitle_user always;
     add_header X-Why \$entitle_reason always;
     location /keys/ { internal; proxy_pass http://127.0.0.1:$port; }
+    location = /unbuffered { internal; proxy_buffering off; proxy_pass http://127.0.0.1:$port/keys/good; }
+    location /unbuffered/ { alias %%DIR%%/html/; entitle on; entitle_jwt_key_request /unbuffered; }
     location = /keys/abort  { internal; proxy_read_timeout 30s; proxy_pass http://127.0.0.1:$port; }
     location = /keys/ignore { internal; proxy_read_timeout 30s; proxy_ignore_client_abort on;
         proxy_pass http://127.0.0.1:$port; }
@@ -179,6 +182,9 @@ is asked('shared'), 1, 'fetched once';
         'and_nothing_of_the_client_goes_along';
     is $has{'user-agent'}, 'nginx-entitle', 'not even what it is';
 }
+
+is with($known, '/unbuffered/')->status, 200, 'keys_come_without_buffering';
+is with($known, '/hinted/')->status, 200, 'or where the answer says so';
 
 # --- the request that waited -------------------------------------------------
 

@@ -102,6 +102,10 @@ connect_nowhere(const ngx_http_core_srv_conf_t& server) noexcept {
     c->read->handler = c->write->handler = on_connection;
     c->read->log = c->write->log = c->log = log;
     c->write->ready = 1;
+    // Such a socket has no options of TCP's, and nginx gives up where one that
+    // it sets (`proxy_buffering off`) is refused.
+    c->tcp_nodelay = NGX_TCP_NODELAY_DISABLED;
+    c->tcp_nopush = NGX_TCP_NOPUSH_DISABLED;
     return c;
 }
 
