@@ -1,6 +1,8 @@
 #include "core/stripe/asking.h"
 
+#include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "core/base/ascii.h"
 #include "core/stripe/object.h"
@@ -10,6 +12,9 @@ namespace {
 
 constexpr std::size_t kMaxDepth = 64;
 constexpr std::size_t kMaxPermissionBytes = 64;
+constexpr std::size_t kMostPermissions = 4;
+constexpr std::size_t kMaxQuotedBytes = 240;
+constexpr std::size_t kMaxBeginningBytes = 60;
 
 // The words people have for it, and the permission that a restricted key needs.
 struct Row {
@@ -27,7 +32,17 @@ bool has_more(const json::Node* object, std::string_view list) {
   return json::boolean(json::member(object, list), "has_more").value_or(false);
 }
 
-// Ids stand in a path and a query.
+// Of what Stripe's own ids and names are made of.
+std::size_t end_of_word(std::string_view text) {
+  std::size_t end = 0;
+  while (end < text.size() &&
+         (is_alphanumeric(text[end]) || text[end] == '_')) {
+    ++end;
+  }
+  return end;
+}
+
+// Of an id in a query.
 std::string escaped(std::string_view id) {
   std::string text;
   for (char c : id) {
@@ -45,44 +60,184 @@ std::string escaped(std::string_view id) {
   return text;
 }
 
-// Busy, or two requests at once about one object: another time it may answer.
+// Busy, or two requests at once about one object, or something that Stripe
+// itself asks: another time it may answer.
 bool is_passing(unsigned status) {
-  return status == 0 || status == 408 || status == 409 || status == 425 ||
+  return status == 408 || status == 409 || status == 424 || status == 425 ||
          status == 429 || status >= 500;
 }
 
-// Some limits of Stripe's are answered 400, as npm's SDK knows.
-bool is_rate_limit(unsigned status, std::string_view body) {
-  if (status != 400) return false;
-  json::Error error;
-  std::optional<json::Document> document = json::parse(body, kMaxDepth, error);
-  return document && json::string(json::member(document->root(), "error"),
-                                  "code") == "rate_limit";
-}
+// What to say of a list that Stripe would not give.
+struct Refused {
+  Listed what;
+  unsigned status;
+  std::string_view message, code;
+  std::string path;
+};
 
 // Stripe names the permission that a restricted key lacks:
 // "... Having the 'rak_checkout_session_read' permission would allow ...".
-// Empty: it does not. The rest of its words has a part of the key in them.
-std::string_view permission_in(std::string_view body) {
-  std::size_t at = body.find("rak_");
-  if (at == std::string_view::npos) return {};
-  std::string_view name = body.substr(at, kMaxPermissionBytes);
-  std::size_t end = 0;
-  while (end < name.size() &&
-         (is_alphanumeric(name[end]) || name[end] == '_')) {
-    ++end;
+std::vector<std::string> permissions_in(std::string_view message) {
+  constexpr std::string_view prefix = "rak_";
+  std::vector<std::string> names;
+  while (names.size() < kMostPermissions) {
+    std::size_t at = message.find(prefix);
+    if (at == std::string_view::npos) break;
+    message.remove_prefix(at);
+    std::string_view name = message.substr(0, kMaxPermissionBytes);
+    name = name.substr(0, end_of_word(name));
+    message.remove_prefix(name.size());
+    if (name.size() == prefix.size()) continue;
+    if (std::find(names.begin(), names.end(), name) == names.end()) {
+      names.emplace_back(name);
+    }
   }
-  return name.substr(0, end);
+  return names;
 }
 
-std::string refusal(Listed what, unsigned status, std::string_view body) {
-  std::string why = "Stripe refused the " + std::string(row(what).name) +
-                    " with status " + std::to_string(status);
-  if (status == 401) return why + ": it does not know the key";
-  if (status != 403) return why;
-  std::string_view named = permission_in(body);
-  why += ": the key lacks the permission ";
-  return why.append(named.empty() ? row(what).permission : named);
+std::string lacking(const std::vector<std::string>& permissions) {
+  std::string text = permissions.size() == 1
+                         ? ": the key lacks the permission "
+                         : ": the key lacks the permissions ";
+  for (std::size_t i = 0; i < permissions.size(); ++i) {
+    if (i > 0) text += i + 1 == permissions.size() ? " and " : ", ";
+    text += permissions[i];
+  }
+  return text;
+}
+
+bool is_key(std::string_view word) {
+  constexpr std::string_view prefixes[] = {"sk_", "rk_", "pk_", "ek_",
+                                           "whsec_"};
+  return std::any_of(
+      std::begin(prefixes), std::end(prefixes),
+      [&](std::string_view prefix) { return word.starts_with(prefix); });
+}
+
+// Stripe's own words, for the log: bounded, on one line, and without what they
+// repeat of the key.
+std::string quoted(std::string_view message) {
+  std::string text = "\"";
+  std::string_view rest = message.substr(0, kMaxQuotedBytes);
+  while (!rest.empty()) {
+    std::size_t size = end_of_word(rest);
+    if (is_key(rest.substr(0, size))) {
+      size = std::min(rest.find_first_of(" \'\","), rest.size());
+      text += "(the key)";
+    } else {
+      size = std::max<std::size_t>(size, 1);
+      text += rest.substr(0, size);
+    }
+    rest.remove_prefix(size);
+  }
+  for (char& c : text) {
+    if (is_control_byte(c)) c = '?';
+  }
+  return text + (message.size() > kMaxQuotedBytes ? "...\"" : "\"");
+}
+
+std::string refusal(const Refused& refused) {
+  std::string why = "Stripe refused the " +
+                    std::string(row(refused.what).name) + " with status " +
+                    std::to_string(refused.status);
+  if (refused.status == 401) why += ": it does not know the key";
+  if (refused.status == 403) {
+    std::vector<std::string> named = permissions_in(refused.message);
+    if (!named.empty()) return why + lacking(named);
+  }
+  if (!refused.message.empty()) why += ": " + quoted(refused.message);
+  if (!refused.code.empty()) why += " (" + quoted(refused.code) + ")";
+  why += ", asked for " + refused.path;
+  if (refused.status == 403) {
+    why += ", which takes the permission ";
+    why += row(refused.what).permission;
+  }
+  return why;
+}
+
+struct Refusal {
+  bool passes;  // some limits of Stripe's are answered 400
+  std::string why;
+};
+
+// Stripe's errors have one shape, whatever they are about.
+std::optional<Refusal> refused_by_stripe(Refused refused,
+                                         std::string_view body) {
+  json::Error error;
+  std::optional<json::Document> document = json::parse(body, kMaxDepth, error);
+  if (!document) return std::nullopt;
+  const json::Node* said = json::member(document->root(), "error");
+  if (json::string(said, "type").empty()) return std::nullopt;
+  refused.message = json::string(said, "message");
+  refused.code = json::string(said, "code");
+  return Refusal{refused.code == "rate_limit", refusal(refused)};
+}
+
+// Of nginx's own words: who to look at.
+std::string said_by_nginx(unsigned status) {
+  std::string why = "nginx itself answered with status " +
+                    std::to_string(status) + ", not Stripe: ";
+  if (status == 502)
+    return why + "it got nothing of use from Stripe, as it says above";
+  if (status == 504) {
+    return why +
+           "Stripe took longer than \"proxy_connect_timeout\" or "
+           "\"proxy_read_timeout\" of the location";
+  }
+  return why +
+         "look at the location of \"entitle_stripe_request\" and its "
+         "server for \"return\", \"if\", \"rewrite\", \"limit_req\" and "
+         "\"limit_conn\", and for the \"proxy_pass\"; it is asked by "
+         "http, without headers of the webhook's";
+}
+
+// Of the words of whoever stands where Stripe should.
+std::string said_by_others(unsigned status, std::string_view body) {
+  std::string why =
+      "what answered with status " + std::to_string(status) + " is not Stripe";
+  std::size_t at = body.find_first_not_of(" \t\r\n");
+  if (at == std::string_view::npos) {
+    why += ": the answer is empty";
+  } else {
+    why += ": the answer begins " + quoted(body.substr(at, kMaxBeginningBytes));
+  }
+  return why +
+         "; look at the \"proxy_pass\" of the location and at what is "
+         "between it and Stripe";
+}
+
+const char* said_of(StripeAnswer::Flaw flaw) {
+  switch (flaw) {
+    case StripeAnswer::Flaw::late:
+      return "Stripe did not answer in time";
+    case StripeAnswer::Flaw::broke_off:
+      return "Stripe's answer broke off";
+    case StripeAnswer::Flaw::encoded:
+      return "Stripe's answer is compressed, which nobody asked for: look for "
+             "\"Accept-Encoding\" in the location";
+    case StripeAnswer::Flaw::too_long:
+      return "Stripe's answer is too large (over 4 MiB)";
+    case StripeAnswer::Flaw::none:
+      break;
+  }
+  return nullptr;
+}
+
+// It would stand in a path.
+bool is_plain(std::string_view id) {
+  return !id.empty() && end_of_word(id) == id.size();
+}
+
+// What takes access away, and for good or until another event says so: no item
+// matters, and nothing that ends waits for Stripe.
+bool takes_away(const Event& event, const json::Node* subscription) {
+  constexpr std::string_view statuses[] = {"canceled", "unpaid", "paused",
+                                           "incomplete_expired"};
+  std::string_view status = json::string(subscription, "status");
+  return event.head.type == "customer.subscription.deleted" ||
+         stripe::time(subscription, "ended_at") ||
+         std::find(std::begin(statuses), std::end(statuses), status) !=
+             std::end(statuses);
 }
 
 }  // namespace
@@ -93,23 +248,33 @@ StripeQuestion::StripeQuestion(Listed what, std::string resource,
   list_.what = what;
 }
 
+std::optional<StripeQuestion> StripeQuestion::about_subscription(
+    const Event& event) {
+  std::string_view id = stripe::id(event.object, "id");
+  if (id.empty() || !has_more(event.object, "items") ||
+      takes_away(event, event.object)) {
+    return std::nullopt;
+  }
+  StripeQuestion question(Listed::items, "/v1/subscription_items",
+                          "subscription=" + escaped(id) + "&");
+  question.of_ = id;
+  return question;
+}
+
 std::optional<StripeQuestion> StripeQuestion::about(const Event& event,
                                                     const Facts& facts,
                                                     bool opens_nothing) {
   const json::Node* object = event.object;
   if (facts.places.empty()) return std::nullopt;
   std::string_view kind = json::string(object, "object");
-  std::string id = escaped(stripe::id(object, "id"));
+  std::string id(stripe::id(object, "id"));
   if (kind == "checkout.session" && opens_nothing && facts.is_payment &&
-      !id.empty()) {
+      is_plain(id)) {
     return StripeQuestion(Listed::line_items,
                           "/v1/checkout/sessions/" + id + "/line_items", "");
   }
-  if (kind == "subscription" && has_more(object, "items") && !id.empty()) {
-    return StripeQuestion(Listed::items, "/v1/subscription_items",
-                          "subscription=" + id + "&");
-  }
-  if (kind == "invoice" && has_more(object, "lines") && !id.empty()) {
+  if (kind == "subscription") return about_subscription(event);
+  if (kind == "invoice" && has_more(object, "lines") && is_plain(id)) {
     return StripeQuestion(Listed::lines, "/v1/invoices/" + id + "/lines", "");
   }
   if (kind == "entitlements.active_entitlement_summary" &&
@@ -134,15 +299,30 @@ StripeQuestion::Next StripeQuestion::fail(Next next, std::string why) {
   return next;
 }
 
+// An answer that somebody kept, or mistook, may be about another's.
+bool StripeQuestion::is_others(const json::Node* member) const {
+  std::string_view of = stripe::id(member, "subscription");
+  return !of_.empty() && !of.empty() && of != of_;
+}
+
 StripeQuestion::Next StripeQuestion::page(json::Document document) {
   const json::Node* root = document.root();
   const json::Node* data = json::member(root, "data");
   std::optional<bool> more = json::boolean(root, "has_more");
-  if (!json::is_array(data) || !more) {
-    return fail(Next::retry, "Stripe's answer is no list");
+  if (json::string(root, "object") != "list" || !json::is_array(data) ||
+      !more) {
+    return fail(Next::retry,
+                "the answer is JSON, but no list of Stripe's: look at the "
+                "location of \"entitle_stripe_request\" and its "
+                "\"proxy_pass\"");
   }
   std::string_view last;
   for (const json::Node* member : json::Children(data)) {
+    if (is_others(member)) {
+      return fail(Next::retry,
+                  "Stripe's answer is about another subscription, maybe from "
+                  "a cache");
+    }
     last = stripe::id(member, "id");
   }
   if (*more && (last.empty() || last == after_)) {
@@ -155,22 +335,50 @@ StripeQuestion::Next StripeQuestion::page(json::Document document) {
   return enough ? Next::use : Next::ask;
 }
 
-StripeQuestion::Next StripeQuestion::take(unsigned status,
-                                          std::string_view body) {
-  if (is_passing(status) || is_rate_limit(status, body)) {
-    return fail(Next::retry, status == 0 ? "Stripe did not answer in time"
-                                         : "Stripe answered with status " +
-                                               std::to_string(status));
-  }
-  if (status != 200) {
-    return fail(Next::refuse, refusal(list_.what, status, body));
-  }
+StripeQuestion::Next StripeQuestion::read(const StripeAnswer& answer) {
   json::Error error;
-  std::optional<json::Document> document = json::parse(body, kMaxDepth, error);
-  if (!document) {
-    return fail(Next::retry, "Stripe's answer is not JSON, or broke off");
+  std::optional<json::Document> document =
+      json::parse(answer.body, kMaxDepth, error);
+  if (document) return page(*std::move(document));
+  return fail(Next::retry, answer.by == StripeAnswer::By::nginx
+                               ? said_by_nginx(answer.status)
+                               : said_by_others(answer.status, answer.body));
+}
+
+StripeQuestion::Next StripeQuestion::take(const StripeAnswer& answer) {
+  using By = StripeAnswer::By;
+  if (answer.flaw == StripeAnswer::Flaw::late) {
+    return fail(Next::retry, said_of(answer.flaw));
   }
-  return page(*std::move(document));
+  if (answer.status == 0) {
+    return fail(Next::retry, "Stripe could not be asked, as nginx says above");
+  }
+  if (answer.by == By::cache) {
+    return fail(Next::retry,
+                "the answer came from a cache, and may be out of date: say "
+                "\"proxy_cache off\" in the location of "
+                "\"entitle_stripe_request\"");
+  }
+  if (answer.by == By::nginx && answer.status != 200) {
+    return fail(Next::retry, said_by_nginx(answer.status));
+  }
+  if (is_passing(answer.status)) {
+    return fail(Next::retry,
+                "Stripe answered with status " + std::to_string(answer.status));
+  }
+  if (answer.flaw != StripeAnswer::Flaw::none) {
+    return fail(Next::retry, said_of(answer.flaw));
+  }
+  if (answer.status == 200) return read(answer);
+  if (answer.status >= 400) {
+    auto refused = refused_by_stripe(
+        {list_.what, answer.status, {}, {}, path()}, answer.body);
+    if (refused) {
+      return fail(refused->passes ? Next::retry : Next::refuse,
+                  std::move(refused->why));
+    }
+  }
+  return fail(Next::retry, said_by_others(answer.status, answer.body));
 }
 
 }  // namespace entitle

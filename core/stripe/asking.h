@@ -26,10 +26,25 @@ struct StripeList {
   bool complete = false;  // else only its beginning
 };
 
+// What came of a question. Whoever answers it need not be Stripe.
+struct StripeAnswer {
+  enum class By {
+    nginx,   // itself, in its own words: a `return`, a limit, a file
+    server,  // that the location asked
+    cache,   // the same, long ago
+  };
+  enum class Flaw { none, late, broke_off, encoded, too_long };
+
+  unsigned status = 0;    // 0: there is none
+  std::string_view body;  // what there is of it
+  By by = By::nginx;
+  Flaw flaw = Flaw::none;
+};
+
 class StripeQuestion {
  public:
   static constexpr std::size_t kMostPages = 3;
-  static constexpr std::size_t kMostBytes = std::size_t{1} << 20;  // a page
+  static constexpr std::size_t kMostBytes = std::size_t{4} << 20;  // a page
 
   // `opens_nothing`: no grant knows any of `facts.identifiers`. Null: the event
   // says all that matters.
@@ -44,10 +59,11 @@ class StripeQuestion {
     ask,     // for the next page
     use,     // what it has
     retry,   // the whole event, later: Stripe is slow, busy or failed
-    refuse,  // Stripe will not tell: the event stands by itself
+    refuse,  // Stripe will not tell (more): the event stands by what there is
   };
-  // `status` 0: no response. `body` need not be whole.
-  Next take(unsigned status, std::string_view body);
+  // Only a list that is whole is used, and only what Stripe itself refuses is
+  // refused: whatever else comes, nobody has said anything yet.
+  Next take(const StripeAnswer& answer);
 
   StripeList& list() { return list_; }
   // Why not to be used: for the log. Nothing of a key's.
@@ -55,12 +71,16 @@ class StripeQuestion {
 
  private:
   StripeQuestion(Listed what, std::string resource, std::string query);
+  static std::optional<StripeQuestion> about_subscription(const Event& event);
+  Next read(const StripeAnswer& answer);
   Next page(json::Document document);
   Next fail(Next next, std::string why);
+  bool is_others(const json::Node* member) const;
 
   StripeList list_;
   std::string resource_;  // "/v1/..."
   std::string query_;     // "subscription=sub_1&" or empty
+  std::string of_;        // the subscription of these items
   std::string after_;     // the last id of the last page
   std::string why_;
 };

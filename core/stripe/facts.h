@@ -34,7 +34,10 @@ struct Facts {
   std::string customer;                 // for $entitle_customer; may be empty
   std::string email;                    // lower case; for the lookup key only
   std::vector<Identifier> identifiers;  // of what was bought, for messages
-  bool is_payment = false;              // a paid session of mode `payment`
+  // A session of mode `payment` that is paid, or that was completed and may be
+  // (delayed methods, captured by hand): what is known of it now is all that
+  // will be.
+  bool is_payment = false;
   // An invoice of 2025-03-31.basil or later: its lines name prices and
   // products alone.
   bool lacks_lookup_keys = false;

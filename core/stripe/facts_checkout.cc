@@ -24,6 +24,7 @@ std::vector<Identifier> purchased(const Reading& reading) {
   for (const json::Node* line :
        listing(reading, "line_items", Listed::line_items).members) {
     if (list.truncated()) break;
+    if (json::integer(line, "quantity") == 0) continue;
     list.add_price(json::member(line, "price"));
   }
   return std::move(list).sorted();
@@ -55,6 +56,11 @@ bool is_paid(std::string_view payment_status) {
 bool is_free(const json::Node* session) {
   return json::string(session, "payment_status") == "no_payment_required" ||
          json::integer(session, "amount_total") == 0;
+}
+
+// What is not paid yet may be: by a delayed method, or when it is captured.
+bool is_completion(const Reading& reading) {
+  return reading.head().type == "checkout.session.completed";
 }
 
 SessionFact session_fact(const Reading& reading) {
@@ -113,7 +119,7 @@ void checkout_session_facts(const Reading& reading, Facts& facts) {
   if (buys && !payment_status.empty()) {
     SessionFact fact = session_fact(reading);
     // A subscription's session is not what grants: its subscription is.
-    if (fact.paid && !fact.subscription_mode) {
+    if (!fact.subscription_mode && (fact.paid || is_completion(reading))) {
       facts.is_payment = true;
       facts.identifiers = fact.identifiers;
     }

@@ -7,6 +7,7 @@
 #include "ngx_module/gate/reauth.h"
 #include "ngx_module/http/client.h"
 #include "ngx_module/http/headers.h"
+#include "ngx_module/http/own_request.h"
 #include "ngx_module/seldom.h"
 
 namespace entitle::ngx {
@@ -106,25 +107,6 @@ named_by_json(const Asked& asked, const ReauthUser& from) {
     }
     const Kind kind = found.user ? Kind::user : Kind::guest;
     return {kind, std::move(found.user), nullptr};
-}
-
-// What somebody else was answered, maybe long ago.
-bool
-came_from_cache(const ngx_http_request_t* sr) {
-#if (NGX_HTTP_CACHE)
-    if (sr->upstream != nullptr) {
-        switch (sr->upstream->cache_status) {
-            case NGX_HTTP_CACHE_STALE:
-            case NGX_HTTP_CACHE_UPDATING:
-            case NGX_HTTP_CACHE_REVALIDATED:
-            case NGX_HTTP_CACHE_HIT:
-                return true;
-            default:
-                break;
-        }
-    }
-#endif
-    return false;
 }
 
 Named

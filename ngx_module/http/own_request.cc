@@ -199,6 +199,7 @@ OwnRequest::on_event(ngx_event_t* event) noexcept {
     if (self->far_end_ == nullptr) {
         self->begin();
     } else {
+        self->response_.late = true;
         end(*self->far_end_);  // on_ended
     }
 }
@@ -270,12 +271,27 @@ OwnRequest::on_resumed(ngx_http_request_t* r) noexcept {
     }
 }
 
+// What nginx answers for a server that did not has the status of nobody's
+// response, and what it puts in the place of one is a page of its own.
+OwnRequest::By
+OwnRequest::said_by(const ngx_http_request_t* question) noexcept {
+    if (came_from_cache(question)) {
+        return By::cache;
+    }
+    const ngx_http_upstream_t* upstream = question->upstream;
+    return upstream != nullptr &&
+                   upstream->headers_in.status_n == question->headers_out.status
+               ? By::server
+               : By::nginx;
+}
+
 void
 OwnRequest::read_head(const FarEnd& far_end) noexcept {
     if (far_end.owner != nullptr) {
         const ngx_http_headers_out_t& head = far_end.question->headers_out;
         Response& response = far_end.owner->response_;
         response.status = head.status;
+        response.by = said_by(far_end.question);
         response.encoded = head.content_encoding != nullptr &&
                            head.content_encoding->value.len != 0;
     }
@@ -296,6 +312,24 @@ OwnRequest::over() noexcept {
         ngx_del_timer(&event_);
     }
     done_(data_);
+}
+
+bool
+came_from_cache([[maybe_unused]] const ngx_http_request_t* r) noexcept {
+#if (NGX_HTTP_CACHE)
+    if (r->upstream != nullptr) {
+        switch (r->upstream->cache_status) {
+            case NGX_HTTP_CACHE_STALE:
+            case NGX_HTTP_CACHE_UPDATING:
+            case NGX_HTTP_CACHE_REVALIDATED:
+            case NGX_HTTP_CACHE_HIT:
+                return true;
+            default:
+                break;
+        }
+    }
+#endif
+    return false;
 }
 
 // --- the body ----------------------------------------------------------------

@@ -18,8 +18,13 @@ namespace entitle::ngx {
 
 class OwnRequest {
   public:
+    // Who said it: nginx itself (a `return`, a limit, a file), the server that
+    // the location passes requests to, or what that one once said.
+    enum class By { nginx, server, cache };
     struct Response {
         ngx_uint_t status = 0;  // 0: none
+        By by = By::nginx;
+        bool late = false;      // `time` ran out
         bool encoded = false;   // the body, as a Content-Encoding says
         bool complete = false;  // the body did not break off
         bool too_long = false;  // more than `most`; `body` is what fit
@@ -63,6 +68,7 @@ class OwnRequest {
     static void on_resumed(ngx_http_request_t* r) noexcept;
     static void on_ended(void* data) noexcept;
     static void end(FarEnd& far_end) noexcept;
+    static By said_by(const ngx_http_request_t* question) noexcept;
     static void read_head(const FarEnd& far_end) noexcept;
     void begin() noexcept;
     bool ask(FarEnd& far_end) noexcept;
@@ -81,6 +87,9 @@ class OwnRequest {
     FarEnd* far_end_ = nullptr;  // while it is under way
     Response response_;
 };
+
+// Whether a response comes from nginx's cache.
+bool came_from_cache(const ngx_http_request_t* r) noexcept;
 
 // For the body filter: whether `r` is (part of) such a subrequest, and what
 // takes its body.

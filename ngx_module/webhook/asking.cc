@@ -33,6 +33,24 @@ account_header(const EventHead& head) {
     return {"Stripe-Account", head.account.str()};
 }
 
+StripeAnswer
+answer_of(const OwnRequest::Response& told) {
+    using By = StripeAnswer::By;
+    using Flaw = StripeAnswer::Flaw;
+    StripeAnswer answer;
+    answer.status = static_cast<unsigned>(told.status);
+    answer.body = told.body;
+    answer.by = told.by == OwnRequest::By::server  ? By::server
+                : told.by == OwnRequest::By::cache ? By::cache
+                                                   : By::nginx;
+    answer.flaw = told.late        ? Flaw::late
+                  : told.too_long  ? Flaw::too_long
+                  : told.encoded   ? Flaw::encoded
+                  : !told.complete ? Flaw::broke_off
+                                   : Flaw::none;
+    return answer;
+}
+
 }  // namespace
 
 // False: there is nothing to ask, or nowhere.
@@ -70,11 +88,7 @@ Webhook::ask() {
 
 void
 Webhook::take_told() {
-    const OwnRequest::Response& told = stripe_.response();
-    const bool whole = told.complete && !told.too_long && !told.encoded;
-    const bool broken = told.status == NGX_HTTP_OK && !whole;
-    switch (question_->take(static_cast<unsigned>(told.status),
-                            broken ? std::string_view() : told.body)) {
+    switch (question_->take(answer_of(stripe_.response()))) {
         case StripeQuestion::Next::ask:
             ask();
             return;
@@ -85,6 +99,9 @@ Webhook::take_told() {
             ngx_log_error(NGX_LOG_ERR, request_->connection->log, 0,
                           "entitle: event \"%V\" is stored as it is: %s",
                           &vars.event_id, question_->why().c_str());
+            if (!question_->list().pages.empty()) {
+                read_facts(&question_->list());  // what it told before
+            }
             break;
         case StripeQuestion::Next::retry:
             respond(Outcome::not_stored, NGX_LOG_ERR, question_->why());

@@ -9,11 +9,13 @@ package Test::Entitle::FakeStripe;
 #       objects => { prod_1 => {...} },      # what can be expanded
 #       faults => { cs_2 => { status => 429 } });
 #   $stripe->location                  # location /stripe/ { ... }
+#   $stripe->location($key, 'proxy_buffering off;')
 #   $stripe->asked                     # "/v1/...", in the order they came
 #
 # A fault is of the object whose id is in what is asked: status (an error of
-# Stripe's with it, and with code), permission (403 that names it), raw (bytes),
-# hang; only from page `from` on (1), and only the first `times`.
+# Stripe's with it, and with message and code), permission (403 that names it), raw
+# (bytes), headers (beside the list), hang; only from page `from` on (1), and only the
+# first `times`.
 #
 # That npm's official SDK takes it for Stripe: t/sdk/stripe.t.
 
@@ -44,9 +46,11 @@ sub last_headers {
 }
 
 sub location {
-    my ($self, $key) = @_;
+    my ($self, $key, $more) = @_;
     $key //= $KEY;
-    return 'location /stripe/ { internal; proxy_pass http://127.0.0.1:' . $self->port . '/; '
+    $more //= '';
+    return "location /stripe/ { internal; $more "
+        . 'proxy_pass http://127.0.0.1:' . $self->port . '/; '
         . qq{proxy_set_header Authorization "Bearer $key"; proxy_set_header Host api.stripe.com; }
         . 'proxy_connect_timeout 2s; proxy_read_timeout 2s; }';
 }
@@ -77,7 +81,7 @@ sub _fault {
             . 'would allow this request to continue.') if $fault->{permission};
     return if !$fault->{status};
     my $code = $fault->{code} // ($fault->{status} == 429 ? 'rate_limit' : undef);
-    return _error($fault->{status}, 'Stripe is not well', defined $code ? (code => $code) : ());
+    return _error($fault->{status}, $fault->{message} // 'Stripe is not well', defined $code ? (code => $code) : ());
 }
 
 # Takes what says which part of a list, and how, out of the arguments: the part,
@@ -124,8 +128,10 @@ sub _answer {
 
     my $size = $o->{page} // $part->{limit};    # smaller pages than asked for
     my $start = ($part->{starting_after} // -1) + 1;
+    my @more;
     for my $id (keys %{ $o->{faults} // {} }) {
         next if $r->{uri} !~ /\b\Q$id\E\b/;
+        push @more, @{ $o->{faults}{$id}{headers} // [] };
         my $answer = _fault($o->{faults}{$id}, 1 + int($start / $size));
         return $answer if $answer;
     }
@@ -147,7 +153,7 @@ sub _answer {
     my $data = $JSON->decode($JSON->encode([@{$list}[$first .. $last]]));
     _expand({ data => $data }, [split /\./], $o->{objects} // {}) for @{ $part->{expand} };
     return _json(200, { object => 'list', url => $path, data => $data,
-            has_more => $more ? JSON::PP::true : JSON::PP::false });
+            has_more => $more ? JSON::PP::true : JSON::PP::false }, @more);
 }
 
 1;
