@@ -34,10 +34,11 @@ bool same_item(const ItemPeriod& a, const ItemPeriod& b) {
 }
 
 // A period begins where the one before ended; where lengths of months had to
-// be guessed, some days beside.
+// be guessed, up to three days beside.
 void renew(ItemPeriods& items, UnixTime from, UnixTime until) {
+  constexpr Seconds kMonthsDiffer = std::chrono::hours(72);
   if (until <= from) return;
-  const Seconds slack = (until - from) / 8;
+  const Seconds slack = std::min<Seconds>((until - from) / 8, kMonthsDiffer);
   for (ItemPeriod& item : items) {
     if (!item.end || *item.end + slack < from || *item.end - slack > from) {
       continue;

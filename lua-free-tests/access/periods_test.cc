@@ -326,6 +326,26 @@ void ten_prorations_hide_the_plan_and_it_goes_on(void**) {
   }
 }
 
+void what_ends_four_days_later_is_not_renewed_by_a_hidden_cycle(void**) {
+  for (Shape shape : kShapes) {
+    const Time other = kFebruary + 84 * kHour;
+    auto hidden = [](Invoice& one) {
+      one.billing_reason = "subscription_cycle";
+      one.period_start = kStart;
+      one.period_end = kFebruary;
+      one.prorations.assign(10, paid_for("seat", kStart, kFebruary));
+      one.has_more = true;
+    };
+    Bodies bodies = {invoice(kStart, shape,
+                             {paid_for("base", other - 31 * kDay, other),
+                              paid_for("addon", kStart, kFebruary)}),
+                     invoice(kFebruary, shape,
+                             {paid_for("addon", kFebruary, kMarch)}, hidden)};
+    assert_until(bodies, "price_addon", kFebruary + kHour, kMarch + kGrace);
+    assert_until(bodies, "price_base", kFebruary + kHour, other + kGrace);
+  }
+}
+
 void a_yearly_base_is_not_renewed_by_its_addons_cycle(void**) {
   for (Shape shape : kShapes) {
     auto hidden = [](Invoice& one) {
@@ -440,6 +460,8 @@ int main() {
       cmocka_unit_test(a_threshold_invoice_ends_no_base),
       cmocka_unit_test(a_metered_plan_is_paid_in_arrears),
       cmocka_unit_test(ten_prorations_hide_the_plan_and_it_goes_on),
+      cmocka_unit_test(
+          what_ends_four_days_later_is_not_renewed_by_a_hidden_cycle),
       cmocka_unit_test(a_yearly_base_is_not_renewed_by_its_addons_cycle),
       cmocka_unit_test(
           from_the_year_to_the_month_the_rest_of_the_year_goes_back),
