@@ -27,7 +27,7 @@ EventHead login_event(const DeliveryOptions& options) {
 struct Claiming {
   Delivery& delivery;
   const std::string email;
-  const std::string target;  // "u:<user>"
+  const Target target;  // the user
   std::vector<std::string> to_look_at{};
   std::int64_t version = 0;  // of the record, as far as we have seen
   bool others_raised = false;
@@ -63,9 +63,9 @@ Conversation<Progress> find_places(Claiming& c) {
 bool wants_claim(Claiming& c, const Place& place) {
   if (!place.exists) return false;
   if (place.email && place.email->text != c.email) return false;
-  std::optional<std::string> owner = place.owner();
+  std::optional<Target> owner = place.owner();
   if (!owner) return true;
-  if (user_of(*owner)) return *owner == c.target && !place.settled();
+  if (owner->user()) return *owner == c.target && !place.settled();
   for (const std::string& greater : place.forwards()) look_at(c, greater);
   return false;
 }
@@ -73,7 +73,7 @@ bool wants_claim(Claiming& c, const Place& place) {
 // Before the first claim: what the record's version was.
 Conversation<Progress> read_version(Claiming& c) {
   if (c.claimed.raised) co_return Progress::done;
-  auto reading = read_record(c.delivery, *user_of(c.target));
+  auto reading = read_record(c.delivery, *c.target.user());
   RecordRead read = co_await reading;
   if (read.found != Found::read) co_return Progress::failed;
   c.version = read.record.version;
@@ -116,7 +116,7 @@ Conversation<Progress> claim_place(Claiming& c, std::string place) {
   auto delivering = deliver_to_place(c.delivery, std::move(facts), report);
   progress = co_await delivering;
   if (progress == Progress::failed) co_return Progress::failed;
-  if (report.user && report.user == user_of(c.target)) {
+  if (report.user && report.user == c.target.user()) {
     note_version(c, report);
     c.claimed.places.push_back(place);
   }
@@ -140,7 +140,7 @@ Conversation<EmailClaimed> claim_by_email(std::string email, User user,
   Delivery delivery{
       event, options, Transactions(options.jitter_seed, options.wait),
       {},    {},      {}};
-  Claiming c{delivery, std::move(email), "u:" + user.str()};
+  Claiming c{delivery, std::move(email), Target::of(user)};
   auto finding = find_places(c);
   Progress progress = co_await finding;
   for (std::size_t i = 0; progress == Progress::done && i < c.to_look_at.size();

@@ -2,15 +2,15 @@
 
 #include "core/base/percent.h"
 #include "core/json/writer.h"
-#include "core/source/claim.h"
+#include "core/source/target.h"
 
 namespace entitle {
 namespace {
 
 constexpr Seconds kEventLifetime = std::chrono::hours(24 * 35);
 
-std::string unmatched_member(std::string_view target, std::string_view source) {
-  return encode_target(target) + '|' + std::string(source);
+std::string unmatched_member(const Target& target, std::string_view source) {
+  return target.encode() + '|' + std::string(source);
 }
 
 }  // namespace
@@ -35,13 +35,13 @@ Command parked_remove(const Keys& keys, std::string_view place) {
   return {"ZREM", keys.parked(), std::string(place)};
 }
 
-Command unmatched_add(const Keys& keys, std::string_view target,
+Command unmatched_add(const Keys& keys, const Target& target,
                       std::string_view source, UnixTime now) {
   return {"ZADD", keys.unmatched(), "NX", std::to_string(to_unix(now)),
           unmatched_member(target, source)};
 }
 
-Command unmatched_remove(const Keys& keys, std::string_view target,
+Command unmatched_remove(const Keys& keys, const Target& target,
                          std::string_view source) {
   return {"ZREM", keys.unmatched(), unmatched_member(target, source)};
 }
@@ -50,7 +50,7 @@ Command unmatched_remove(const Keys& keys, std::string_view target,
 std::optional<Unmatched> unmatched_of(std::string_view member) {
   std::size_t bar = member.rfind('|');
   if (bar == std::string_view::npos) return std::nullopt;
-  std::optional<std::string> target = decode_target(member.substr(0, bar));
+  std::optional<Target> target = Target::decode(member.substr(0, bar));
   std::string_view source = member.substr(bar + 1);
   if (!target || source.empty()) return std::nullopt;
   return Unmatched{*std::move(target), std::string(source)};

@@ -13,6 +13,7 @@
 #include "core/delivery/outcome.h"
 #include "core/record/keys.h"
 #include "core/redis/reply.h"
+#include "core/source/target.h"
 
 namespace entitle {
 
@@ -24,16 +25,16 @@ Command event_lookup(const Keys& keys, std::string_view event, Outcome outcome,
 Command parked_add(const Keys& keys, std::string_view place, UnixTime now);
 Command parked_remove(const Keys& keys, std::string_view place);
 
-// A source of `target` ("u:<user>", "p:<place>") that is paid for and opens
-// nothing, by first sight. The member is `u:42|cs_1`, the target as in the
-// braces of its key.
-Command unmatched_add(const Keys& keys, std::string_view target,
+// A source of `target` that is paid for and opens nothing, by first sight. The
+// member is `u:42|cs_1`, the target as in the braces of its key.
+Command unmatched_add(const Keys& keys, const Target& target,
                       std::string_view source, UnixTime now);
-Command unmatched_remove(const Keys& keys, std::string_view target,
+Command unmatched_remove(const Keys& keys, const Target& target,
                          std::string_view source);
 
 struct Unmatched {
-  std::string target, source;
+  Target target;
+  std::string source;
 };
 // A member of that index, taken apart. Null: it is none of ours.
 std::optional<Unmatched> unmatched_of(std::string_view member);

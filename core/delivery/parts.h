@@ -108,8 +108,8 @@ using Editor = std::function<Edit(const Record& before, Record& after)>;
 
 struct EditReason {
   std::string_view place;
-  std::vector<std::string> moved_from{};
-  std::vector<std::string> moved_to{};
+  std::vector<Target> moved_from{};
+  std::vector<Target> moved_to{};
 };
 
 enum class Edited { done, refused, unreadable, failed };

@@ -35,9 +35,8 @@ struct Refusal {
 };
 
 bool acceptable(std::string_view place, const Claim& claim) {
-  if (claim.kind != ClaimKind::forward)
-    return user_of(claim.target).has_value();
-  std::string_view target = place_of(claim.target);
+  if (claim.kind != ClaimKind::forward) return claim.target.user().has_value();
+  std::string_view target = claim.target.place();
   return !target.empty() && may_forward(place, target);
 }
 
@@ -63,13 +62,13 @@ bool learned(const Place& before, const Place& after) {
 }
 
 // Whose all of it is. Null: several owners', or nobody's.
-std::optional<std::string> sole_owner(const Owners& owners,
-                                      const PlaceFacts& facts) {
+std::optional<Target> sole_owner(const Owners& owners,
+                                 const PlaceFacts& facts) {
   if (facts.sources.empty()) {
     bool named = !facts.claims.empty();
     return named ? owners.of(facts.claims.front().source) : owners.rest;
   }
-  std::optional<std::string> sole = owners.of(facts.sources.begin()->first);
+  std::optional<Target> sole = owners.of(facts.sources.begin()->first);
   for (const auto& [id, source] : facts.sources) {
     bool everybodys = id == facts.place && source.deleted;
     if (everybodys && !owners.exceptions.empty()) return std::nullopt;
@@ -138,9 +137,9 @@ Conversation<Straight> straight_to_user(Delivery& delivery,
 }
 
 Conversation<Straight> straight_on(Delivery& delivery, const PlaceFacts& facts,
-                                   const Place& place, std::string owner,
+                                   const Place& place, Target owner,
                                    PlaceReport& report, std::int64_t& seen) {
-  std::optional<User> user = user_of(owner);
+  std::optional<User> user = owner.user();
   if (user) {
     auto going =
         straight_to_user(delivery, facts, *user, place.epoch, report, seen);
@@ -165,14 +164,13 @@ Conversation<Straight> straight_on(Delivery& delivery, const PlaceFacts& facts,
 // last.
 Conversation<Progress> find_in_holders(Delivery& delivery, const Place& place,
                                        bool& known) {
-  std::optional<std::string> owner = place.owners().of(delivery.about);
-  std::vector<std::string> holders(place.holders.begin(), place.holders.end());
-  std::stable_partition(
-      holders.begin(), holders.end(),
-      [&](const std::string& holder) { return holder != owner; });
-  for (const std::string& holder : holders) {
+  std::optional<Target> owner = place.owners().of(delivery.about);
+  std::vector<Target> holders(place.holders.begin(), place.holders.end());
+  std::stable_partition(holders.begin(), holders.end(),
+                        [&](const Target& holder) { return holder != owner; });
+  for (const Target& holder : holders) {
     if (known) break;
-    auto reading = read_record(delivery, *user_of(holder));
+    auto reading = read_record(delivery, *holder.user());
     RecordRead read = co_await reading;
     if (read.found == Found::failed) co_return Progress::failed;
     known = delivery.says(read.record.sources);
@@ -188,7 +186,7 @@ void take_facts(Place& place, const Sources& sources, const Place& before) {
   bool elsewhere = before.to && before.to != owners.rest;
   if (owners != before.owners() || elsewhere) place.epoch = risen(place.epoch);
   place.unsettle();
-  if (user_of(*owners.rest)) {
+  if (owners.rest->user()) {
     place.holders.merge(owners.all());
     return;
   }
@@ -241,7 +239,7 @@ Conversation<Progress> park(Delivery& delivery, std::string id, Place& place) {
   if (place.owner()) {
     auto unlisting = list_as_parked(delivery, id, false);
     co_await unlisting;
-    auto unindexing = unindex(delivery, "p:" + id, waiting);
+    auto unindexing = unindex(delivery, Target::of_place(id), waiting);
     co_await unindexing;
   }
   co_return Progress::done;
@@ -252,9 +250,9 @@ Conversation<Progress> park(Delivery& delivery, std::string id, Place& place) {
 Conversation<Straight> through_settled(Delivery& delivery,
                                        const PlaceFacts& facts,
                                        const Place& before, Place& after,
-                                       std::string owner, PlaceReport& report,
+                                       Target owner, PlaceReport& report,
                                        std::int64_t& seen) {
-  if (!user_of(owner)) merge(after.passed_on, facts.sources);
+  if (!owner.user()) merge(after.passed_on, facts.sources);
   // What an earlier attempt wrote here may be in this Redis only.
   bool to_vouch_for =
       delivery.options.touch_duplicates && has_any(before, facts.claims);
@@ -276,7 +274,8 @@ Conversation<Straight> through_settled(Delivery& delivery,
   if (result == Straight::done && may_be_repeated) {
     auto unlisting = list_as_parked(delivery, facts.place, false);
     co_await unlisting;
-    auto unindexing = unindex(delivery, "p:" + facts.place, facts.sources);
+    auto unindexing =
+        unindex(delivery, Target::of_place(facts.place), facts.sources);
     co_await unindexing;
   }
   co_return result;
@@ -406,7 +405,7 @@ Conversation<Progress> deliver_to_place(Delivery& delivery, PlaceFacts facts,
       straight = false;
     }
 
-    std::optional<std::string> owner = sole_owner(after.owners(), facts);
+    std::optional<Target> owner = sole_owner(after.owners(), facts);
     if (straight && owner && after.settled()) {
       auto going =
           through_settled(delivery, facts, before, after, *owner, report, seen);

@@ -45,12 +45,12 @@ struct Settling {
 
   Place place{};
   Owners owners{};
-  std::string told{};  // the owner that the report is about
-  Sources bring{};     // what waits and what the holders hold
-  std::map<std::string, Sources> held{};  // by holder, as far as it matters
-  std::set<std::string> not_only_own{};   // owners that hold others' as well
-  bool unreadable = false;                // a record of those concerned
-  std::int64_t highest_seen = 0;  // epoch of the place's mark in a record
+  Target told{};                     // the owner that the report is about
+  Sources bring{};                   // what waits and what the holders hold
+  std::map<Target, Sources> held{};  // by holder, as far as it matters
+  std::set<Target> not_only_own{};   // owners that hold others' as well
+  bool unreadable = false;           // a record of those concerned
+  std::int64_t highest_seen = 0;     // epoch of the place's mark in a record
 };
 
 Round round_of(Edited edited) {
@@ -90,9 +90,9 @@ Sources misplaced(const Sources& here, const Sources& share) {
 Conversation<Round> gather(Settling& s) {
   s.bring = s.place.sources;
   bool one_owner = s.owners.exceptions.empty();
-  for (const std::string& holder : s.place.holders) {
+  for (const Target& holder : s.place.holders) {
     if (one_owner && holder == s.owners.rest) continue;
-    auto reading = read_record(s.delivery, *user_of(holder));
+    auto reading = read_record(s.delivery, *holder.user());
     RecordRead read = co_await reading;
     if (read.found == Found::failed) co_return Round::failed;
     s.unreadable |= read.found == Found::unreadable;
@@ -103,9 +103,8 @@ Conversation<Round> gather(Settling& s) {
 }
 
 // The holders that lose something to `owner`.
-std::vector<std::string> losing_to(const Settling& s,
-                                   const std::string& owner) {
-  std::vector<std::string> losing;
+std::vector<Target> losing_to(const Settling& s, const Target& owner) {
+  std::vector<Target> losing;
   for (const auto& [holder, held] : s.held) {
     if (holder == owner) continue;
     bool loses = std::any_of(held.begin(), held.end(), [&](const auto& source) {
@@ -125,9 +124,9 @@ bool has_more_for_everybody(const Settling& s, const Sources& here) {
          !includes(s.bring, {*customer});
 }
 
-Edit merge_into_owner(Settling& s, const std::string& owner,
-                      const Sources& share, PlaceReport& report,
-                      const Record& before, Record& after) {
+Edit merge_into_owner(Settling& s, const Target& owner, const Sources& share,
+                      PlaceReport& report, const Record& before,
+                      Record& after) {
   if (!in_time(s, before)) return {Edit::Action::refuse};
   Sources own = sources_of(before, s.id);
   if (has_more_for_everybody(s, own)) return {Edit::Action::refuse};
@@ -147,7 +146,7 @@ Edit merge_into_owner(Settling& s, const std::string& owner,
   return {Edit::Action::write, same && was_live ? "" : "applied"};
 }
 
-Conversation<Round> give_to_user(Settling& s, std::string owner) {
+Conversation<Round> give_to_user(Settling& s, Target owner) {
   Sources share = s.owners.share(s.bring, s.id, owner);
   PlaceReport unused;
   PlaceReport& report = owner == s.told ? s.report : unused;
@@ -155,7 +154,7 @@ Conversation<Round> give_to_user(Settling& s, std::string owner) {
     return merge_into_owner(s, owner, share, report, before, after);
   };
   EditReason reason{s.id, losing_to(s, owner)};
-  User user = *user_of(owner);
+  User user = *owner.user();
   auto editing = edit_record(s.delivery, user, editor, reason, report);
   Edited edited = co_await editing;
   if (edited != Edited::done) co_return round_of(edited);
@@ -172,7 +171,7 @@ Conversation<Round> give_to_user(Settling& s, std::string owner) {
 // Everything into its owner's record, before any of it leaves another's. Where
 // one cannot be read, the others still get theirs.
 Conversation<Round> give_to_users(Settling& s) {
-  for (const std::string& owner : s.owners.all()) {
+  for (const Target& owner : s.owners.all()) {
     auto giving = give_to_user(s, owner);
     Round round = co_await giving;
     s.unreadable |= round == Round::unreadable;
@@ -191,7 +190,7 @@ Conversation<Round> give_to_places(Settling& s) {
   co_return progress == Progress::done ? Round::done : Round::failed;
 }
 
-Edit remove_foreign(Settling& s, const std::string& holder, Sources& leaving,
+Edit remove_foreign(Settling& s, const Target& holder, Sources& leaving,
                     const Record& before, Record& after) {
   if (!in_time(s, before)) return {Edit::Action::refuse};
   Sources here = sources_of(before, s.id);
@@ -210,13 +209,12 @@ Edit remove_foreign(Settling& s, const std::string& holder, Sources& leaving,
 }
 
 // Where what `holder` held goes.
-std::vector<std::string> gaining_from(const Settling& s,
-                                      const std::string& holder) {
-  std::set<std::string> gaining;
+std::vector<Target> gaining_from(const Settling& s, const Target& holder) {
+  std::set<Target> gaining;
   auto held = s.held.find(holder);
   if (held != s.held.end()) {
     for (const auto& [id, source] : held->second) {
-      std::optional<std::string> owner = s.owners.of(id);
+      std::optional<Target> owner = s.owners.of(id);
       if (owner && *owner != holder) gaining.insert(*owner);
     }
   }
@@ -224,7 +222,7 @@ std::vector<std::string> gaining_from(const Settling& s,
   return {gaining.begin(), gaining.end()};
 }
 
-Conversation<Round> empty_holder(Settling& s, std::string holder) {
+Conversation<Round> empty_holder(Settling& s, Target holder) {
   Sources leaving;
   Editor editor = [&](const Record& before, Record& after) {
     return remove_foreign(s, holder, leaving, before, after);
@@ -232,16 +230,16 @@ Conversation<Round> empty_holder(Settling& s, std::string holder) {
   PlaceReport report;
   EditReason reason{s.id, {}, gaining_from(s, holder)};
   auto editing =
-      edit_record(s.delivery, *user_of(holder), editor, reason, report);
+      edit_record(s.delivery, *holder.user(), editor, reason, report);
   Edited edited = co_await editing;
   if (edited == Edited::done) {
     auto indexing =
-        index_unmatched(s.delivery, *user_of(holder), report, Sources());
+        index_unmatched(s.delivery, *holder.user(), report, Sources());
     Progress progress = co_await indexing;
     if (progress == Progress::failed) co_return Round::failed;
   }
   bool taken = edited == Edited::done && !leaving.empty();
-  if (taken && user_of(*s.owners.rest)) s.delivery.result.owner_changed = true;
+  if (taken && s.owners.rest->user()) s.delivery.result.owner_changed = true;
   co_return round_of(edited);
 }
 
@@ -249,8 +247,8 @@ Conversation<Round> empty_holder(Settling& s, std::string holder) {
 // held nothing else when it got its share will be given nothing else: that mark
 // refuses it.
 Conversation<Round> empty_holders(Settling& s) {
-  std::set<std::string> owners = s.owners.all();
-  for (const std::string& holder : s.place.holders) {
+  std::set<Target> owners = s.owners.all();
+  for (const Target& holder : s.place.holders) {
     if (owners.contains(holder) && !s.not_only_own.contains(holder)) continue;
     auto emptying = empty_holder(s, holder);
     Round round = co_await emptying;
@@ -269,7 +267,7 @@ Conversation<Round> finish(Settling& s) {
   PlaceRead read = co_await reading;
   if (read.progress == Progress::failed) co_return Round::failed;
   const Place& now = read.place;
-  bool to_users = user_of(*s.owners.rest).has_value();
+  bool to_users = s.owners.rest->user().has_value();
   bool moved_on = now.epoch != s.place.epoch || now.owners() != s.owners ||
                   !includes(s.bring, now.sources);
   bool more_to_pass_on =
@@ -279,7 +277,7 @@ Conversation<Round> finish(Settling& s) {
 
   Place after = now;
   after.sources.clear();
-  for (const std::string& emptied : s.place.holders) {
+  for (const Target& emptied : s.place.holders) {
     after.holders.erase(emptied);
   }
   after.to = s.owners.rest;
@@ -308,7 +306,7 @@ Conversation<Round> catch_up(Settling& s) {
 }
 
 Conversation<Round> look_at_owner(Settling& s) {
-  std::optional<User> user = user_of(s.told);
+  std::optional<User> user = s.told.user();
   if (!user) {
     auto looking =
         deliver_to_places(s.delivery, s.place.forwards(), {}, s.report);
@@ -351,7 +349,7 @@ Conversation<Round> one_round(Settling& s) {
   Round round = co_await gathering;
   if (round != Round::done) co_return round;
 
-  bool to_users = user_of(*s.owners.rest).has_value();
+  bool to_users = s.owners.rest->user().has_value();
   auto giving = to_users ? give_to_users(s) : give_to_places(s);
   round = co_await giving;
   if (round != Round::done) co_return round;
@@ -365,7 +363,7 @@ Conversation<Round> one_round(Settling& s) {
     // so whoever settles it comes here again.
     auto listing = list_as_parked(s.delivery, s.id, false);
     co_await listing;
-    auto unindexing = unindex(s.delivery, "p:" + s.id, s.bring);
+    auto unindexing = unindex(s.delivery, Target::of_place(s.id), s.bring);
     co_await unindexing;
   }
   auto finishing = finish(s);

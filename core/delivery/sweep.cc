@@ -12,7 +12,7 @@
 #include "core/delivery/unmatched.h"
 #include "core/record/place.h"
 #include "core/record/record.h"
-#include "core/source/claim.h"
+#include "core/source/target.h"
 #include "core/stripe/event.h"
 
 namespace entitle {
@@ -69,10 +69,10 @@ Conversation<Held> read_place(Sweep& s, std::string id) {
   co_return Held{Progress::done, std::move(place->sources), owned};
 }
 
-Conversation<Held> read_target(Sweep& s, std::string target) {
-  std::optional<User> user = user_of(target);
+Conversation<Held> read_target(Sweep& s, Target target) {
+  std::optional<User> user = target.user();
   if (!user) {
-    auto reading = read_place(s, std::string(place_of(target)));
+    auto reading = read_place(s, std::string(target.place()));
     Held held = co_await reading;
     co_return held;
   }
@@ -126,7 +126,7 @@ Conversation<SourceIds> still_so(Sweep& s, Sources sources,
   co_return ids;
 }
 
-Conversation<Progress> look_at_target(Sweep& s, std::string target,
+Conversation<Progress> look_at_target(Sweep& s, Target target,
                                       BySource members) {
   auto reading = read_target(s, target);
   Held held = co_await reading;
@@ -211,7 +211,7 @@ Conversation<Swept> sweep_unmatched(std::vector<DeliveryOptions> views,
   Sweep s{delivery, views, options.keys.unmatched()};
   auto reading = read_members(s, from);
   std::vector<Member> members = co_await reading;
-  std::map<std::string, BySource> by_target;
+  std::map<Target, BySource> by_target;
   for (Member& member : members) {
     std::optional<Unmatched> parts = unmatched_of(member.text);
     if (parts) {

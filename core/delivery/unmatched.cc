@@ -61,7 +61,7 @@ Conversation<bool> is_ignored(Delivery& delivery,
   });
 }
 
-Conversation<Progress> tell(Delivery& delivery, std::string target, Ids in,
+Conversation<Progress> tell(Delivery& delivery, Target target, Ids in,
                             Ids out) {
   const Keys& keys = delivery.options.keys;
   std::vector<Command> commands;
@@ -178,7 +178,7 @@ Conversation<Progress> index_unmatched(Delivery& delivery, User user,
     auto asking = ignored_of(delivery, sources, in);
     Ids ignored = co_await asking;
     in = without(in, ignored);
-    auto telling = tell(delivery, "u:" + user.str(), in, without(ids, in));
+    auto telling = tell(delivery, Target::of(user), in, without(ids, in));
     co_await telling;
 
     auto reading = read_record(delivery, user);
@@ -197,12 +197,13 @@ Conversation<Progress> index_unmatched(Delivery& delivery, std::string place,
   Ids in = opening_nothing(waiting, {&delivery.options, 1});
   auto asking = ignored_of(delivery, std::move(waiting), in);
   Ids ignored = co_await asking;
-  auto telling = tell(delivery, "p:" + place, without(in, ignored), {});
+  auto telling =
+      tell(delivery, Target::of_place(place), without(in, ignored), {});
   co_await telling;
   co_return Progress::done;
 }
 
-Conversation<Progress> unindex(Delivery& delivery, std::string target,
+Conversation<Progress> unindex(Delivery& delivery, Target target,
                                Sources sources) {
   Ids out;
   for (const auto& [id, source] : sources) out.insert(id);

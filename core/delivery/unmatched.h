@@ -51,8 +51,8 @@ Conversation<Progress> index_unmatched(Delivery& delivery, User user,
 Conversation<Progress> index_unmatched(Delivery& delivery, std::string place,
                                        Sources waiting);
 
-// Takes out what `target` ("u:<user>", "p:<place>") no longer has.
-Conversation<Progress> unindex(Delivery& delivery, std::string target,
+// Takes out what `target` no longer has.
+Conversation<Progress> unindex(Delivery& delivery, Target target,
                                Sources sources);
 
 }  // namespace entitle

@@ -60,6 +60,8 @@ class HashWrite {
   Command remove_;
 };
 
+std::string encoded(const Target& target) { return target.encode(); }
+
 std::string_view view(const Identifier& identifier) { return identifier.str(); }
 
 std::string log_line(UnixTime now, const RecordCause& cause,
@@ -73,12 +75,12 @@ std::string log_line(UnixTime now, const RecordCause& cause,
       .text("outcome", cause.outcome)
       .text("place", cause.place);
   if (!cause.moved_from.empty()) {
-    line.key("moved_from").strings(cause.moved_from, encode_target);
+    line.key("moved_from").strings(cause.moved_from, encoded);
   }
   if (cause.moved_to.size() == 1) {
-    line.text("moved_to", encode_target(cause.moved_to.front()));
+    line.text("moved_to", cause.moved_to.front().encode());
   } else if (!cause.moved_to.empty()) {
-    line.key("moved_to").strings(cause.moved_to, encode_target);
+    line.key("moved_to").strings(cause.moved_to, encoded);
   }
   line.key("before").strings(write.before, view);
   line.key("after").strings(write.after, view);
@@ -106,11 +108,11 @@ std::vector<Command> place_commands(const Keys& keys, std::string_view id,
     hash.set("holders", encode_holders(after.holders, after.other_holders));
   }
   if (after.to && after.to != before.to) {
-    hash.set("to", encode_target(*after.to));
+    hash.set("to", after.to->encode());
   }
   if (!after.to && before.to) hash.remove("to");
   hash.map("claims:", before.naming, after.naming, encode_claims);
-  hash.map("owner:", before.owned, after.owned, encode_target);
+  hash.map("owner:", before.owned, after.owned, encoded);
   if (after.email && after.email != before.email) {
     hash.set("email", after.email->encode());
   }

@@ -35,9 +35,9 @@ std::vector<Command> place_commands(const Keys& keys, std::string_view id,
 struct RecordCause {
   const EventHead& event;
   std::string_view place;
-  std::string_view outcome;               // "applied", ...; empty: not logged
-  std::vector<std::string> moved_from{};  // "u:<user>"
-  std::vector<std::string> moved_to{};    // "u:<user>"s, or one "p:<place>"
+  std::string_view outcome;  // "applied", ...; empty: not logged
+  std::vector<Target> moved_from{};
+  std::vector<Target> moved_to{};  // users, or one place
 };
 
 struct RecordWrite {

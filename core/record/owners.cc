@@ -2,20 +2,20 @@
 
 namespace entitle {
 
-std::optional<std::string> Owners::of(std::string_view source) const {
+std::optional<Target> Owners::of(std::string_view source) const {
   auto exception = exceptions.find(source);
   return exception == exceptions.end() ? rest : exception->second;
 }
 
-std::set<std::string> Owners::all() const {
-  std::set<std::string> owners;
+std::set<Target> Owners::all() const {
+  std::set<Target> owners;
   if (rest) owners.insert(*rest);
   for (const auto& [source, owner] : exceptions) owners.insert(owner);
   return owners;
 }
 
 Sources Owners::share(const Sources& sources, std::string_view place,
-                      const std::string& owner) const {
+                      const Target& owner) const {
   Sources share;
   if (!all().contains(owner)) return share;
   for (const auto& [id, source] : sources) {

@@ -9,27 +9,27 @@
 #include <string_view>
 
 #include "core/source/source.h"
+#include "core/source/target.h"
 
 namespace entitle {
 
-// Owners are targets: "u:<user>", or "p:<place>" of all that is in a place that
-// is part of another.
+// Users; or the place that this one is part of, which owns all that is in it.
 struct Owners {
-  std::optional<std::string> rest;  // of what nothing names; null: nobody's yet
+  std::optional<Target> rest;  // of what nothing names; null: nobody's yet
   // What is named, and is not the same owner's as the rest. By source.
-  std::map<std::string, std::string, std::less<>> exceptions;
+  std::map<std::string, Target, std::less<>> exceptions;
 
   bool operator==(const Owners&) const = default;
 
   // The owner of one source. Null: nobody's yet.
-  std::optional<std::string> of(std::string_view source) const;
-  std::set<std::string> all() const;
+  std::optional<Target> of(std::string_view source) const;
+  std::set<Target> all() const;
 
   // What of `sources`, which are `place`'s, belongs into the record of one
   // owner: the owner's own and, since it ends everything of the customer, that
   // the customer was deleted.
   Sources share(const Sources& sources, std::string_view place,
-                const std::string& owner) const;
+                const Target& owner) const;
 };
 
 }  // namespace entitle

@@ -16,7 +16,7 @@ bool names_place(const Claim& claim) {
 auto weight_of_user(const Claim& claim) {
   return std::make_tuple(
       rank(claim), claim.created, std::string_view(claim.event), claim.kind,
-      std::string_view(claim.other_kind), std::string_view(claim.target));
+      std::string_view(claim.other_kind), std::string_view(claim.target.str()));
 }
 
 // Of one source all that name it are alike, but a later version's that say
@@ -31,11 +31,11 @@ auto weight_of_naming(const Claim& claim) {
   return std::make_tuple(
       rank_of_naming(claim), claim.created, std::string_view(claim.event),
       claim.kind, std::string_view(claim.other_kind),
-      std::string_view(claim.target), std::string_view(claim.source));
+      std::string_view(claim.target.str()), std::string_view(claim.source));
 }
 
 auto weight_of_place(const Claim& claim) {
-  std::string_view place = place_of(claim.target);
+  std::string_view place = claim.target.place();
   return std::make_tuple(StripeId(place).kind(), place);
 }
 
@@ -122,7 +122,7 @@ bool read_naming(Naming& naming, std::string_view source,
 
 bool read_owned(Place& place, std::string_view source,
                 const std::string& text) {
-  std::optional<std::string> owner = decode_target(text);
+  std::optional<Target> owner = Target::decode(text);
   if (!owner) return false;
   place.owned.insert_or_assign(std::string(source), *std::move(owner));
   return true;
@@ -144,7 +144,7 @@ bool keep(std::optional<T> value, T& field) {
 }
 
 bool read_to(Place& place, const std::string& text) {
-  place.to = decode_target(text);
+  place.to = Target::decode(text);
   return place.to.has_value();
 }
 
@@ -222,7 +222,7 @@ void Place::take(const std::optional<SaidEmail>& said) {
 std::vector<std::string> Place::forwards() const {
   std::vector<std::string> places;
   for (const Claim& claim : claims) {
-    if (names_place(claim)) places.emplace_back(place_of(claim.target));
+    if (names_place(claim)) places.emplace_back(claim.target.place());
   }
   return places;
 }
@@ -230,7 +230,7 @@ std::vector<std::string> Place::forwards() const {
 std::vector<Claim> Place::user_claims() const {
   std::vector<Claim> users;
   for (const Claim& claim : claims) {
-    if (!names_place(claim) && user_of(claim.target)) users.push_back(claim);
+    if (!names_place(claim) && claim.target.user()) users.push_back(claim);
   }
   for (const auto& [source, about] : naming) {
     users.insert(users.end(), about.begin(), about.end());
@@ -260,7 +260,7 @@ Owners Place::owners() const {
 bool Place::settled() const {
   Owners whose = owners();
   if (!whose.rest || to != whose.rest || !sources.empty()) return false;
-  if (!user_of(*whose.rest)) return holders.empty();
+  if (!whose.rest->user()) return holders.empty();
   return owned == whose.exceptions && holders == whose.all();
 }
 

@@ -33,12 +33,12 @@ struct Place {
   // Of single sources, by source: greatest first; see add().
   Naming naming;
   std::int64_t epoch = 0;
-  std::set<std::string> holders;  // "u:<user>": records that may hold its facts
+  std::set<Target> holders;  // users: their records that may hold its facts
   std::set<std::string> other_holders;  // a later version's, as JSON
   std::int64_t format = 0;              // see core/record/fields.h
   // Settled: where facts go, but for those of the sources in `owned`.
-  std::optional<std::string> to;
-  std::map<std::string, std::string, std::less<>> owned;
+  std::optional<Target> to;
+  std::map<std::string, Target, std::less<>> owned;
   Sources sources;  // waiting
   // Passed on to every place in forwards() already, and kept for one that may
   // become known later.
@@ -71,7 +71,7 @@ struct Place {
   // version's kinds); what nothing names is the customer's: by the customer's
   // metadata, else the newest claim of any source, else by e-mail.
   Owners owners() const;
-  std::optional<std::string> owner() const { return owners().rest; }
+  std::optional<Target> owner() const { return owners().rest; }
   // Every place this one is part of, the greatest first.
   std::vector<std::string> forwards() const;
   std::vector<Claim> user_claims() const;  // of sources, too

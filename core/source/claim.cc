@@ -57,8 +57,8 @@ void read_kind(std::string by, Claim& claim) {
 // Of a kind we know, whether it names what that kind names.
 bool is_sound(const Claim& claim) {
   if (claim.kind == ClaimKind::other) return !claim.other_kind.empty();
-  if (claim.kind == ClaimKind::forward) return !place_of(claim.target).empty();
-  return user_of(claim.target).has_value();
+  if (claim.kind == ClaimKind::forward) return !claim.target.place().empty();
+  return claim.target.user().has_value();
 }
 
 // Null where a member is missing, or where a user's claim names a place.
@@ -79,7 +79,7 @@ std::optional<Claim> read_claim(JsonReader& in) {
   std::optional<std::string> target = percent_decode(to);
   if (!target || at < 0) return std::nullopt;
   claim.created = unix_time(at);
-  claim.target = *std::move(target);
+  claim.target = Target(*std::move(target));
   read_kind(std::move(by), claim);
   if (!is_sound(claim)) return std::nullopt;
   return claim;
@@ -97,7 +97,7 @@ int rank(const Claim& claim) {
   for (const KindRow& known : kKinds) {
     if (known.kind == claim.kind) return known.rank;
   }
-  bool names_user = user_of(claim.target).has_value();
+  bool names_user = claim.target.user().has_value();
   return names_user ? static_cast<int>(said_rank(claim)) : 0;
 }
 
@@ -105,27 +105,6 @@ bool is_explicit(ClaimKind kind) {
   return kind == ClaimKind::session_metadata ||
          kind == ClaimKind::subscription_metadata ||
          kind == ClaimKind::client_reference;
-}
-
-std::string encode_target(std::string_view target) {
-  return percent_encode(target);
-}
-
-std::optional<std::string> decode_target(std::string_view text) {
-  std::optional<std::string> target = percent_decode(text);
-  if (!target) return std::nullopt;
-  if (!user_of(*target) && place_of(*target).empty()) return std::nullopt;
-  return target;
-}
-
-std::optional<User> user_of(std::string_view target) {
-  if (!target.starts_with("u:")) return std::nullopt;
-  return User::from(target.substr(2));
-}
-
-std::string_view place_of(std::string_view target) {
-  if (!target.starts_with("p:")) return {};
-  return target.substr(2);
 }
 
 std::string encode_claims(const std::vector<Claim>& claims) {
@@ -137,7 +116,7 @@ std::string encode_claims(const std::vector<Claim>& claims) {
         .text("by", name_of(claim))
         .number("at", to_unix(claim.created))
         .text("event", claim.event)
-        .text("to", encode_target(claim.target));
+        .text("to", claim.target.encode());
     claim.unknown.write(out);
     out.end_object();
   }
@@ -157,18 +136,18 @@ std::optional<std::vector<Claim>> decode_claims(std::string_view json) {
   return claims;
 }
 
-std::string encode_holders(const std::set<std::string>& holders,
+std::string encode_holders(const std::set<Target>& holders,
                            const std::set<std::string>& others) {
   std::string text;
   json::Writer out(text);
   out.begin_array();
-  for (const std::string& holder : holders) out.string(encode_target(holder));
+  for (const Target& holder : holders) out.string(holder.encode());
   for (const std::string& other : others) out.raw(other);
   out.end_array();
   return text;
 }
 
-bool decode_holders(std::string_view json, std::set<std::string>& holders,
+bool decode_holders(std::string_view json, std::set<Target>& holders,
                     std::set<std::string>& others) {
   JsonReader in(json);
   in.array([&] {
@@ -177,8 +156,8 @@ bool decode_holders(std::string_view json, std::set<std::string>& holders,
     std::string text;
     JsonReader holder(value);
     holder.string(text);
-    std::optional<std::string> target = decode_target(text);
-    if (holder.finish() && target && user_of(*target)) {
+    std::optional<Target> target = Target::decode(text);
+    if (holder.finish() && target && target->user()) {
       holders.insert(*std::move(target));
     } else {
       others.insert(std::move(value));

@@ -8,9 +8,6 @@
 //
 // A claim of a kind that a later version made is kept, and counts by the number
 // in its "rank"; without one it says nothing to us.
-//
-// A target is written as the text inside the braces of its key, so any user's
-// bytes become printable ASCII.
 #pragma once
 
 #include <compare>
@@ -21,6 +18,7 @@
 #include <vector>
 
 #include "core/base/types.h"
+#include "core/source/target.h"
 #include "core/source/unknown.h"
 
 namespace entitle {
@@ -41,9 +39,9 @@ enum class ClaimKind {
 
 struct Claim {
   ClaimKind kind;
-  UnixTime created;             // when it was said, whatever repeats it later
-  std::string event;            // evt_...
-  std::string target;           // "u:<user>" or "p:<stripe id>"
+  UnixTime created;   // when it was said, whatever repeats it later
+  std::string event;  // evt_...
+  Target target;
   std::string source = {};      // it is about this one; empty: the whole place
   std::string other_kind = {};  // as it is called, of kind other
   UnknownMembers unknown = {};
@@ -64,19 +62,10 @@ std::string encode_claims(const std::vector<Claim>& claims);
 std::optional<std::vector<Claim>> decode_claims(std::string_view json);
 
 // `others`: what is no user, as JSON, kept for the version that wrote it.
-std::string encode_holders(const std::set<std::string>& holders,
+std::string encode_holders(const std::set<Target>& holders,
                            const std::set<std::string>& others = {});
 // False: it is no list.
-bool decode_holders(std::string_view json, std::set<std::string>& holders,
+bool decode_holders(std::string_view json, std::set<Target>& holders,
                     std::set<std::string>& others);
-
-// "u:<user>" or "p:<place>", percent-encoded. Null when it is neither.
-std::string encode_target(std::string_view target);
-std::optional<std::string> decode_target(std::string_view text);
-
-// The user of "u:<user>". Null for any other target.
-std::optional<User> user_of(std::string_view target);
-// The place of "p:<place>". Empty for any other target.
-std::string_view place_of(std::string_view target);
 
 }  // namespace entitle

@@ -219,7 +219,7 @@ PlaceFacts own_place(const Reading& reading, std::string place,
   if (!hints.email.empty()) own.email = SaidEmail{said, event, hints.email};
   std::optional<NamedUser> named = named_user(reading, hints, facts);
   if (!named) return own;
-  Claim claim{named->kind, said, event, "u:" + named->user.str()};
+  Claim claim{named->kind, said, event, Target::of(named->user)};
   if (!is_explicit(claim.kind) || hints.about.empty()) {
     own.claims.push_back(std::move(claim));
     return own;
@@ -242,7 +242,7 @@ SessionFact payment_link(const Reading& reading, std::string payment) {
 void add_forward(const Reading& reading, std::string from,
                  std::string_view to_place, Facts& facts) {
   Claim claim{ClaimKind::forward, reading.head().created, reading.head().id,
-              "p:" + std::string(to_place)};
+              Target::of_place(to_place)};
   facts.places.push_back({std::move(from), {std::move(claim)}, {}});
 }
 

@@ -332,7 +332,7 @@ std::string newest(const std::vector<Claim>& claims, Speaks speaks) {
       best = &claim;
     }
   }
-  return best == nullptr ? "" : best->target;
+  return best == nullptr ? "" : best->target.str();
 }
 
 std::string owner_of(const std::vector<Claim>& claims,

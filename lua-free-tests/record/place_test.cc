@@ -33,8 +33,8 @@ Place claimed(const std::vector<Claim>& claims) {
 }
 
 void assert_owner(const std::vector<Claim>& claims, const char* owner) {
-  assert_string_equal(claimed(claims).owner().value_or("nobody").c_str(),
-                      owner);
+  assert_string_equal(
+      claimed(claims).owner().value_or(Target("nobody")).str().c_str(), owner);
 }
 
 void nobody_owns_what_nobody_claims(void**) { assert_owner({}, "nobody"); }
@@ -68,8 +68,9 @@ void trust_comes_before_time(void**) {
 }
 
 void assert_owns(const Place& place, const char* source, const char* owner) {
-  assert_string_equal(place.owners().of(source).value_or("nobody").c_str(),
-                      owner);
+  assert_string_equal(
+      place.owners().of(source).value_or(Target("nobody")).str().c_str(),
+      owner);
 }
 
 void source_is_whose_it_is_named(void**) {
@@ -160,7 +161,7 @@ void part_goes_where_the_whole_goes(void**) {
   Place place = claimed({user_claim("evt_1", 1, "alice"),
                          forward_claim("evt_2", 2, "cs_1"),
                          forward_claim("evt_3", 3, "cus_1")});
-  assert_string_equal(place.owner()->c_str(), "p:cus_1");
+  assert_string_equal(place.owner()->str().c_str(), "p:cus_1");
   assert_int_equal(place.forwards().size(), 2);
   assert_int_equal(place.user_claims().size(), 1);
 }
@@ -180,7 +181,7 @@ void repeated_claim_counts_by_when_it_was_last_said(void**) {
   place.add(user_claim("evt_3", 3, "alice"));
   place.add(user_claim("evt_1", 1, "alice"));
   assert_int_equal(place.claims.size(), 2);
-  assert_string_equal(place.owner()->c_str(), "u:alice");
+  assert_string_equal(place.owner()->str().c_str(), "u:alice");
 }
 
 void claims_are_bounded_and_any_order_ends_the_same(void**) {
@@ -232,28 +233,28 @@ void relations_only_lead_upwards(void**) {
 void settled_means_nothing_waits_and_one_holds(void**) {
   Place place = claimed({user_claim("evt_1", 1, "alice")});
   assert_false(place.settled());
-  place.to = "u:alice";
-  place.holders = {"u:alice"};
+  place.to = Target("u:alice");
+  place.holders = {Target("u:alice")};
   assert_true(place.settled());
-  place.holders.insert("u:bob");
+  place.holders.insert(Target("u:bob"));
   assert_false(place.settled());
-  place.holders.erase("u:bob");
+  place.holders.erase(Target("u:bob"));
   place.sources["cs_1"] = Source();
   assert_false(place.settled());
   place.sources.clear();
   place.add(about("cs_2", user_claim("evt_0", 0, "bob")));
   assert_false(place.settled());
-  place.holders.insert("u:bob");
+  place.holders.insert(Target("u:bob"));
   assert_false(place.settled());
-  place.owned["cs_2"] = "u:bob";
+  place.owned["cs_2"] = Target("u:bob");
   assert_true(place.settled());
   place.add(user_claim("evt_2", 2, "bob"));
   assert_false(place.settled());
 
   Place part = claimed({forward_claim("evt_1", 1, "cus_1")});
-  part.to = "p:cus_1";
+  part.to = Target("p:cus_1");
   assert_true(part.settled());
-  part.holders = {"u:alice"};
+  part.holders = {Target("u:alice")};
   assert_false(part.settled());
 }
 
@@ -275,11 +276,11 @@ void place_reads_what_it_writes(void**) {
                          user_claim("evt_2", 2, "bob", ClaimKind::email),
                          about("acct_1/sub_1", user_claim("evt_4", 4, "eve")),
                          forward_claim("evt_3", 3, "acct_1/cus_1")});
-  place.owned["acct_1/sub_1"] = "u:J\xc3\xbcrgen \"{}%\\";
+  place.owned["acct_1/sub_1"] = Target("u:J\xc3\xbcrgen \"{}%\\");
   place.email = SaidEmail{unix_time(5), "evt_5", "a\"b@example.com"};
   place.epoch = 7;
-  place.holders = {"u:a", "u:J\xc3\xbcrgen \"{}%\\"};
-  place.to = "p:acct_1/cus_1";
+  place.holders = {Target("u:a"), Target("u:J\xc3\xbcrgen \"{}%\\")};
+  place.to = Target("p:acct_1/cus_1");
   place.sources = purchase("evt_1", "cs_1", "cs_1").facts.places[0].sources;
   place.passed_on = purchase("evt_2", "cs_1", "cs_2").facts.places[0].sources;
   Keys keys("entitle:", Mode::live);

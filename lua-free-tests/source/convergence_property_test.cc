@@ -92,9 +92,10 @@ End end_of(const std::vector<Delivered>& all,
   }
   for (const auto& [id, place] : places) {
     Owners owners = place.owners();
-    end.owners[id] = owners.rest.value_or("");
+    end.owners[id] = owners.rest.value_or(Target()).str();
     for (const auto& [source, claims] : place.naming) {
-      end.owners[id + " " + source] = owners.of(source).value_or("");
+      end.owners[id + " " + source] =
+          owners.of(source).value_or(Target()).str();
     }
   }
   return end;

@@ -43,7 +43,7 @@ void assert_claim(const PlaceFacts& place, ClaimKind kind, const char* target) {
   assert_true(!place.claims.empty());
   for (const Claim& claim : place.claims) {
     assert_int_equal(claim.kind, kind);
-    assert_string_equal(claim.target.c_str(), target);
+    assert_string_equal(claim.target.str().c_str(), target);
     assert_string_equal(claim.event.c_str(), "evt_1");
     assert_int_equal(to_unix(claim.created), 1000);
   }

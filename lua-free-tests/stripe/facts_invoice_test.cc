@@ -56,7 +56,7 @@ void a_paid_invoice_says_until_when(void**) {
                               ? "price_pro prod_pro"
                               : "lookup_key=pro_key price_pro prod_pro");
       assert_int_equal(own.claims.at(0).kind, ClaimKind::subscription_metadata);
-      assert_string_equal(own.claims.at(0).target.c_str(), "u:42");
+      assert_string_equal(own.claims.at(0).target.str().c_str(), "u:42");
       assert_string_equal(facts.email.c_str(), "ann@example.com");
     }
   }
@@ -268,7 +268,7 @@ void what_a_one_off_invoice_gives_back_is_not_bought(void**) {
               back + "," + kLine + "]}"));
   assert_string_equal(test::joined(facts.identifiers).c_str(),
                       "metadata.plan=pro price_1 prod_1");
-  assert_string_equal(facts.places.back().claims.at(0).target.c_str(), "u:42");
+  assert_string_equal(facts.places.back().claims.at(0).target.str().c_str(), "u:42");
 }
 
 void a_one_off_invoice_counts_once_it_is_paid(void**) {

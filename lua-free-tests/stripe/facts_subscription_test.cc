@@ -61,7 +61,7 @@ void a_snapshot_says_everything_that_decides_access(void**) {
     const PlaceFacts& own = facts.places.back();
     assert_string_equal(own.place.c_str(), "cus_1");
     assert_int_equal(own.claims.at(0).kind, ClaimKind::subscription_metadata);
-    assert_string_equal(own.claims.at(0).target.c_str(), "u:42");
+    assert_string_equal(own.claims.at(0).target.str().c_str(), "u:42");
   }
 }
 

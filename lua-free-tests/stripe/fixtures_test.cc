@@ -75,7 +75,7 @@ std::string user(const std::vector<std::string>& bodies) {
       for (const Claim& claim : place.claims) customer.add(claim);
     }
   }
-  return customer.owner().value_or("");
+  return customer.owner().value_or(Target()).str();
 }
 
 void assert_end(const Scenario& scenario, const Sources& sources) {

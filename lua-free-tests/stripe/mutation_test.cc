@@ -129,9 +129,9 @@ void assert_sane(const Facts& facts) {
   for (const PlaceFacts& place : facts.places) {
     assert_false(place.place.empty());
     for (const Claim& claim : place.claims) {
-      assert_true(claim.target.starts_with("u:") ||
-                  claim.target.starts_with("p:"));
-      assert_true(claim.target.size() > 2);
+      assert_true(claim.target.str().starts_with("u:") ||
+                  claim.target.str().starts_with("p:"));
+      assert_true(claim.target.str().size() > 2);
     }
   }
   Sources sources = test::sources(facts);

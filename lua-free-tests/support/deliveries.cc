@@ -17,13 +17,13 @@ namespace entitle::test {
 Claim user_claim(std::string_view event, std::int64_t created,
                  std::string_view user, ClaimKind kind) {
   return {kind, unix_time(created), std::string(event),
-          "u:" + std::string(user)};
+          Target("u:" + std::string(user))};
 }
 
 Claim forward_claim(std::string_view event, std::int64_t created,
                     std::string_view place) {
   return {ClaimKind::forward, unix_time(created), std::string(event),
-          "p:" + std::string(place)};
+          Target::of_place(place)};
 }
 
 Delivered purchase(std::string_view event, std::string_view place,

@@ -194,7 +194,7 @@ std::string describe(const Facts& facts) {
     for (const Claim& claim : place.claims) {
       text += "\n  claim " + std::to_string(static_cast<int>(claim.kind)) +
               ' ' + std::to_string(to_unix(claim.created)) + ' ' + claim.event +
-              ' ' + claim.target + ' ' + claim.source;
+              ' ' + claim.target.str() + ' ' + claim.source;
     }
     for (const auto& [id, source] : place.sources) {
       text += "\n  source " + id + ' ' + source.encode();
