@@ -192,7 +192,8 @@ void a_long_list_is_looked_through_in_parts(void**) {
   assert_true(swept.end);
   assert_int_equal(swept.stay, 4);
   assert_int_equal(swept.gone, 4);
-  assert_null(std::strstr(members(redis, kUnmatched).c_str(), "u:user100|cs_100"));
+  assert_null(
+      std::strstr(members(redis, kUnmatched).c_str(), "u:user100|cs_100"));
   assert_non_null(
       std::strstr(members(redis, kUnmatched).c_str(), "u:user101|cs_101"));
 }

@@ -189,7 +189,8 @@ void a_refusal_never_quotes_the_body(void**) {
 void escapes_and_white_space_change_nothing(void**) {
   Facts facts = test::facts_of_fixture("edge/escaped_slash_whitespace.json");
   assert_string_equal(facts.customer.c_str(), "cus_Fx0000000001");
-  assert_string_equal(facts.places.back().claims.at(0).target.str().c_str(), "u:42");
+  assert_string_equal(facts.places.back().claims.at(0).target.str().c_str(),
+                      "u:42");
 }
 
 }  // namespace

@@ -29,7 +29,8 @@ void customer_metadata_claims_the_customer(void**) {
     assert_string_equal(facts.places[0].place.c_str(), "cus_1");
     assert_int_equal(facts.places[0].claims.at(0).kind,
                      ClaimKind::customer_metadata);
-    assert_string_equal(facts.places[0].claims.at(0).target.str().c_str(), "u:42");
+    assert_string_equal(facts.places[0].claims.at(0).target.str().c_str(),
+                        "u:42");
     assert_true(facts.places[0].sources.empty());
     assert_string_equal(facts.email.c_str(), "a@b.c");
   }
@@ -79,7 +80,8 @@ void a_customer_by_two_names_is_one(void**) {
   Facts both = test::facts(with_account(body, "\"cus_1\""));
   assert_int_equal(both.places.size(), 2);
   assert_string_equal(both.places[0].place.c_str(), "acct_9");
-  assert_string_equal(both.places[0].claims.at(0).target.str().c_str(), "p:cus_1");
+  assert_string_equal(both.places[0].claims.at(0).target.str().c_str(),
+                      "p:cus_1");
   assert_true(both.places[0].sources.empty());
   assert_string_equal(both.places[1].place.c_str(), "cus_1");
   assert_string_equal(both.customer.c_str(), "cus_1");
@@ -87,7 +89,8 @@ void a_customer_by_two_names_is_one(void**) {
   Facts account = test::facts(with_account(body, "null"));
   assert_int_equal(account.places.size(), 1);
   assert_string_equal(account.places[0].place.c_str(), "acct_9");
-  assert_string_equal(account.places[0].claims.at(0).target.str().c_str(), "u:42");
+  assert_string_equal(account.places[0].claims.at(0).target.str().c_str(),
+                      "u:42");
 }
 
 void a_customer_says_its_second_name(void**) {

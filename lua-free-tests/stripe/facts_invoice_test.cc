@@ -268,7 +268,8 @@ void what_a_one_off_invoice_gives_back_is_not_bought(void**) {
               back + "," + kLine + "]}"));
   assert_string_equal(test::joined(facts.identifiers).c_str(),
                       "metadata.plan=pro price_1 prod_1");
-  assert_string_equal(facts.places.back().claims.at(0).target.str().c_str(), "u:42");
+  assert_string_equal(facts.places.back().claims.at(0).target.str().c_str(),
+                      "u:42");
 }
 
 void a_one_off_invoice_counts_once_it_is_paid(void**) {

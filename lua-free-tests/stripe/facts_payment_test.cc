@@ -30,7 +30,8 @@ void a_refunded_charge_is_a_fact_of_its_payment_intent(void**) {
   assert_int_equal(facts.places.size(), 2);
   // Refunds before 2026-07-29 and disputes name no customer: they find it here.
   assert_string_equal(facts.places[0].place.c_str(), "pi_1");
-  assert_string_equal(facts.places[0].claims.at(0).target.str().c_str(), "p:cus_1");
+  assert_string_equal(facts.places[0].claims.at(0).target.str().c_str(),
+                      "p:cus_1");
   assert_int_equal(facts.places[0].claims.at(0).kind, ClaimKind::forward);
   assert_string_equal(facts.places[1].place.c_str(), "cus_1");
   const RefundFact& fact = facts.places[1].sources.at("pi_1").refunds.at(0);
@@ -106,7 +107,8 @@ void the_charge_stands_in_where_there_is_no_payment_intent(void**) {
   old.customer = "cus_1";
   facts = test::facts(test::charge_refunded_event(kEnvelope, old, true));
   assert_string_equal(facts.places.at(0).place.c_str(), "ch_1");
-  assert_string_equal(facts.places[0].claims.at(0).target.str().c_str(), "p:cus_1");
+  assert_string_equal(facts.places[0].claims.at(0).target.str().c_str(),
+                      "p:cus_1");
 }
 
 void an_expanded_charge_names_payment_intent_and_customer(void**) {
@@ -159,9 +161,11 @@ void a_payment_with_metadata_of_its_own_is_a_purchase(void**) {
                 R"("metadata":{"userId":"42","plan":"pro"})"));
   assert_int_equal(facts.places.size(), 2);
   assert_string_equal(facts.places[0].place.c_str(), "pi_1");
-  assert_string_equal(facts.places[0].claims.at(0).target.str().c_str(), "p:cus_1");
+  assert_string_equal(facts.places[0].claims.at(0).target.str().c_str(),
+                      "p:cus_1");
   assert_string_equal(facts.places[1].place.c_str(), "cus_1");
-  assert_string_equal(facts.places[1].claims.at(0).target.str().c_str(), "u:42");
+  assert_string_equal(facts.places[1].claims.at(0).target.str().c_str(),
+                      "u:42");
   assert_string_equal(facts.email.c_str(), "a@b.c");
   const SessionFact& fact = facts.places[1].sources.at("pi_1").sessions.at(0);
   assert_true(fact.paid);
