@@ -84,8 +84,8 @@ struct Place {
 };
 
 // What belongs to what at Stripe never changes and never runs in circles:
-// charge -> payment intent -> session -> customer_account -> customer, each
-// inside one account. A claim that says anything else is not taken.
+// charge -> payment intent -> invoice -> session -> customer_account ->
+// customer, each inside one account. A claim that says anything else is not taken.
 bool may_forward(std::string_view from, std::string_view to);
 
 // A customer's place, by either name, stays for ever; any other's expires

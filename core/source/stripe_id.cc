@@ -43,6 +43,7 @@ StripeId::StripeId(std::string_view text) : id_(text) {
 StripeId::Kind StripeId::kind() const {
   if (id_.starts_with("ch_") || id_.starts_with("py_")) return Kind::charge;
   if (id_.starts_with("pi_")) return Kind::payment_intent;
+  if (id_.starts_with("in_")) return Kind::invoice;
   if (id_.starts_with("cs_")) return Kind::checkout_session;
   if (id_.starts_with("acct_")) return Kind::customer_account;
   return Kind::customer;

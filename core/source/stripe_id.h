@@ -43,11 +43,13 @@ bool is_object_id(std::string_view text);
 class StripeId {
  public:
   // In the order of what belongs to what: a charge to a payment intent, that to
-  // a checkout session, that to a customer, who may have a second name: an
-  // account (`customer_account`). What is nothing else is a customer.
+  // an invoice, that to a checkout session, that to a customer, who may have a
+  // second name: an account (`customer_account`). What is nothing else is a
+  // customer.
   enum class Kind {
     charge,
     payment_intent,
+    invoice,
     checkout_session,
     customer_account,
     customer,

@@ -282,6 +282,7 @@ void one_off_invoice_facts(const Reading& reading, Facts& facts) {
     fact.payment_intent = reading.qualified(payment);
     add_forward(reading, fact.payment_intent, own.place, facts);
   }
+  add_forward(reading, reading.qualified(id), own.place, facts);
   Source& source = own.sources[reading.qualified(id)];
   source.place = own.place;
   source.sessions.insert(std::move(fact));
@@ -290,8 +291,9 @@ void one_off_invoice_facts(const Reading& reading, Facts& facts) {
 
 }  // namespace
 
-// Which payment paid which invoice: kept with the payment, which is what has a
-// customer when it is given back.
+// Which payment paid which invoice. Nothing else says it since
+// 2025-03-31.basil, and a dispute names no customer: so it finds the purchase
+// by the invoice.
 void invoice_payment_facts(const Reading& reading, Facts& facts) {
   std::string_view invoice = stripe::id(reading.object(), "invoice");
   std::string_view payment = invoice_payment(reading.object());
@@ -299,8 +301,9 @@ void invoice_payment_facts(const Reading& reading, Facts& facts) {
     add_note(facts, "the invoice payment has no invoice or no payment");
     return;
   }
-  PlaceFacts own{reading.qualified(payment), {}, {}};
-  Source& source = own.sources[reading.qualified(invoice)];
+  PlaceFacts own{reading.qualified(invoice), {}, {}};
+  add_forward(reading, reading.qualified(payment), own.place, facts);
+  Source& source = own.sources[own.place];
   source.place = own.place;
   source.sessions.insert(payment_link(reading, reading.qualified(payment)));
   facts.places.push_back(std::move(own));

@@ -211,6 +211,10 @@ void relations_only_lead_upwards(void**) {
   assert_true(may_forward("ch_1", "pi_1"));
   assert_true(may_forward("py_1", "pi_1"));
   assert_true(may_forward("pi_1", "cs_1"));
+  assert_true(may_forward("pi_1", "in_1"));
+  assert_true(may_forward("in_1", "cs_1"));
+  assert_true(may_forward("in_1", "cus_1"));
+  assert_false(may_forward("in_1", "pi_1"));
   assert_true(may_forward("cs_1", "cus_1"));
   assert_true(may_forward("pi_1", "customer-of-2012"));
   assert_true(may_forward("acct_9", "cus_1"));
@@ -228,6 +232,7 @@ void relations_only_lead_upwards(void**) {
   assert_true(is_customer("customer-of-2012"));
   assert_true(is_customer("acct_1/acct_9"));
   assert_false(is_customer("acct_1/cs_1"));
+  assert_false(is_customer("in_1"));
 }
 
 void settled_means_nothing_waits_and_one_holds(void**) {

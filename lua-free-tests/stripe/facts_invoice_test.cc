@@ -242,7 +242,7 @@ void an_invoice_for_no_subscription_is_a_purchase(void**) {
     assert_true(facts.identifiers == fact.identifiers);
     bool named = std::string(version) == "2024-06-20";
     assert_int_equal(fact.payment_intent.empty(), !named);
-    assert_int_equal(facts.places.size(), named ? 2 : 1);
+    assert_int_equal(facts.places.size(), named ? 3 : 2);
   }
 }
 
@@ -283,9 +283,13 @@ void a_one_off_invoice_counts_once_it_is_paid(void**) {
 void an_invoice_payment_links_payment_and_invoice(void**) {
   Facts facts =
       test::facts_of_fixture("2026-07-29.dahlia/invoice_payment.paid.json");
-  assert_int_equal(facts.places.size(), 1);
-  const PlaceFacts& own = facts.places[0];
-  assert_string_equal(own.place.c_str(), "pi_3Fx000000000000000000001");
+  assert_int_equal(facts.places.size(), 2);
+  const PlaceFacts& payment = facts.places[0];
+  assert_string_equal(payment.place.c_str(), "pi_3Fx000000000000000000001");
+  assert_string_equal(payment.claims.at(0).target.str().c_str(),
+                      "p:in_1Fx000000000000000000001");
+  const PlaceFacts& own = facts.places[1];
+  assert_string_equal(own.place.c_str(), "in_1Fx000000000000000000001");
   const SessionFact& link =
       own.sources.at("in_1Fx000000000000000000001").sessions.at(0);
   assert_false(link.paid);
@@ -301,6 +305,10 @@ void an_invoice_payment_links_payment_and_invoice(void**) {
                           .sessions.at(0)
                           .payment_intent.c_str(),
                       "pi_9");
+  assert_int_equal(facts.places.size(), 3);
+  assert_string_equal(facts.places[1].place.c_str(), "in_1");
+  assert_string_equal(facts.places[1].claims.at(0).target.str().c_str(),
+                      "p:cus_1");
 }
 
 void an_invoices_licensed_line_of_which_there_are_none_names_nothing(void**) {
