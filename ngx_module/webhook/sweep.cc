@@ -85,8 +85,16 @@ class Sweeper {
         talk_.start(list.parked ? sweep_parked(std::move(views), from_)
                                 : sweep_unmatched(std::move(views), from_));
         if (talk_.done()) {
-            timer_.start(kAgain);
+            pass_over();
         }
+    }
+
+    // Redis is away, or something in this part is too large to be read, which
+    // must not keep the others from being looked at.
+    void
+    pass_over() noexcept {
+        from_ += kMostSwept;
+        timer_.start(kAgain);
     }
 
     void
@@ -134,10 +142,10 @@ class Sweeper {
                 if (self->talk_.error().empty()) {
                     self->take(self->talk_.result());
                 } else {
-                    self->timer_.start(kAgain);
+                    self->pass_over();
                 }
             },
-            [=]() noexcept { self->timer_.start(kAgain); });
+            [=]() noexcept { self->pass_over(); });
     }
 
     std::vector<List> lists_;
