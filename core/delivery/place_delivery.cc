@@ -8,13 +8,13 @@
 #include "core/delivery/lookup.h"
 #include "core/delivery/options.h"
 #include "core/delivery/parts.h"
+#include "core/delivery/room.h"
 #include "core/delivery/unmatched.h"
 #include "core/record/keys.h"
 #include "core/record/owners.h"
 #include "core/record/place.h"
 #include "core/record/record.h"
 #include "core/source/claim.h"
-#include "core/source/forget.h"
 #include "core/source/source.h"
 #include "core/stripe/facts.h"
 
@@ -96,8 +96,12 @@ Edit merge_if_live(Delivery& delivery, const PlaceFacts& facts,
     refusal.why = Straight::not_live;
     return {Edit::Action::refuse};
   }
-  merge(after.sources, facts.sources);
-  forget(after.sources, seconds_of(delivery.options));
+  Added added = add_to(before, after, facts.sources, facts.place,
+                       seconds_of(delivery.options));
+  if (added.room != Room::enough) {
+    refusal.why = Straight::not_live;  // the place keeps what has no room
+    return {Edit::Action::refuse};
+  }
   report.kept = delivery.says(after.sources);
   if (after.sources != before.sources) return {Edit::Action::write, "applied"};
   if (report.known || !delivery.speaks_of(facts.sources)) {

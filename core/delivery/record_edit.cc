@@ -4,7 +4,6 @@
 
 #include "core/base/types.h"
 #include "core/delivery/parts.h"
-#include "core/delivery/room.h"
 #include "core/record/keys.h"
 #include "core/record/record.h"
 #include "core/source/source.h"
@@ -22,19 +21,6 @@ RecordRead understand(Delivery& delivery, const Reply& reply) {
   std::optional<Record> record = Record::decode(reply);
   if (!record) return {Found::unreadable, {}};
   return {Found::read, *std::move(record)};
-}
-
-// Null: there is room.
-const char* full_of(Room room) {
-  switch (room) {
-    case Room::full:
-      return " is full";
-    case Room::full_of_free:
-      return " is full of what cost nothing";
-    case Room::enough:
-      break;
-  }
-  return nullptr;
 }
 
 }  // namespace
@@ -96,13 +82,6 @@ Conversation<Edited> edit_record(Delivery& delivery, User user,
 
     Record after = read.record;
     Edit edit = editor(read.record, after);
-    const Room room = edit.action == Edit::Action::write
-                          ? room_for(read.record, after, reason.place)
-                          : Room::enough;
-    if (const char* full = full_of(room)) {
-      delivery.result.error = "record " + key + full;
-      co_return Edited::unreadable;
-    }
     if (edit.action == Edit::Action::refuse) co_return Edited::refused;
     after.bound_marks(reason.place);
     RecordCause cause{delivery.event, reason.place, edit.logged_as,

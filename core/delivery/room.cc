@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 
+#include "core/source/forget.h"
 #include "core/source/source.h"
 
 namespace entitle {
@@ -63,8 +64,6 @@ bool adds_what_may_open(const Sources& before, const Sources& after) {
   });
 }
 
-}  // namespace
-
 Room room_for(const Record& before, const Record& after,
               std::string_view place) {
   if (before.bytes > kMaxRecordBytes &&
@@ -77,6 +76,52 @@ Room room_for(const Record& before, const Record& after,
     return Room::full_of_free;
   }
   return Room::enough;
+}
+
+// Of what waits, in `waiting`, what there is always room for.
+Sources always_taken(const Sources& before, const Sources& share,
+                     std::set<std::string>& waiting) {
+  Sources taken;
+  for (const auto& [id, source] : share) {
+    if (before.contains(id) || !source.may_open_something()) {
+      taken.emplace(id, source);
+      continue;
+    }
+    waiting.insert(id);
+    Source ends = source.only_ends();
+    if (!ends.says_nothing()) taken.emplace(id, std::move(ends));
+  }
+  return taken;
+}
+
+}  // namespace
+
+Added add_to(const Record& before, Record& after, const Sources& share,
+             std::string_view place, UnixTime now) {
+  merge(after.sources, share);
+  forget(after.sources, now);
+  Added added{room_for(before, after, place)};
+  if (added.room == Room::enough) return added;
+  after.sources = before.sources;
+  if (added.room == Room::full) {
+    merge(after.sources, always_taken(before.sources, share, added.waiting));
+    forget(after.sources, now);
+  } else {
+    for (const auto& [id, source] : share) added.waiting.insert(id);
+  }
+  return added;
+}
+
+const char* full_of(Room room) {
+  switch (room) {
+    case Room::full:
+      return " is full";
+    case Room::full_of_free:
+      return " is full of what cost nothing";
+    case Room::enough:
+      break;
+  }
+  return nullptr;
 }
 
 }  // namespace entitle

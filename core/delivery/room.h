@@ -1,13 +1,18 @@
-// Whether a record has room for what an edit adds. What it has no room for
+// Whether a record has room for what is to be added. What it has no room for
 // waits in its place, durably, until there is room or somebody pays for it.
 //
-// What ends something is always taken.
+// What ends something the record knows is always taken, whatever waits beside
+// it: else whoever fills their own record and buys once more keeps it all.
 #pragma once
 
 #include <cstddef>
+#include <set>
+#include <string>
 #include <string_view>
 
+#include "core/base/types.h"
 #include "core/record/record.h"
+#include "core/source/source.h"
 
 namespace entitle {
 
@@ -19,8 +24,17 @@ inline constexpr std::size_t kMaxFreeBytes = 64 << 10;
 
 enum class Room { enough, full, full_of_free };
 
-// `place` is whose sources the edit is about.
-Room room_for(const Record& before, const Record& after,
-              std::string_view place);
+struct Added {
+  Room room = Room::enough;
+  std::set<std::string> waiting{};  // ids of those not taken, or not whole
+};
+
+// Adds to `after`, which is as `before`, `share`, which is `place`'s, as far as
+// there is room, and forgets what may be forgotten.
+Added add_to(const Record& before, Record& after, const Sources& share,
+             std::string_view place, UnixTime now);
+
+// What the log says of a record. Null: there is room.
+const char* full_of(Room room);
 
 }  // namespace entitle

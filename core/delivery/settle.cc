@@ -19,12 +19,12 @@
 #include "core/base/types.h"
 #include "core/delivery/options.h"
 #include "core/delivery/parts.h"
+#include "core/delivery/room.h"
 #include "core/delivery/unmatched.h"
 #include "core/record/owners.h"
 #include "core/record/place.h"
 #include "core/record/record.h"
 #include "core/source/claim.h"
-#include "core/source/forget.h"
 #include "core/source/source.h"
 
 namespace entitle {
@@ -32,8 +32,8 @@ namespace {
 
 enum class Round {
   done,
-  again,       // something moved on: start again from a fresh read
-  unreadable,  // a record cannot be read: everything stays in the place
+  again,  // something moved on: start again from a fresh read
+  waits,  // a record cannot be read or is full: all stays in the place
   failed,
 };
 
@@ -49,8 +49,9 @@ struct Settling {
   Sources bring{};                   // what waits and what the holders hold
   std::map<Target, Sources> held{};  // by holder, as far as it matters
   std::set<Target> not_only_own{};   // owners that hold others' as well
-  bool unreadable = false;           // a record of those concerned
-  std::int64_t highest_seen = 0;     // epoch of the place's mark in a record
+  bool waits = false;               // a record of those concerned takes not all
+  std::set<std::string> waiting{};  // the sources that it did not take
+  std::int64_t highest_seen = 0;    // epoch of the place's mark in a record
 };
 
 Round round_of(Edited edited) {
@@ -60,11 +61,17 @@ Round round_of(Edited edited) {
     case Edited::refused:
       return Round::again;
     case Edited::unreadable:
-      return Round::unreadable;
+      return Round::waits;
     case Edited::failed:
       break;
   }
   return Round::failed;
+}
+
+std::set<std::string> ids_of(const Sources& sources) {
+  std::set<std::string> ids;
+  for (const auto& [id, source] : sources) ids.insert(id);
+  return ids;
 }
 
 // False when the record has seen a later epoch than this round's.
@@ -95,7 +102,7 @@ Conversation<Round> gather(Settling& s) {
     auto reading = read_record(s.delivery, *holder.user());
     RecordRead read = co_await reading;
     if (read.found == Found::failed) co_return Round::failed;
-    s.unreadable |= read.found == Found::unreadable;
+    s.waits |= read.found == Found::unreadable;
     Sources& held = s.held[holder] = sources_of(read.record, s.id);
     merge(s.bring, held);
   }
@@ -125,7 +132,7 @@ bool has_more_for_everybody(const Settling& s, const Sources& here) {
 }
 
 Edit merge_into_owner(Settling& s, const Target& owner, const Sources& share,
-                      PlaceReport& report, const Record& before,
+                      PlaceReport& report, Added& added, const Record& before,
                       Record& after) {
   if (!in_time(s, before)) return {Edit::Action::refuse};
   Sources own = sources_of(before, s.id);
@@ -135,10 +142,12 @@ Edit merge_into_owner(Settling& s, const Target& owner, const Sources& share,
   } else {
     s.not_only_own.insert(owner);
   }
-  merge(after.sources, share);
-  forget(after.sources, seconds_of(s.delivery.options));
-  after.places[s.id].set(s.place.epoch, true);
+  added = add_to(before, after, share, s.id, seconds_of(s.delivery.options));
   report.kept = s.delivery.says(after.sources);
+  if (added.room != Room::enough && after.sources == before.sources) {
+    return {Edit::Action::leave};
+  }
+  after.places[s.id].set(s.place.epoch, true);
   auto mark = before.places.find(s.id);
   bool was_live = mark != before.places.end() && mark->second.live;
   bool same = after.sources == before.sources;
@@ -146,18 +155,35 @@ Edit merge_into_owner(Settling& s, const Target& owner, const Sources& share,
   return {Edit::Action::write, same && was_live ? "" : "applied"};
 }
 
+void wait(Settling& s, std::set<std::string> sources) {
+  s.waits = true;
+  s.waiting.merge(std::move(sources));
+}
+
+// Whether what the event said is among what the record has no room for.
+bool event_waits(const Settling& s, const Added& added,
+                 const PlaceReport& report) {
+  const std::vector<std::string>& said = s.delivery.sources;
+  return !report.kept &&
+         std::any_of(said.begin(), said.end(), [&](const std::string& id) {
+           return added.waiting.contains(id);
+         });
+}
+
 Conversation<Round> give_to_user(Settling& s, Target owner) {
   Sources share = s.owners.share(s.bring, s.id, owner);
-  PlaceReport unused;
-  PlaceReport& report = owner == s.told ? s.report : unused;
+  PlaceReport report;
+  Added added;
   Editor editor = [&](const Record& before, Record& after) {
-    return merge_into_owner(s, owner, share, report, before, after);
+    return merge_into_owner(s, owner, share, report, added, before, after);
   };
   EditReason reason{s.id, losing_to(s, owner)};
   User user = *owner.user();
   auto editing = edit_record(s.delivery, user, editor, reason, report);
   Edited edited = co_await editing;
+  if (edited == Edited::unreadable) wait(s, ids_of(share));
   if (edited != Edited::done) co_return round_of(edited);
+  if (added.room != Room::enough) wait(s, added.waiting);
   report.user = user;
   // Before the place is written, too: what broke off comes here again, when
   // some of what was to be brought is in the record already.
@@ -165,29 +191,60 @@ Conversation<Round> give_to_user(Settling& s, Target owner) {
   Sources own = s.owners.share(of_place, s.id, owner);
   auto indexing = index_unmatched(s.delivery, user, report, std::move(own));
   Progress progress = co_await indexing;
-  co_return progress == Progress::done ? Round::done : Round::failed;
+  if (progress == Progress::failed) co_return Round::failed;
+  if (owner != s.told) co_return Round::done;
+  if (event_waits(s, added, report)) {
+    s.delivery.result.error =
+        "record " + s.delivery.options.keys.record(user) + full_of(added.room);
+  } else {
+    s.report = std::move(report);
+  }
+  co_return Round::done;
 }
 
 // Everything into its owner's record, before any of it leaves another's. Where
-// one cannot be read, the others still get theirs.
+// one cannot be read or is full, the others still get theirs.
 Conversation<Round> give_to_users(Settling& s) {
   for (const Target& owner : s.owners.all()) {
     auto giving = give_to_user(s, owner);
     Round round = co_await giving;
-    s.unreadable |= round == Round::unreadable;
     if (round == Round::again || round == Round::failed) co_return round;
   }
-  co_return s.unreadable ? Round::unreadable : Round::done;
+  co_return Round::done;
 }
 
 Conversation<Round> give_to_places(Settling& s) {
-  if (s.unreadable) co_return Round::unreadable;
+  if (s.waits) co_return Round::waits;
   PlaceFacts facts{{}, s.place.user_claims(), s.bring, s.place.email};
   if (says_nothing(facts)) co_return Round::done;
   auto giving = deliver_to_places(s.delivery, s.place.forwards(),
                                   std::move(facts), s.report);
   Progress progress = co_await giving;
   co_return progress == Progress::done ? Round::done : Round::failed;
+}
+
+// What waits for room in its owner's record stays where it was, and is told
+// there what ends it: itself, its payment, its customer. True: that is news.
+bool tell_of_waiting(const Settling& s, Sources& here, Sources& leaving) {
+  Sources told;
+  auto tell = [&](const std::string& id, bool only_ends) {
+    leaving.erase(id);
+    auto brought = s.bring.find(id);
+    if (brought == s.bring.end()) return;
+    const Source& source = brought->second;
+    told.emplace(id, only_ends ? source.only_ends() : source);
+  };
+  for (const std::string& id : s.waiting) {
+    if (!leaving.contains(id)) continue;
+    tell(id, false);
+    for (const SessionFact& fact : told[id].sessions) {
+      tell(fact.payment_intent, true);
+    }
+    tell(s.id, true);
+  }
+  std::erase_if(told,
+                [](const auto& one) { return one.second.says_nothing(); });
+  return merge(here, told);
 }
 
 Edit remove_foreign(Settling& s, const Target& holder, Sources& leaving,
@@ -198,14 +255,16 @@ Edit remove_foreign(Settling& s, const Target& holder, Sources& leaving,
   leaving = misplaced(here, share);
   after.places[s.id].set(s.place.epoch, s.owners.all().contains(holder));
   bool marked = after.places == before.places;
-  if (leaving.empty() && marked) return {Edit::Action::leave};
+  bool told = tell_of_waiting(s, after.sources, leaving);
+  if (leaving.empty() && marked && !told) return {Edit::Action::leave};
   if (!includes(s.bring, leaving)) return {Edit::Action::refuse};
   for (const auto& [id, source] : leaving) {
     after.sources.erase(id);
     auto mine = share.find(id);
     if (mine != share.end()) after.sources.insert(*mine);
   }
-  return {Edit::Action::write, "moved"};
+  bool only_told = told && leaving.empty();
+  return {Edit::Action::write, only_told ? "applied" : "moved"};
 }
 
 // Where what `holder` held goes.
@@ -237,6 +296,10 @@ Conversation<Round> empty_holder(Settling& s, Target holder) {
         index_unmatched(s.delivery, *holder.user(), report, Sources());
     Progress progress = co_await indexing;
     if (progress == Progress::failed) co_return Round::failed;
+  }
+  if (edited == Edited::unreadable) {
+    s.waits = true;
+    co_return Round::done;
   }
   bool taken = edited == Edited::done && !leaving.empty();
   if (taken && s.owners.rest->user()) s.delivery.result.owner_changed = true;
@@ -333,7 +396,8 @@ Conversation<Round> one_round(Settling& s) {
   s.told = *s.owners.of(s.delivery.about);
   s.held.clear();
   s.not_only_own.clear();
-  s.unreadable = false;
+  s.waits = false;
+  s.waiting.clear();
   s.report = PlaceReport();
   if (s.place.settled()) {
     auto looking = look_at_owner(s);
@@ -357,6 +421,7 @@ Conversation<Round> one_round(Settling& s) {
   auto emptying = empty_holders(s);
   round = co_await emptying;
   if (round != Round::done) co_return round;
+  if (s.waits) co_return Round::waits;
 
   if (s.may_be_parked) {
     // Before the place is written: a crash between both leaves it unsettled,
@@ -389,7 +454,7 @@ Conversation<Progress> settle(Delivery& delivery, std::string id, Place place,
     Round round = co_await going;
     if (round == Round::done) co_return Progress::done;
     if (round == Round::failed) co_return Progress::failed;
-    if (round == Round::unreadable) {
+    if (round == Round::waits) {
       auto listing = list_as_parked(delivery, s.id, true);
       co_await listing;
       co_return Progress::done;

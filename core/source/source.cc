@@ -231,6 +231,18 @@ bool Source::may_open_something() const {
          !summaries.empty() || granted || !unknown.empty();
 }
 
+Source Source::only_ends() const {
+  if (!may_open_something()) return *this;
+  Source ends;
+  ends.place = place;
+  bool has_ended = !snapshots.empty() && snapshots.front().terminal();
+  if (has_ended) ends.snapshots = snapshots;
+  ends.refunds = refunds;
+  ends.disputes = disputes;
+  ends.deleted = deleted;
+  return ends;
+}
+
 namespace {
 
 bool takes_money(const Snapshot& fact) {

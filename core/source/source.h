@@ -354,6 +354,8 @@ struct Source {
   bool says_nothing() const;  // no facts, and nothing unknown
   // It says more than that something ended or was given back.
   bool may_open_something() const;
+  // Of it, what ends something or gives it back.
+  Source only_ends() const;
 
   // Nothing it says cost anything: a trial, what is given away, what is not
   // paid yet. It may say what it gives all the same.

@@ -58,7 +58,9 @@ describe(const DeliveryResult& result, const Facts& facts) {
         line += ", opens nothing and is ignored";
     }
     if (result.outcome == Outcome::parked) {
-        line += ", nobody is named yet: see \"entitle_user_from\"";
+        line += result.error.empty()
+                    ? ", nobody is named yet: see \"entitle_user_from\""
+                    : ", waits until its owner's record takes it";
     }
     if (result.owner_changed) {
         line += ", claims conflict: what it bought was moved";
