@@ -43,6 +43,7 @@ bool acceptable(std::string_view place, const Claim& claim) {
 // A place that becomes part of one more place has that one learn all it knows.
 void take_claims(Place& place, const std::vector<Claim>& claims) {
   std::vector<std::string> before = place.forwards();
+  place.make_use_of_room();
   for (const Claim& claim : claims) place.add(claim);
   if (place.forwards() == before) return;
   merge(place.sources, place.passed_on);
@@ -58,6 +59,7 @@ bool has_any(const Place& place, const std::vector<Claim>& some) {
 // What differs from `before` but is not on its way anywhere.
 bool learned(const Place& before, const Place& after) {
   return after.claims != before.claims || after.naming != before.naming ||
+         after.waiting != before.waiting ||
          after.passed_on != before.passed_on || after.email != before.email;
 }
 

@@ -45,8 +45,8 @@ struct Settling {
 
   Place place{};
   Owners owners{};
-  Target told{};                     // the owner that the report is about
-  Sources bring{};                   // what waits and what the holders hold
+  Target told{};    // the owner that the report is about; empty: nobody's
+  Sources bring{};  // what waits and what the holders hold
   std::map<Target, Sources> held{};  // by holder, as far as it matters
   std::set<Target> not_only_own{};   // owners that hold others' as well
   bool waits = false;               // a record of those concerned takes not all
@@ -281,6 +281,16 @@ std::vector<Target> gaining_from(const Settling& s, const Target& holder) {
   return {gaining.begin(), gaining.end()};
 }
 
+// Whether who owns nothing here has something that waits for its owner.
+bool stays_behind(const Settling& s, const Target& holder,
+                  const Record& record) {
+  if (s.owners.all().contains(holder)) return false;
+  Sources here = sources_of(record, s.id);
+  return std::any_of(here.begin(), here.end(), [&](const auto& source) {
+    return s.waiting.contains(source.first);
+  });
+}
+
 Conversation<Round> empty_holder(Settling& s, Target holder) {
   Sources leaving;
   Editor editor = [&](const Record& before, Record& after) {
@@ -297,7 +307,7 @@ Conversation<Round> empty_holder(Settling& s, Target holder) {
     Progress progress = co_await indexing;
     if (progress == Progress::failed) co_return Round::failed;
   }
-  if (edited == Edited::unreadable) {
+  if (edited == Edited::unreadable || stays_behind(s, holder, report.record)) {
     s.waits = true;
     co_return Round::done;
   }
@@ -334,12 +344,15 @@ Conversation<Round> finish(Settling& s) {
   bool moved_on = now.epoch != s.place.epoch || now.owners() != s.owners ||
                   !includes(s.bring, now.sources);
   bool more_to_pass_on =
-      !to_users && (now.claims != s.place.claims ||
-                    now.naming != s.place.naming || now.email != s.place.email);
+      !to_users &&
+      (now.claims != s.place.claims || now.naming != s.place.naming ||
+       now.waiting != s.place.waiting || now.email != s.place.email);
   if (moved_on || more_to_pass_on) co_return Round::again;
 
   Place after = now;
-  after.sources.clear();
+  std::erase_if(after.sources, [&](const auto& one) {
+    return s.owners.of(one.first).has_value();
+  });
   for (const Target& emptied : s.place.holders) {
     after.holders.erase(emptied);
   }
@@ -369,6 +382,7 @@ Conversation<Round> catch_up(Settling& s) {
 }
 
 Conversation<Round> look_at_owner(Settling& s) {
+  if (s.told.str().empty()) co_return Round::done;
   std::optional<User> user = s.told.user();
   if (!user) {
     auto looking =
@@ -387,19 +401,37 @@ Conversation<Round> look_at_owner(Settling& s) {
   co_return round_of(edited);
 }
 
+// Whoever closed the place before may have taken it off the list.
+Conversation<Progress> list_what_waits(Settling& s) {
+  bool waits = std::any_of(
+      s.place.sources.begin(), s.place.sources.end(),
+      [&](const auto& one) { return !s.owners.of(one.first).has_value(); });
+  bool may_be_listed = s.may_be_parked && !s.place.settled();
+  if (!waits && !may_be_listed) co_return Progress::done;
+  auto listing = list_as_parked(s.delivery, s.id, waits);
+  Progress progress = co_await listing;
+  co_return progress;
+}
+
 Conversation<Round> one_round(Settling& s) {
   s.owners = s.place.owners();
   if (!s.owners.rest) {
     s.delivery.result.error = "the place vanished";
     co_return Round::failed;
   }
-  s.told = *s.owners.of(s.delivery.about);
+  s.told = s.owners.of(s.delivery.about).value_or(Target());
   s.held.clear();
   s.not_only_own.clear();
   s.waits = false;
-  s.waiting.clear();
+  s.waiting = {s.owners.nobodys.begin(), s.owners.nobodys.end()};
   s.report = PlaceReport();
+  if (s.told.str().empty()) {
+    s.delivery.result.error =
+        "place " + s.delivery.options.keys.place(s.id) + " is full";
+  }
   if (s.place.settled()) {
+    auto listing = list_what_waits(s);
+    co_await listing;
     auto looking = look_at_owner(s);
     Round round = co_await looking;
     co_return round;
@@ -423,11 +455,11 @@ Conversation<Round> one_round(Settling& s) {
   if (round != Round::done) co_return round;
   if (s.waits) co_return Round::waits;
 
+  // Before the place is written: a crash between both leaves it unsettled, so
+  // whoever settles it comes here again.
+  auto listing = list_what_waits(s);
+  co_await listing;
   if (s.may_be_parked) {
-    // Before the place is written: a crash between both leaves it unsettled,
-    // so whoever settles it comes here again.
-    auto listing = list_as_parked(s.delivery, s.id, false);
-    co_await listing;
     auto unindexing = unindex(s.delivery, Target::of_place(s.id), s.bring);
     co_await unindexing;
   }

@@ -112,6 +112,7 @@ std::vector<Command> place_commands(const Keys& keys, std::string_view id,
   }
   if (!after.to && before.to) hash.remove("to");
   hash.map("claims:", before.naming, after.naming, encode_claims);
+  hash.map("waiting:", before.waiting, after.waiting, encode_claims);
   hash.map("owner:", before.owned, after.owned, encoded);
   if (after.email && after.email != before.email) {
     hash.set("email", after.email->encode());

@@ -3,6 +3,7 @@
 namespace entitle {
 
 std::optional<Target> Owners::of(std::string_view source) const {
+  if (nobodys.contains(source)) return std::nullopt;
   auto exception = exceptions.find(source);
   return exception == exceptions.end() ? rest : exception->second;
 }

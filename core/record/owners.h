@@ -18,6 +18,8 @@ struct Owners {
   std::optional<Target> rest;  // of what nothing names; null: nobody's yet
   // What is named, and is not the same owner's as the rest. By source.
   std::map<std::string, Target, std::less<>> exceptions;
+  // Whose they are is said, and there is no room to keep that: nobody's, yet.
+  std::set<std::string, std::less<>> nobodys{};
 
   bool operator==(const Owners&) const = default;
 

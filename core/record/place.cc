@@ -69,19 +69,19 @@ void bound(std::vector<Claim>& claims) {
   });
 }
 
-void bound(Naming& naming) {
-  std::size_t count = 0;
-  auto least = naming.end();
-  for (auto of = naming.begin(); of != naming.end(); ++of) {
-    count += of->second.size();
-    if (least == naming.end() || weight_of_naming(of->second.back()) <
-                                     weight_of_naming(least->second.back())) {
-      least = of;
-    }
+// About as much as it takes in Redis, with `owner:`.
+std::size_t bytes_of(const Claim& claim) {
+  constexpr std::size_t kNames = 80;
+  return kNames + 2 * (claim.source.size() + claim.target.str().size()) +
+         claim.event.size();
+}
+
+std::size_t naming_bytes(const Naming& naming) {
+  std::size_t bytes = 0;
+  for (const auto& [source, claims] : naming) {
+    for (const Claim& claim : claims) bytes += bytes_of(claim);
   }
-  if (count <= Place::kMaxNaming) return;
-  least->second.pop_back();
-  if (least->second.empty()) naming.erase(least);
+  return bytes;
 }
 
 void name(Naming& naming, const Claim& claim) {
@@ -100,7 +100,6 @@ void name(Naming& naming, const Claim& claim) {
     return weight_of_naming(a) > weight_of_naming(b);
   });
   if (claims.size() > Place::kMaxClaimsOfSource) claims.pop_back();
-  bound(naming);
 }
 
 Claim of_all(Claim claim) {
@@ -158,6 +157,9 @@ bool read_field(Place& place, std::string_view name, const std::string& text) {
   if (name.starts_with("claims:")) {
     return read_naming(place.naming, name.substr(7), text);
   }
+  if (name.starts_with("waiting:")) {
+    return read_naming(place.waiting, name.substr(8), text);
+  }
   if (name.starts_with("owner:")) {
     return read_owned(place, name.substr(6), text);
   }
@@ -187,7 +189,11 @@ bool is_customer(std::string_view place) {
 }
 
 void Place::add(const Claim& claim) {
-  if (!claim.source.empty()) name(naming, claim);
+  if (!claim.source.empty()) {
+    bool room =
+        naming.contains(claim.source) || naming_bytes(naming) < kMaxNamingBytes;
+    name(room ? naming : waiting, claim);
+  }
   Claim whole = of_all(claim);
   auto same = std::find_if(claims.begin(), claims.end(), [&](const Claim& c) {
     return c.kind == whole.kind && c.target == whole.target &&
@@ -202,14 +208,25 @@ void Place::add(const Claim& claim) {
   bound(claims);
 }
 
+void Place::make_use_of_room() {
+  for (auto of = waiting.begin(); of != waiting.end();) {
+    bool named = naming.contains(of->first);
+    if (!named && naming_bytes(naming) >= kMaxNamingBytes) return;
+    for (const Claim& claim : of->second) name(naming, claim);
+    of = waiting.erase(of);
+  }
+}
+
 bool Place::has(const Claim& claim) const {
   auto kept_in = [](const std::vector<Claim>& list, const Claim& one) {
     return std::any_of(list.begin(), list.end(), [&](const Claim& known) {
       return known.says_what(one);
     });
   };
-  auto of = naming.find(claim.source);
-  if (of != naming.end() && kept_in(of->second, claim)) return true;
+  for (const Naming* some : {&naming, &waiting}) {
+    auto of = some->find(claim.source);
+    if (of != some->end() && kept_in(of->second, claim)) return true;
+  }
   return kept_in(claims, of_all(claim));
 }
 
@@ -232,8 +249,10 @@ std::vector<Claim> Place::user_claims() const {
   for (const Claim& claim : claims) {
     if (!names_place(claim) && claim.target.user()) users.push_back(claim);
   }
-  for (const auto& [source, about] : naming) {
-    users.insert(users.end(), about.begin(), about.end());
+  for (const Naming* some : {&naming, &waiting}) {
+    for (const auto& [source, about] : *some) {
+      users.insert(users.end(), about.begin(), about.end());
+    }
   }
   return users;
 }
@@ -254,12 +273,17 @@ Owners Place::owners() const {
     if (rank(first) == 0 || !decides || first.target == owners.rest) continue;
     owners.exceptions.emplace(source, first.target);
   }
+  for (const auto& [source, about] : waiting) owners.nobodys.insert(source);
   return owners;
 }
 
 bool Place::settled() const {
   Owners whose = owners();
-  if (!whose.rest || to != whose.rest || !sources.empty()) return false;
+  if (!whose.rest || to != whose.rest) return false;
+  bool waits = std::any_of(
+      sources.begin(), sources.end(),
+      [&](const auto& one) { return whose.of(one.first).has_value(); });
+  if (waits) return false;
   if (!whose.rest->user()) return holders.empty();
   return owned == whose.exceptions && holders == whose.all();
 }

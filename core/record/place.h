@@ -25,13 +25,17 @@ using Naming = std::map<std::string, std::vector<Claim>, std::less<>>;
 struct Place {
   static constexpr std::size_t kMaxClaims = 8;  // of each: users, places
   static constexpr std::size_t kMaxClaimsOfSource = 2;
-  static constexpr std::size_t kMaxNaming = 256;  // of all sources together
+  // Of all sources together, as naming_bytes() counts: some 14,000 that are
+  // named each by one user.
+  static constexpr std::size_t kMaxNamingBytes = 2 << 20;
 
   bool exists = false;
   // Of users or places as a whole: users first, greatest first; see add().
   std::vector<Claim> claims;
   // Of single sources, by source: greatest first; see add().
   Naming naming;
+  // The same, of those for which there was no room in `naming`.
+  Naming waiting;
   std::int64_t epoch = 0;
   std::set<Target> holders;  // users: their records that may hold its facts
   std::set<std::string> other_holders;  // a later version's, as JSON
@@ -54,10 +58,13 @@ struct Place {
   // may_forward) and id.
   //
   // `naming` keeps of one that is about a source the newest of each (source,
-  // target), of those the kMaxClaimsOfSource newest of each source, and of
-  // those the kMaxNaming newest. A source that loses its last claim that way
-  // belongs to the owner of the rest.
+  // target), and of those the kMaxClaimsOfSource newest of each source. No
+  // source gives up its claims for another: once there are kMaxNamingBytes, one
+  // that nobody named before goes to `waiting`, and is nobody's until there is
+  // room.
   void add(const Claim& claim);
+  // Has in `naming` what waits, as far as there is room.
+  void make_use_of_room();
   // Whether it is kept, word for word.
   bool has(const Claim& claim) const;
   // Takes a newer e-mail; not one that repeats what is known in a place that
@@ -85,7 +92,8 @@ struct Place {
 
 // What belongs to what at Stripe never changes and never runs in circles:
 // charge -> payment intent -> invoice -> session -> customer_account ->
-// customer, each inside one account. A claim that says anything else is not taken.
+// customer, each inside one account. A claim that says anything else is not
+// taken.
 bool may_forward(std::string_view from, std::string_view to);
 
 // A customer's place, by either name, stays for ever; any other's expires

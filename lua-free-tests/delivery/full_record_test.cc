@@ -80,35 +80,6 @@ Source& what(Delivered& delivered) {
   return delivered.facts.places[0].sources.begin()->second;
 }
 
-Snapshot snapshot(const std::string& event, std::int64_t created,
-                  SnapshotType type, const std::string& status) {
-  Snapshot fact;
-  fact.event = event;
-  fact.created = unix_time(kNow - 100 + created);
-  fact.type = type;
-  fact.state.status = status;
-  fact.state.period_end = unix_time(kNow + 1000);
-  fact.state.identifiers = {*Identifier::parse("price_pro")};
-  return fact;
-}
-
-Delivered subscribes(const std::string& event, const std::string& source,
-                     const std::string& name, std::int64_t said = 10) {
-  Delivered delivered = of(event, source);
-  what(delivered).snapshots.insert(
-      snapshot(event, 10, SnapshotType::created, "active"));
-  delivered.facts.places[0].claims = {about(
-      source, user_claim(event, said, name, ClaimKind::subscription_metadata))};
-  return delivered;
-}
-
-Delivered cancels(const std::string& event, const std::string& source) {
-  Delivered delivered = of(event, source);
-  what(delivered).snapshots.insert(
-      snapshot(event, 20, SnapshotType::deleted, "canceled"));
-  return delivered;
-}
-
 Delivered buys(const std::string& event, const std::string& session,
                const std::string& payment, const std::string& name) {
   Claim claim = user_claim(event, 10, name);

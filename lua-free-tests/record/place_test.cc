@@ -97,9 +97,7 @@ void kinds_of_naming_a_source_are_alike(void**) {
   assert_owns(place, "sub_1", "u:bob");
 }
 
-// A source that is named by nobody any more is the rest's; and which ones those
-// are is the same in any order, with anything said twice.
-void naming_is_bounded_and_any_order_ends_the_same(void**) {
+void naming_is_the_same_in_any_order(void**) {
   std::vector<Claim> claims;
   for (int i = 0; i < 600; i++) {
     std::string n = std::to_string(i);
@@ -108,12 +106,10 @@ void naming_is_bounded_and_any_order_ends_the_same(void**) {
               user_claim("evt_" + n, i / 3, "u" + std::to_string(i * 5 % 11))));
   }
   Place expected = claimed(claims);
-  std::size_t count = 0;
+  assert_int_equal(expected.naming.size(), 200);
   for (const auto& [source, of] : expected.naming) {
-    assert_in_range(of.size(), 1, Place::kMaxClaimsOfSource);
-    count += of.size();
+    assert_int_equal(of.size(), Place::kMaxClaimsOfSource);
   }
-  assert_int_equal(count, Place::kMaxNaming);
   assert_int_equal(expected.claims.size(), Place::kMaxClaims);
   std::mt19937 random(2);
   for (int run = 0; run < 50; run++) {
@@ -126,16 +122,44 @@ void naming_is_bounded_and_any_order_ends_the_same(void**) {
   }
 }
 
-// A source's winner is never the one that goes while an older one stays.
-void newest_naming_stays(void**) {
+// Of so many that no more have room.
+Place crowded() {
   Place place;
-  for (int i = 0; i < 1000; i++) {
+  const std::string long_name(250, 'x');
+  int i = 0;
+  for (; place.waiting.empty(); i++) {
+    assert_in_range(i, 0, 10000);
     std::string n = std::to_string(i);
-    place.add(about("cs_" + n, user_claim("evt_" + n, i, "alice")));
+    place.add(about("sub_" + n, user_claim("evt_" + n, i, long_name)));
   }
-  assert_int_equal(place.naming.size(), Place::kMaxNaming);
-  assert_true(place.naming.contains("cs_999"));
-  assert_false(place.naming.contains("cs_0"));
+  assert_in_range(i, 3000, 10000);
+  return place;
+}
+
+// What is paid does not change hands because others pay, too.
+void nobody_gives_up_a_source_for_another(void**) {
+  Place place = crowded();
+  place.add(user_claim("evt_c", 1, "carol", ClaimKind::customer_metadata));
+  const std::string first = place.owners().of("sub_0")->str();
+  place.add(about("sub_new", user_claim("evt_new", 20000, "bob")));
+  assert_owns(place, "sub_0", first.c_str());
+  assert_owns(place, "sub_new", "nobody");
+  assert_owns(place, "sub_unnamed", "u:carol");
+  assert_true(place.has(about("sub_new", user_claim("evt_new", 20000, "bob"))));
+  // Who is there may still be named anew.
+  place.add(about("sub_0", user_claim("evt_later", 20001, "dora")));
+  assert_owns(place, "sub_0", "u:dora");
+}
+
+void what_waits_is_named_once_there_is_room(void**) {
+  Place place = crowded();
+  place.add(about("sub_new", user_claim("evt_new", 20000, "bob")));
+  place.make_use_of_room();
+  assert_owns(place, "sub_new", "nobody");
+  for (int i = 0; i < 4; i++) place.naming.erase("sub_" + std::to_string(i));
+  place.make_use_of_room();
+  assert_owns(place, "sub_new", "u:bob");
+  assert_true(place.waiting.empty());
 }
 
 void newest_email_counts(void**) {
@@ -253,6 +277,9 @@ void settled_means_nothing_waits_and_one_holds(void**) {
   assert_false(place.settled());
   place.owned["cs_2"] = Target("u:bob");
   assert_true(place.settled());
+  place.waiting["cs_3"] = {about("cs_3", user_claim("evt_0", 0, "carol"))};
+  place.sources["cs_3"] = Source();
+  assert_true(place.settled());
   place.add(user_claim("evt_2", 2, "bob"));
   assert_false(place.settled());
 
@@ -343,8 +370,9 @@ int main() {
       cmocka_unit_test(trust_comes_before_time),
       cmocka_unit_test(source_is_whose_it_is_named),
       cmocka_unit_test(kinds_of_naming_a_source_are_alike),
-      cmocka_unit_test(naming_is_bounded_and_any_order_ends_the_same),
-      cmocka_unit_test(newest_naming_stays),
+      cmocka_unit_test(naming_is_the_same_in_any_order),
+      cmocka_unit_test(nobody_gives_up_a_source_for_another),
+      cmocka_unit_test(what_waits_is_named_once_there_is_room),
       cmocka_unit_test(newest_email_counts),
       cmocka_unit_test(event_id_breaks_ties),
       cmocka_unit_test(part_goes_where_the_whole_goes),

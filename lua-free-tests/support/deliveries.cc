@@ -64,6 +64,40 @@ void says_email(Delivered& delivered, std::string_view email,
       SaidEmail{unix_time(said), delivered.head.id, std::string(email)};
 }
 
+namespace {
+
+Delivered subscription(std::string_view event, std::string_view source,
+                       SnapshotType type, std::string_view status,
+                       std::int64_t after) {
+  Delivered delivered = purchase(event, "cus_1", source);
+  Snapshot fact;
+  fact.event = event;
+  fact.created = unix_time(kNow - 100 + after);
+  fact.type = type;
+  fact.state.status = status;
+  fact.state.period_end = unix_time(kNow + 1000);
+  fact.state.identifiers = {*Identifier::parse("price_pro")};
+  Source& about_it = delivered.facts.places[0].sources.begin()->second;
+  about_it.sessions = {};
+  about_it.snapshots.insert(std::move(fact));
+  return delivered;
+}
+
+}  // namespace
+
+Delivered subscribes(std::string_view event, std::string_view source,
+                     std::string_view user, std::int64_t said) {
+  Delivered delivered =
+      subscription(event, source, SnapshotType::created, "active", 10);
+  delivered.facts.places[0].claims = {about(
+      source, user_claim(event, said, user, ClaimKind::subscription_metadata))};
+  return delivered;
+}
+
+Delivered cancels(std::string_view event, std::string_view source) {
+  return subscription(event, source, SnapshotType::deleted, "canceled", 20);
+}
+
 Claim about(std::string_view source, Claim claim) {
   claim.source = source;
   return claim;

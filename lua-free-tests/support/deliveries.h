@@ -43,6 +43,12 @@ void also_forwards(Delivered& delivered, std::string_view place,
 void says_email(Delivered& delivered, std::string_view email,
                 std::int64_t said = kNow);
 
+// The subscription `source` of cus_1 runs, and was `said` to be this user's.
+Delivered subscribes(std::string_view event, std::string_view source,
+                     std::string_view user, std::int64_t said = 10);
+// It is over; nobody is named.
+Delivered cancels(std::string_view event, std::string_view source);
+
 // A claim about one source.
 Claim about(std::string_view source, Claim claim);
 
