@@ -149,6 +149,9 @@ std::optional<Projection> project_payment(std::string_view id,
   add_purchase(best, projection);
   bool refunded = false;
   for (const SessionFact& fact : purchase.sessions) {
+    // A session sells what it sells; Stripe may have told it with one event and
+    // not with the next.
+    add_items(fact.identifiers, projection.identifiers);
     auto found = sources.find(fact.payment_intent);
     if (found == sources.end()) continue;
     const Source& payment = found->second;

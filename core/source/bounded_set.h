@@ -10,9 +10,11 @@
 //            rendered twice (endpoints with different API versions)
 //   unknown  members of a later version (core/source/unknown.h)
 //
-// and, if it has more to forget than the least, prune(facts) over all of them,
-// greatest first; which must not depend on what was pruned before. Likewise, if
-// some of those beyond the bound are to stay, keep_besides(facts).
+// and, if what one event says may be more each time (and is the last of the
+// known members), keep_learned(other), which unites. And, if it has more to
+// forget than the least, prune(facts) over all of them, greatest first; which
+// must not depend on what was pruned before. Likewise, if some of those beyond
+// the bound are to stay, keep_besides(facts).
 #pragma once
 
 #include <algorithm>
@@ -26,8 +28,9 @@
 namespace entitle {
 
 // Of two facts with one key the greater; of one rank, all that either says that
-// is unknown. So the order is that of ranks, of the known members within a
-// rank, and of sets within those: a semilattice. True when `into` changed.
+// is unknown, or was learned. So the order is that of ranks, of the known
+// members within a rank, and of sets within those: a semilattice. True when
+// `into` changed.
 template <class Fact>
 bool join(Fact& into, const Fact& from) {
   if (into == from) return false;
@@ -40,6 +43,10 @@ bool join(Fact& into, const Fact& from) {
   Fact joined = std::max(into, from);
   joined.keep_unknown(into);
   joined.keep_unknown(from);
+  if constexpr (requires { joined.keep_learned(from); }) {
+    joined.keep_learned(into);
+    joined.keep_learned(from);
+  }
   bool changed = joined != into;
   into = std::move(joined);
   return changed;

@@ -136,11 +136,19 @@ void forget_repeated(Sources& sources) {
   }
 }
 
-// What is not paid: a payment may be, when it was captured by hand some weeks
-// later or paid for an invoice, and then it says what was bought, or by what.
+// What is not paid, unless it alone says what was bought: a payment may be,
+// when it was captured by hand some weeks later or paid for an invoice, and
+// then it says what was bought, or by what.
 bool forgets_unpaid(const SessionFact& fact,
                     const BoundedSet<SessionFact>& sessions,
                     const Sources& sources, Horizon horizon) {
+  if (is_paid(sessions)) {
+    std::vector<Identifier> known;
+    for (const SessionFact& other : sessions) {
+      if (other.paid) add_items(other.identifiers, known);
+    }
+    if (names_more_items(fact.identifiers, known)) return false;
+  }
   bool said_by_paid = std::any_of(
       sessions.begin(), sessions.end(), [&](const SessionFact& other) {
         return other.paid && other.payment_intent == fact.payment_intent;

@@ -77,6 +77,24 @@ bool is_of_item(const Identifier& identifier) {
   return type != Identifier::Type::metadata && type != Identifier::Type::tag;
 }
 
+bool names_more_items(const std::vector<Identifier>& identifiers,
+                      const std::vector<Identifier>& known) {
+  return std::any_of(
+      identifiers.begin(), identifiers.end(), [&](const Identifier& one) {
+        return is_of_item(one) &&
+               !std::binary_search(known.begin(), known.end(), one);
+      });
+}
+
+void add_items(const std::vector<Identifier>& identifiers,
+               std::vector<Identifier>& known) {
+  for (const Identifier& one : identifiers) {
+    if (!is_of_item(one)) continue;
+    auto at = std::lower_bound(known.begin(), known.end(), one);
+    if (at == known.end() || *at != one) known.insert(at, one);
+  }
+}
+
 namespace {
 
 ItemPeriods explicit_items(const ItemPeriods& items,
@@ -140,6 +158,27 @@ std::vector<Snapshot> Snapshot::keep_besides(
   for (auto at : {std::min(whole, other), std::max(whole, other)}) {
     if (at == end || at < beyond) continue;
     if (kept.empty() || kept.back() != *at) kept.push_back(*at);
+  }
+  return kept;
+}
+
+void SessionFact::keep_learned(const SessionFact& other) {
+  std::vector<Identifier> both;
+  std::set_union(identifiers.begin(), identifiers.end(),
+                 other.identifiers.begin(), other.identifiers.end(),
+                 std::back_inserter(both));
+  identifiers = std::move(both);
+}
+
+std::vector<SessionFact> SessionFact::keep_besides(
+    const std::vector<SessionFact>& greatest_first) {
+  std::vector<Identifier> known;
+  std::vector<SessionFact> kept;
+  std::size_t n = 0;
+  for (const SessionFact& fact : greatest_first) {
+    bool adds = names_more_items(fact.identifiers, known);
+    if (n++ >= kBound && adds) kept.push_back(fact);
+    add_items(fact.identifiers, known);
   }
   return kept;
 }

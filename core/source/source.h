@@ -51,6 +51,12 @@ bool is_price(const Identifier& identifier);
 // Whether this is what an item is known by; else it is said of the whole
 // subscription, in its metadata.
 bool is_of_item(const Identifier& identifier);
+// Whether one of those that are items' is not in `known`. All lists are sorted.
+bool names_more_items(const std::vector<Identifier>& identifiers,
+                      const std::vector<Identifier>& known);
+// Adds them to `known`.
+void add_items(const std::vector<Identifier>& identifiers,
+               std::vector<Identifier>& known);
 
 // The part of a subscription that decides access, as compared by the rule for
 // events of one second (reference: docs/stripe.md, "Order").
@@ -202,12 +208,12 @@ struct SessionFact {
   std::string event;
   UnixTime created;
   bool subscription_mode = false;
-  bool paid = false;           // paid or no_payment_required
-  std::string subscription;    // sub_... or empty
-  std::string payment_intent;  // pi_... or empty
-  std::vector<Identifier> identifiers;
+  bool paid = false;            // paid or no_payment_required
+  std::string subscription;     // sub_... or empty
+  std::string payment_intent;   // pi_... or empty
   std::string other_mode = {};  // as it is called, when it is neither
   bool free = false;            // nothing was to pay, nor is there a payment
+  std::vector<Identifier> identifiers = {};  // sorted, unique
   UnknownMembers unknown = {};
 
   static constexpr std::string_view kName = "sessions";
@@ -216,6 +222,13 @@ struct SessionFact {
   auto rank() const {
     return std::make_tuple(paid, created, std::string_view(event));
   }
+  // One event is learned about again when it comes again, and may then say
+  // less: Stripe was asked for it, and would not tell any more.
+  void keep_learned(const SessionFact& other);
+  // What one event made known is known of the purchase: those beyond the bound
+  // that alone name an item.
+  static std::vector<SessionFact> keep_besides(
+      const std::vector<SessionFact>& greatest_first);
   void keep_unknown(const SessionFact& other) { unknown.merge(other.unknown); }
   auto operator<=>(const SessionFact&) const = default;
 };

@@ -531,6 +531,31 @@ void a_capture_by_hand_pays_the_session(void**) {
                    Lapse::refunded);
 }
 
+// Stripe told with one event what it would not tell with the next.
+void any_event_of_a_session_says_what_it_sells(void**) {
+  auto fact = [](const char* event, bool paid,
+                 std::initializer_list<const char*> identifiers) {
+    SessionFact made;
+    made.event = event;
+    made.paid = paid;
+    for (const char* one : identifiers) {
+      made.identifiers.push_back(*Identifier::parse(one));
+    }
+    return made;
+  };
+  Sources all;
+  all["cs_1"].sessions = {fact("evt_1", false, {"metadata.plan=x", "price_a"}),
+                          fact("evt_2", true, {"price_b", "prod_b"}),
+                          fact("evt_3", true, {"metadata.plan=y"})};
+  std::vector<Projection> projections = project(all);
+  assert_int_equal(projections.size(), 1);
+  // Metadata may have been changed meanwhile: the newest counts.
+  assert_string_equal(test::joined(projections[0].identifiers).c_str(),
+                      "metadata.plan=y price_a price_b prod_b");
+  all["cs_1"].sessions = {fact("evt_1", false, {"price_a"})};
+  assert_int_equal(project(all)[0].state, Projection::State::not_paid);
+}
+
 void a_one_off_invoice_is_refunded_with_its_payment(void**) {
   std::string invoice =
       R"({"id":"evt_1","object":"event","created":1767225700,"livemode":true,)"
@@ -562,6 +587,7 @@ int main() {
       cmocka_unit_test(a_payment_of_its_own_is_refunded_and_disputed),
       cmocka_unit_test(a_payment_of_a_session_is_no_second_purchase),
       cmocka_unit_test(a_capture_by_hand_pays_the_session),
+      cmocka_unit_test(any_event_of_a_session_says_what_it_sells),
       cmocka_unit_test(a_one_off_invoice_is_refunded_with_its_payment),
       cmocka_unit_test(a_payment_of_nothing_is_nothing),
       cmocka_unit_test(active_ends_a_grace_after_its_period),

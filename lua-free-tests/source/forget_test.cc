@@ -18,6 +18,7 @@ extern "C" {
 #include <string>
 #include <vector>
 
+#include "core/access/access.h"
 #include "core/access/projection.h"
 #include "core/base/types.h"
 #include "core/source/identifier.h"
@@ -309,6 +310,38 @@ void of_free_subscriptions_sessions_the_last_eight_stay_45_days(void**) {
   assert_true(all.empty());
 }
 
+// Stripe told what it sells when it was completed, and not when it was paid.
+void what_alone_says_what_was_bought_stays(void**) {
+  auto session = [](std::string event, bool paid,
+                    std::initializer_list<const char*> identifiers) {
+    Sources sources = test::sources_of(
+        {test::session_event({event, kStart}, "completed",
+                             {.payment_status = paid ? "paid" : "unpaid",
+                              .payment_intent = "pi_1"})});
+    SessionFact fact = sources.at("cs_1").sessions.front();
+    for (const char* one : identifiers) {
+      fact.identifiers.push_back(*Identifier::parse(one));
+    }
+    sources.at("cs_1").sessions = {fact};
+    return sources;
+  };
+  Sources all = session("evt_1", false, {"price_a"});
+  merge(all, session("evt_2", true, {}));
+  pass_to(all, kStart + 800 * kDay);
+  assert_string_equal(
+      test::joined(effective_identifiers(all, {}, unix_time(kStart))).c_str(),
+      "price_a");
+  merge(all, session("evt_3", true, {"price_a"}));
+  pass_to(all, kStart + 801 * kDay);
+  assert_int_equal(all.at("cs_1").sessions.size(), 2);
+  assert_true(all.at("cs_1").sessions.back().paid);
+  // What is in its metadata the paid one says anew.
+  all = session("evt_1", false, {"metadata.plan=x"});
+  merge(all, session("evt_2", true, {}));
+  pass_to(all, kStart + 46 * kDay);
+  assert_int_equal(all.at("cs_1").sessions.size(), 1);
+}
+
 void a_grant_is_forgotten_400_days_after_its_end(void**) {
   Sources all;
   all["grant:x"].granted =
@@ -405,6 +438,7 @@ int main() {
       cmocka_unit_test(gifts_are_forgotten_alike_in_any_order),
       cmocka_unit_test(
           of_free_subscriptions_sessions_the_last_eight_stay_45_days),
+      cmocka_unit_test(what_alone_says_what_was_bought_stays),
       cmocka_unit_test(a_grant_is_forgotten_400_days_after_its_end),
       cmocka_unit_test(
           a_deleted_customer_is_remembered_and_what_was_theirs_goes),

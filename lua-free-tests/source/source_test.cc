@@ -113,6 +113,66 @@ std::string session(std::string event, test::Time created, std::string status) {
                              {.payment_status = status});
 }
 
+SessionFact session_fact(std::string event, test::Time created, bool paid,
+                         const std::vector<std::string>& identifiers) {
+  SessionFact fact;
+  fact.event = std::move(event);
+  fact.created = unix_time(created);
+  fact.paid = paid;
+  for (const std::string& identifier : identifiers) {
+    fact.identifiers.push_back(*Identifier::parse(identifier));
+  }
+  return fact;
+}
+
+Source source_of(std::vector<SessionFact> facts) {
+  Source source;
+  for (SessionFact& fact : facts) {
+    Source one;
+    one.sessions.insert(std::move(fact));
+    source.merge(one);
+  }
+  return source;
+}
+
+// Stripe was asked when the event came, and again when it came again.
+void what_one_event_made_known_is_never_unsaid(void**) {
+  std::vector<SessionFact> facts = {
+      session_fact("evt_1", 5, true, {}),
+      session_fact("evt_1", 5, true, {"metadata.plan=x", "price_a"}),
+      session_fact("evt_1", 5, true, {"metadata.plan=x", "price_b"})};
+  facts[2].other_mode = "loan";
+  std::sort(facts.begin(), facts.end());
+  const Source all = source_of(facts);
+  do {
+    assert_true(source_of(facts) == all);
+  } while (std::next_permutation(facts.begin(), facts.end()));
+  assert_int_equal(all.sessions.size(), 1);
+  assert_string_equal(test::joined(all.sessions[0].identifiers).c_str(),
+                      "metadata.plan=x price_a price_b");
+  assert_string_equal(all.sessions[0].other_mode.c_str(), "loan");
+}
+
+// Four are kept, and those that alone say what was bought.
+void events_that_say_nothing_push_none_out_that_does(void**) {
+  std::vector<SessionFact> facts = {
+      session_fact("evt_1", 1, false, {"price_a"}),
+      session_fact("evt_2", 2, true, {"price_a", "price_b"}),
+      session_fact("evt_3", 3, true, {"metadata.plan=x"}),
+      session_fact("evt_4", 4, true, {}),
+      session_fact("evt_5", 5, true, {}),
+      session_fact("evt_6", 6, true, {"price_c"}),
+      session_fact("evt_7", 7, true, {})};
+  const Source all = source_of(facts);
+  do {
+    assert_true(source_of(facts) == all);
+  } while (std::next_permutation(
+      facts.begin(), facts.end(),
+      [](const auto& a, const auto& b) { return a.event < b.event; }));
+  assert_int_equal(all.sessions.size(), 5);
+  assert_string_equal(all.sessions.back().event.c_str(), "evt_2");
+}
+
 void paid_is_never_undone_by_a_late_unpaid(void**) {
   std::string unpaid = session("evt_9", 2000, "unpaid");
   std::string paid = session("evt_1", 1000, "paid");
@@ -591,6 +651,8 @@ int main() {
       cmocka_unit_test(a_pause_is_written_with_what_was_before),
       cmocka_unit_test(items_are_written_where_there_are_several),
       cmocka_unit_test(the_one_invoice_of_earlier_records_is_read),
+      cmocka_unit_test(what_one_event_made_known_is_never_unsaid),
+      cmocka_unit_test(events_that_say_nothing_push_none_out_that_does),
       cmocka_unit_test(paid_is_never_undone_by_a_late_unpaid),
       cmocka_unit_test(a_refund_keeps_its_newest_word),
       cmocka_unit_test(a_dispute_of_one_second_keeps_its_end),
