@@ -12,8 +12,34 @@
 namespace entitle {
 namespace {
 
-// Notes what the event speaks of, is effective now and opens nothing.
-void note_unmatched(Delivery& delivery,
+bool is_among(const std::vector<std::string>& ids, std::string_view id) {
+  return std::find(ids.begin(), ids.end(), id) != ids.end();
+}
+
+// Whether the event says that something is paid, which is what it pays for.
+bool is_paid_by(const Source& source,
+                const std::vector<std::string>& payments) {
+  return std::any_of(source.sessions.begin(), source.sessions.end(),
+                     [&](const SessionFact& fact) {
+                       return is_among(payments, fact.payment_intent);
+                     });
+}
+
+// Whether this is what the event is about: what it speaks of or pays for, and,
+// if it only names the user, what came to them by that.
+bool is_about(const Delivery& delivery, const PlaceReport& report,
+              const std::string& source) {
+  if (is_among(delivery.sources, source)) return true;
+  if (delivery.sources.empty()) {
+    return !report.sources_before.contains(source);
+  }
+  auto found = report.record.sources.find(source);
+  return found != report.record.sources.end() &&
+         is_paid_by(found->second, delivery.payments);
+}
+
+// Notes what the event is about, is effective now and opens nothing.
+void note_unmatched(Delivery& delivery, const PlaceReport& report,
                     const std::vector<Projection>& projections) {
   DeliveryResult& result = delivery.result;
   auto opens = [&](const std::string& source) {
@@ -24,9 +50,8 @@ void note_unmatched(Delivery& delivery,
                        });
   };
   for (const Projection& projection : projections) {
-    bool ours = std::find(delivery.sources.begin(), delivery.sources.end(),
-                          projection.source) != delivery.sources.end();
-    if (!ours || !opens_nothing(projection, delivery.options) ||
+    if (!is_about(delivery, report, projection.source) ||
+        !opens_nothing(projection, delivery.options) ||
         opens(projection.source)) {
       continue;
     }
@@ -67,7 +92,7 @@ void conclude(Delivery& delivery, PlaceReport report) {
   const DeliveryOptions& options = delivery.options;
   std::vector<Projection> projections = project(report.record.sources);
   result.ambiguous = is_ambiguous(delivery, projections);
-  note_unmatched(delivery, projections);
+  note_unmatched(delivery, report, projections);
   result.outcome = outcome_of(report, result.opens_nothing);
   result.user = report.user;
   result.before = std::move(report.before);
@@ -169,7 +194,11 @@ Conversation<DeliveryResult> deliver(Facts facts, EventHead event,
   if (facts.places.empty()) co_return std::move(delivery.result);
 
   const PlaceFacts& own = facts.places.back();
-  for (const auto& [id, source] : own.sources) delivery.sources.push_back(id);
+  for (const auto& [id, source] : own.sources) {
+    delivery.sources.push_back(id);
+    bool pays = !source.sessions.empty() && source.sessions.front().paid;
+    if (pays) delivery.payments.push_back(id);
+  }
   delivery.about = subject_of(own);
   PlaceReport report;
   for (const PlaceFacts& place : facts.places) {

@@ -30,8 +30,9 @@ struct Delivery {
   Transactions redis;
   std::vector<std::string> sources;  // ids of those the event speaks of
   std::string about;  // the source whose owner is told; or empty: the rest's
-  DeliveryResult result;            // error and owner_changed are kept here
-  std::set<std::string> ignored{};  // sources an operator waved through
+  DeliveryResult result;                // error and owner_changed are kept here
+  std::set<std::string> ignored{};      // sources an operator waved through
+  std::vector<std::string> payments{};  // of `sources`, those said to be paid
 
   // Whether anything the event itself said is among these.
   bool says(const Sources& among) const;

@@ -336,6 +336,55 @@ void what_waits_for_a_user_is_indexed_by_its_place(void**) {
   assert_string_equal(unmatched(redis).c_str(), "u:alice|cs_1");
 }
 
+// Captured by hand: the session came unpaid, and the payment pays for it.
+void a_payment_for_what_opens_nothing_is_unmatched(void**) {
+  for (const char* price : {"price_odd", "price_pro"}) {
+    MemoryRedis redis;
+    Delivered session = purchase("evt_1", "cus_1", "cs_1",
+                                 {user_claim("evt_1", 10, "alice")}, price);
+    change(session, [](SessionFact& fact) {
+      fact.paid = false;
+      fact.payment_intent = "pi_1";
+    });
+    assert_outcome(tell(redis, session), Outcome::applied);
+    Delivered captured = purchase("evt_2", "cus_1", "");
+    SessionFact paid;
+    paid.event = "evt_2";
+    paid.created = unix_time(kNow);
+    paid.payment_intent = "pi_1";
+    paid.paid = true;
+    captured.facts.places[0].sources["pi_1"].sessions.insert(paid);
+    DeliveryResult result = tell(redis, captured);
+    bool odd = std::string(price) == "price_odd";
+    assert_outcome(result, odd ? Outcome::unmatched : Outcome::applied);
+    assert_int_equal(result.unmatched.size(), odd ? 1 : 0);
+    assert_int_equal(result.unlocks.size(), odd ? 0 : 1);
+  }
+}
+
+// Whoever pays twice is told of each by itself.
+void what_another_purchase_opens_is_no_matter(void**) {
+  MemoryRedis redis;
+  tell(redis, alice_buys_odd());
+  DeliveryResult result = tell(redis, purchase("evt_2", "cus_1", "cs_2"));
+  assert_outcome(result, Outcome::applied);
+  assert_true(result.unmatched.empty());
+}
+
+void a_claim_of_what_opens_nothing_is_unmatched(void**) {
+  MemoryRedis redis;
+  tell(redis, odd("evt_1", "cs_1"));
+  Delivered claim =
+      purchase("evt_2", "cus_1", "", {user_claim("evt_2", 20, "alice")});
+  DeliveryResult result = tell(redis, claim);
+  assert_outcome(result, Outcome::unmatched);
+  assert_int_equal(result.unmatched.size(), 1);
+  // What was there before, this event did not bring.
+  result = tell(redis, purchase("evt_3", "cus_1", "",
+                                {user_claim("evt_3", 30, "alice")}));
+  assert_outcome(result, Outcome::applied);
+}
+
 void what_moves_is_indexed_where_it_is(void**) {
   MemoryRedis redis;
   tell(redis, alice_buys_odd());
@@ -1103,6 +1152,9 @@ int main() {
       cmocka_unit_test(one_that_is_matched_costs_no_more_than_before),
       cmocka_unit_test(refund_takes_it_out_of_the_index),
       cmocka_unit_test(what_waits_for_a_user_is_indexed_by_its_place),
+      cmocka_unit_test(a_payment_for_what_opens_nothing_is_unmatched),
+      cmocka_unit_test(what_another_purchase_opens_is_no_matter),
+      cmocka_unit_test(a_claim_of_what_opens_nothing_is_unmatched),
       cmocka_unit_test(what_moves_is_indexed_where_it_is),
       cmocka_unit_test(what_is_ignored_by_name_is_applied),
       cmocka_unit_test(an_account_can_be_ignored),
