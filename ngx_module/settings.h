@@ -265,6 +265,7 @@ struct LocationConf {
     time_t webhook_tolerance;
     std::vector<AccountId>* webhook_accounts;
     ngx_str_t stripe_request;  // before a path of Stripe's; len 0: none
+    Where stripe_request_where;
 
     // gate: inherited like anything else, but not looked at in the roles that
     // stand behind none

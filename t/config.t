@@ -47,6 +47,9 @@ my @dollars = map { my ($name, $row) = ($_, commands()->{$_});
     grep { !$takes{$_} && !(defined commands()->{$_}{max} && commands()->{$_}{max} == 0) } sort keys %{ commands() };
 
 # name, what stands in http { }, what the message must say (list of patterns)
+my $to_stripe = 'proxy_pass http://127.0.0.1:1/;';
+my $asks_stripe = sub { my ($where) = @_; return "server { listen 127.0.0.1:%%PORT%%; $where " . ('location = /webhook { entitle_webhook live; '
+        . 'entitle_webhook_secret_file %%SECRET%%; entitle_stripe_request /stripe/; } }') };
 my @refused = (
     ['a_webhook_without_a_secret', webhook(''), qr/entitle_webhook_secret_file/],
     ['a_missing_secret_file', secret('nowhere'), qr/nowhere/, qr/No such file/],
@@ -65,8 +68,25 @@ my @refused = (
         qr/"cus_1"/, qr/acct_/],
     (map { ["a_request_of_stripe_that_is_none_$_->[0]",
         webhook("entitle_webhook_secret_file %%SECRET%%; entitle_stripe_request $_->[1];"),
-        qr/beginning of a URI/] } ['url' => 'https://api.stripe.com/'], ['root' => '/'],
-        ['query' => '/stripe?x']),
+        qr/invalid value "[^"]*" in "entitle_stripe_request": it must be the beginning of a URI/] }
+        ['url' => 'https://api.stripe.com/'], ['root' => '/'], ['query' => '/stripe?x'],
+        ['up' => '/stripe/../x/'], ['here' => '/./stripe/'], ['upmost' => '/..'], ['twice' => '//stripe/'],
+        ['blank' => '"/str ipe/"'], ['percent' => '/str%69pe/'], ['umlaut' => '/strüpe/'],
+        ['tab' => "\"/str\tipe/\""], ['anchor' => '"/stripe#x"'], ['named' => '@stripe'], ['empty' => '""']),
+    (map { my ($name, $where, @said) = @$_;
+        ["a_question_to_stripe_$name", $asks_stripe->($where),
+        qr{"/stripe/" in "entitle_stripe_request" }, qr/nginx\.conf:\d+/, @said] }
+        ['to_nowhere', '', qr/leads nowhere/],
+        ['that_all_may_ask', "location /stripe/ { $to_stripe }", qr/location "\/stripe\/", which is not "internal"/],
+        ['to_the_app', "location / { $to_stripe }", qr/location "\/", which is not "internal"/],
+        ['by_nobody', 'location /stripe/ { internal; }', qr/which has no "proxy_pass"/],
+        ['that_is_answered', "location /stripe/ { internal; return 403; $to_stripe }", qr/where "return" answers/],
+        ['that_is_sent_on', "location /stripe/ { internal; rewrite ^ /x redirect; $to_stripe }", qr/where "rewrite" answers/],
+        ['half_of_it', "location /stripe/ { internal; $to_stripe } location ~ items\$ { internal; }",
+            qr/location "items\$", which has no "proxy_pass"/],
+        ['to_ours', 'location /stripe/ { entitle_status; }', qr/which is for "entitle_status"/],
+        ['to_itself', 'location /stripe/ { entitle_webhook live; entitle_webhook_secret_file %%SECRET%%; }',
+            qr/which is for "entitle_webhook"/]),
     ['a_tolerance_that_is_none',
         webhook('entitle_webhook_secret_file %%SECRET%%; entitle_webhook_tolerance x;'),
         qr/invalid value/],

@@ -38,8 +38,21 @@ sub ssl {
         . ($more // '') . ' location / { entitle on; } }';
 }
 
+my $hook = 'entitle_webhook live; entitle_webhook_secret_file %%SECRET%%;';
+
 # name, which warning, http with it, http without it
 my @cases = (
+    ['a_directive_about_webhooks_where_none_comes',
+        qr/"entitle_\w+" does nothing where there is no "entitle_webhook"/,
+        [server('location /a { entitle_stripe_request /stripe/; }'),
+         server('location /a { entitle_webhook_tolerance 5s; }') . server("location = /w { $hook }"),
+         'entitle_stripe_request /stripe/;' . server('')],
+        [server("location /a { entitle_webhook_tolerance 5s; location = /a/b { $hook } }"),
+         server("entitle_webhook_tolerance 5s; location = /w { $hook }")
+            . server('entitle_webhook_tolerance 5s;') =~ s/PORT/PORT2/r,
+         'entitle_stripe_request /stripe/;' . server("location /stripe/ { internal; proxy_pass http://127.0.0.1:1/; }"
+            . " location = /w { $hook }")]],
+
     ['a_login_page_behind_the_gate', $login,
         [site('entitle on; entitle_login_url /login; location / { }'),
          site('entitle on; entitle_login_url /login?back=$entitle_return_url; location / { }'),

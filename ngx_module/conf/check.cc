@@ -14,6 +14,7 @@ using Kind = Location::Kind;
 ngx_int_t
 check(Server& server) {
     check_gates(server);
+    check_stripe(server);
     if (server.refused()) {
         return NGX_ERROR;
     }

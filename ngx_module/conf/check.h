@@ -51,6 +51,9 @@ void check_doors(Server& server);
 // refused.
 bool grants_can_be_met(ngx_conf_t* cf, std::vector<Server>& servers);
 
+// ngx_module/conf/check_stripe.cc: where Stripe is asked.
+void check_stripe(Server& server);
+
 // ngx_module/conf/check_idle.cc: directives about visitors where nobody is
 // asked who is there.
 void check_idle(ngx_conf_t* cf, const std::vector<Server>& servers);

@@ -100,6 +100,7 @@ class Everywhere {
         for (const Server& server : servers) {
             each_location(server.root, [&](const Location& location) {
                 asked_ = asked_ || asks(location.conf());
+                webhook_ = webhook_ || location.conf().webhook != 0;
                 if (location.kind != Location::Kind::server) {
                     by_level_[&location.conf()] = &location;
                 }
@@ -119,8 +120,14 @@ class Everywhere {
         return asked_;
     }
 
+    bool
+    any_webhook() const {
+        return webhook_;
+    }
+
   private:
     bool asked_ = false;
+    bool webhook_ = false;
     std::unordered_map<const void*, const Location*> by_level_;
 };
 
@@ -131,6 +138,21 @@ any_in(const Location& outermost, Test is) {
         found = found || is(location.conf());
     });
     return found;
+}
+
+bool
+is_webhook(const LocationConf& conf) {
+    return conf.webhook != 0;
+}
+
+// About webhooks, where none comes. True: it is one of those.
+bool
+is_about_webhooks(const Said& said) {
+    constexpr std::string_view names[] = {
+        "entitle_stripe_request", "entitle_webhook_secret_file",
+        "entitle_webhook_account", "entitle_webhook_tolerance"};
+    return std::find(std::begin(names), std::end(names),
+                     view(said.directive)) != std::end(names);
 }
 
 void
@@ -150,6 +172,14 @@ check_idle(ngx_conf_t* cf, const std::vector<Server>& servers) {
     }
     const Everywhere everywhere(servers);
     for (const Said& said : main->notes->said) {
+        if (is_about_webhooks(said)) {
+            const Location* here = everywhere.location_of(said.conf);
+            if (here == nullptr ? !everywhere.any_webhook()
+                                : !any_in(*here, is_webhook)) {
+                warn(cf, said, "where there is no \"entitle_webhook\"");
+            }
+            continue;
+        }
         const Use* use = use_of(said);
         if (use == nullptr) {
             continue;

@@ -131,6 +131,7 @@ merge_webhook(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
     inherit_list(conf->webhook_accounts, prev->webhook_accounts);
     if (conf->stripe_request.data == nullptr) {
         conf->stripe_request = prev->stripe_request;
+        conf->stripe_request_where = prev->stripe_request_where;
     }
     ngx_conf_merge_value(conf->webhook_tolerance, prev->webhook_tolerance,
                          kWebhookTolerance);

@@ -7,6 +7,12 @@ using Kind = Location::Kind;
 
 Location make(Kind kind, ngx_http_core_loc_conf_t* core, void** confs);
 
+// The beginning of what ngx_http_try_files_module.c keeps for a location, the
+// same since 1.13.4. (It has no header.)
+struct TryFilesConf {
+    void* try_files;  // null: none here
+};
+
 // Of one that has a block of its own.
 template <class Located>
 void
@@ -151,6 +157,16 @@ module_named(ngx_conf_t* cf, std::string_view name) {
         }
     }
     return nullptr;
+}
+
+bool
+tries_files(ngx_conf_t* cf, void** confs) {
+    const ngx_module_t* module = module_named(cf, "ngx_http_try_files_module");
+    const auto* conf =
+        module == nullptr
+            ? nullptr
+            : static_cast<const TryFilesConf*>(confs[module->ctx_index]);
+    return conf != nullptr && conf->try_files != nullptr;
 }
 
 }  // namespace entitle::ngx

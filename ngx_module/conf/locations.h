@@ -39,4 +39,7 @@ std::vector<const Location*> way_to(const Location& server,
 // Null: nginx was built without that module.
 const ngx_module_t* module_named(ngx_conf_t* cf, std::string_view name);
 
+// Whether `try_files` stands there; `confs` are a location's, of every module.
+bool tries_files(ngx_conf_t* cf, void** confs);
+
 }  // namespace entitle::ngx

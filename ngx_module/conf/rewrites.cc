@@ -70,6 +70,7 @@ rewrites_of(ngx_conf_t* cf, void** confs) {
         ngx_http_script_return_code_t answer;
         if (code == ngx_http_script_if_code && read(at, end, condition)) {
             if_ends = std::max(if_ends, at + condition.next);
+            found.has_if = true;
         } else if (code == ngx_http_script_return_code && !in_if &&
                    found.returns == 0 && read(at, end, answer)) {
             found.returns = answer.status;

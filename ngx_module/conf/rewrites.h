@@ -13,6 +13,7 @@ struct Rewrites {
     // Inside of one.
     bool redirects_if = false;
     bool leads_away_if = false;
+    bool has_if = false;
 };
 
 // `confs` are those of a location, of every module.

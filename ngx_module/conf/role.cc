@@ -49,22 +49,6 @@ answers(const Directive& directive) {
                std::end(others);
 }
 
-// The beginning of what ngx_http_try_files_module.c keeps for a location, the
-// same since 1.13.4. (It has no header.)
-struct TryFilesConf {
-    void* try_files;  // null: none here
-};
-
-bool
-tries_files(ngx_conf_t* cf, void** confs) {
-    const ngx_module_t* module = module_named(cf, "ngx_http_try_files_module");
-    const auto* conf =
-        module == nullptr
-            ? nullptr
-            : static_cast<const TryFilesConf*>(confs[module->ctx_index]);
-    return conf != nullptr && conf->try_files != nullptr;
-}
-
 void**
 confs_here(ngx_conf_t* cf) {
     return static_cast<const ngx_http_conf_ctx_t*>(cf->ctx)->loc_conf;

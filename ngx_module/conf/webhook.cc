@@ -1,6 +1,9 @@
 // Directives about Stripe: the webhook location, whose an event is, what a
 // purchase gives.
 
+#include <algorithm>
+
+#include "core/base/ascii.h"
 #include "core/crypto/secret_file.h"
 #include "core/source/identifier.h"
 #include "core/source/stripe_id.h"
@@ -34,6 +37,19 @@ parse_user_from(std::string_view text) {
                         std::string(text.substr(metadata.size()))};
     }
     return std::nullopt;
+}
+
+// It goes to the location, and further, as it stands here.
+bool
+begins_uri(std::string_view text) {
+    constexpr std::string_view signs = "/-_~.";
+    const bool plain = std::all_of(text.begin(), text.end(), [&](char c) {
+        return is_alphanumeric(c) || signs.find(c) != signs.npos;
+    });
+    const std::string closed = std::string(text) + "/";
+    return plain && text.size() > 1 && text.starts_with('/') &&
+           text.find("//") == text.npos && closed.find("/./") == closed.npos &&
+           closed.find("/../") == closed.npos;
 }
 
 }  // namespace
@@ -114,17 +130,17 @@ set_stripe_request(ngx_conf_t* cf, ngx_command_t*, void* data) {
         return NGX_CONF_OK;
     }
     std::string_view text = view(uri);
-    if (text.size() < 2 || !text.starts_with('/') ||
-        text.find_first_of("$?#") != std::string_view::npos) {
+    if (!begins_uri(text)) {
         return invalid_value(cf, text,
                              "it must be the beginning of a URI of this "
-                             "server, like /stripe/, without variables and "
-                             "query, or off");
+                             "server, like /stripe/, in plain letters, digits "
+                             "and - _ ~ . without variables and query, or off");
     }
     if (text.ends_with('/')) {  // Stripe's paths begin with one
         uri.len--;
     }
     conf->stripe_request = uri;
+    conf->stripe_request_where = where(cf);
     return NGX_CONF_OK;
 }
 
