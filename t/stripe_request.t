@@ -28,6 +28,8 @@ my $stripe = Test::Entitle::FakeStripe->new($site,
         of('cs_cut')    => [line('pro')],
         of('cs_hangs')  => [line('pro')],
         of('cs_late')   => [line('pro')],
+        of('cs_later')  => [line('pro')],
+        (map { ("/v1/subscription_items?subscription=sub_$_" => [items('pro')]) } qw(deleted unpaid canceled)),
         of('cs_halfway') => [line(qw(a pro b c))],
         of('cs_none')   => [{ %{ (line('pro'))[0] }, quantity => 0 }],
         of('cs_conn')   => [line('pro')],
@@ -42,6 +44,8 @@ my $stripe = Test::Entitle::FakeStripe->new($site,
         cs_cut    => { raw => $cut, times => 1 },
         cs_hangs  => { hang => 1, times => 1 },
         cs_halfway => { status => 404, from => 2 },
+        cs_later   => { status => 404, after => 1 },
+        (map { ("sub_$_" => { status => 500, after => 1 }) } qw(deleted unpaid canceled)),
         cs_denied => { permission => 'rak_checkout_session_read' },
     });
 $site->write_file('html/course', 'the course');
@@ -140,6 +144,73 @@ is_deeply $answer->json->{carries}, ['price_gold', 'prod_gold'], 'what_no_grant_
 
 is $site->webhook(session('ela', 'cs_none'))->json->{outcome}, 'unmatched',
     'of_what_nobody_has_nothing_is_bought';
+
+$redis->command('SADD', 'entitle:test:ignored', 'cus_' . ($n + 1));
+asked_since();
+is $site->webhook(session('ivy', 'cs_other'))->json->{outcome}, 'applied', 'what_is_ignored_by_name_is_waved_through';
+is asked_since(), '', '  and not asked about';
+
+# --- what is paid later -----------------------------------------------------------------
+
+sub captured {
+    my ($payment) = @_;
+    return event_json('payment_intent.succeeded', 'data.object.id' => $payment,
+        'data.object.customer' => "cus_$n", 'data.object.metadata' => {},
+        'data.object.capture_method' => 'manual');
+}
+
+for my $first ('its completion', 'the capture') {
+    asked_since();
+    my $user = $first =~ s/\W//gr;
+    my $unpaid = session($user, 'cs_known', 'data.object.payment_status' => 'unpaid');
+    my $paid = captured("pi_$n");
+    my @answers = map { $site->webhook($_) } $first eq 'the capture' ? ($paid, $unpaid) : ($unpaid, $paid);
+    is_deeply $answers[-1]->json->{unlocks}, ['pro'], "what_is_captured_by_hand_opens, after $first";
+    is asked_since(), 'cs_known/line_items?limit=100', '  as Stripe was asked about';
+    in($user, 1, '  and who bought it is in');
+}
+
+my $unpaid = session('eve', 'cs_other', 'data.object.payment_status' => 'unpaid');
+is $site->webhook($unpaid)->json->{outcome}, 'applied', 'what nobody has paid for opens nothing';
+$answer = $site->webhook(captured("pi_$n"));
+is $answer->status, 202, 'what_is_captured_and_opens_nothing_is_202';
+is_deeply $answer->json->{carries}, ['price_gold', 'prod_gold'], '  and says what it carries';
+like $site->log, qr/\[warn\].*unmatched: user "eve".*no "entitle_grant" names price_gold prod_gold/,
+    '  in the log, too';
+
+my %delayed = ('data.object.payment_status' => 'unpaid');
+my $completed = session('dee', 'cs_later', %delayed);
+$site->webhook($completed);
+$answer = $site->webhook($completed
+    =~ s/"checkout\.session\.completed"/"checkout.session.async_payment_succeeded"/r
+    =~ s/"payment_status"\s*:\s*"unpaid"/"payment_status":"paid"/r
+    =~ s/"id"\s*:\s*"(evt_\w+)"/"id":"$1p"/r);
+is_deeply $answer->json->{unlocks}, ['pro'], 'what_was_told_once_stays_when_Stripe_tells_no_more'
+    or diag $answer->body;
+
+# --- what nobody named, until now --------------------------------------------------------
+
+$site->webhook(session('', 'cs_other', 'data.object.client_reference_id' => undef));
+$answer = $site->webhook(event_json('customer.updated.metadata_mapped',
+    'data.object.id' => "cus_$n", 'data.object.metadata' => { user_id => 'fin' }));
+is $answer->status, 202, 'a_claim_of_what_opens_nothing_is_202';
+like $site->log, qr/unmatched: user "fin".*no "entitle_grant" names price_gold prod_gold/,
+    '  and says what it is';
+
+# --- what ends --------------------------------------------------------------------------
+
+for my $case (['deleted', type => 'customer.subscription.deleted'],
+    ['unpaid', 'data.object.status' => 'unpaid'], ['canceled', 'data.object.status' => 'canceled']) {
+    my ($what, @change) = @$case;
+    my @of = (user => "end$what", 'data.object.id' => "sub_$what", 'data.object.customer' => "cus_$what");
+    $answer = $site->webhook(event_json('customer.subscription.updated.items_has_more', @of,
+        created => time));
+    is_deeply $answer->json->{unlocks}, ['pro'], "a subscription that will be $what";
+    $answer = $site->webhook(event_json('customer.subscription.updated.items_has_more', @of,
+        created => time + 5, @change));
+    is $answer->status, 200, '  what_ends_waits_for_nobody';
+    in("end$what", 0, '  and has ended');
+}
 
 # --- what passes -----------------------------------------------------------------------
 

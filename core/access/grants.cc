@@ -22,6 +22,12 @@ void GrantMap::add(std::string_view entitlement, Identifier identifier) {
   if (at == names.end() || *at != entitlement) names.emplace(at, entitlement);
 }
 
+void GrantMap::add(const GrantMap& other) {
+  for (const auto& [identifier, names] : other.by_identifier_) {
+    for (const std::string& name : names) add(name, identifier);
+  }
+}
+
 std::vector<std::string_view> GrantMap::entitlements_of(
     const Identifier& identifier) const {
   auto line = by_identifier_.find(identifier);

@@ -15,6 +15,7 @@ namespace entitle {
 class GrantMap {
  public:
   void add(std::string_view entitlement, Identifier identifier);
+  void add(const GrantMap& other);
   // Sorted, unique; empty: no grant knows this identifier. Views into the map
   // or into the identifier.
   std::vector<std::string_view> entitlements_of(const Identifier&) const;

@@ -6,6 +6,7 @@
 #include "core/access/access.h"
 #include "core/access/grants.h"
 #include "core/base/types.h"
+#include "core/delivery/ignored.h"
 #include "core/delivery/lookup.h"
 #include "core/record/keys.h"
 #include "core/source/stripe_id.h"
@@ -45,20 +46,6 @@ std::vector<std::string> names_of(const Projection& projection,
   std::string_view account = StripeId(place).account();
   if (!account.empty()) names.emplace_back(account);
   return names;
-}
-
-Conversation<bool> is_ignored(Delivery& delivery,
-                              std::vector<std::string> names) {
-  std::string key = delivery.options.keys.ignored();
-  std::vector<Command> commands;
-  for (std::string& name : names) {
-    commands.push_back({"SISMEMBER", key, std::move(name)});
-  }
-  auto asking = delivery.redis.send(key, std::move(commands));
-  std::vector<Reply> replies = co_await asking;
-  co_return std::any_of(replies.begin(), replies.end(), [](const Reply& reply) {
-    return reply.type == Reply::Type::integer && reply.integer == 1;
-  });
 }
 
 Conversation<Progress> tell(Delivery& delivery, Target target, Ids in,
@@ -159,7 +146,8 @@ Conversation<SourceIds> ignored_of(Delivery& delivery, Sources sources,
   Ids ignored;
   for (const Projection& projection : project(sources)) {
     if (!ids.contains(projection.source)) continue;
-    auto asking = is_ignored(delivery, names_of(projection, sources));
+    auto asking = is_ignored(delivery.redis, delivery.options.keys.ignored(),
+                             names_of(projection, sources));
     bool yes = co_await asking;
     if (yes) ignored.insert(projection.source);
   }

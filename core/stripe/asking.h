@@ -66,6 +66,7 @@ class StripeQuestion {
   Next take(const StripeAnswer& answer);
 
   StripeList& list() { return list_; }
+  const StripeList& list() const { return list_; }
   // Why not to be used: for the log. Nothing of a key's.
   const std::string& why() const { return why_; }
 

@@ -107,10 +107,23 @@ void a_name_is_known_where_a_line_gives_it(void**) {
   assert_false(grants.names("price_1"));
 }
 
+void grants_of_several_are_what_any_of_them_gives(void**) {
+  GrantMap all, one, other;
+  one.add("pro", id("price_1"));
+  one.add("pro", id("price_2"));
+  other.add("beta", id("price_1"));
+  all.add(one);
+  all.add(other);
+  all.add(one);
+  assert_string_equal(given(all, "price_1").c_str(), "beta pro ");
+  assert_string_equal(given(all, "price_2").c_str(), "pro ");
+}
+
 }  // namespace
 
 int main() {
   const CMUnitTest tests[] = {
+      cmocka_unit_test(grants_of_several_are_what_any_of_them_gives),
       cmocka_unit_test(a_line_gives_its_entitlement),
       cmocka_unit_test(
           features_and_names_give_their_namesakes_unless_a_line_says),

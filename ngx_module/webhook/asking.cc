@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "ngx_module/http/client.h"
+#include "ngx_module/webhook/spaces.h"
 #include "ngx_module/webhook/webhook.h"
 
 namespace entitle::ngx {
@@ -60,15 +61,30 @@ Webhook::ask_stripe() {
         return false;
     }
     question_ = StripeQuestion::about(
-        *event_, facts_, opens_nothing(*server_conf(request_)->grants, facts_));
+        *event_, facts_, opens_nothing(shared_grants(request_), facts_));
     if (!question_) {
         return false;
     }
     request_->read_event_handler = while_waiting(request_);
     request_->write_event_handler = ngx_http_request_empty_handler;
+    look_whether_ignored();
+    return true;
+}
+
+// Of what an operator has waved through nobody needs to know what it is.
+void
+Webhook::look_whether_ignored() {
+    looking_.start(is_ignored(options(), names_to_ignore(facts_)));
+    if (looking_.done()) {
+        begin_to_ask();
+    }
+}
+
+// Where Redis is away that is for store() to say.
+void
+Webhook::begin_to_ask() {
     ask_until_ = ngx_current_msec + kPatience;
     ask();
-    return true;
 }
 
 void
@@ -108,6 +124,31 @@ Webhook::take_told() {
             return;
     }
     store();
+}
+
+const char*
+Webhook::what_was_asked() const {
+    if (location_conf(request_)->stripe_request.len == 0) {
+        return ": see \"entitle_stripe_request\"";
+    }
+    if (!question_) {
+        return "";
+    }
+    return question_->list().complete ? ", nor does what Stripe told"
+                                      : ", and Stripe told no more";
+}
+
+void
+Webhook::on_looked(void* data) noexcept {
+    auto* self = static_cast<Webhook*>(data);
+    self->from_event([=] {
+        if (self->looking_.error().empty() && self->looking_.result()) {
+            self->question_.reset();
+            self->store();
+        } else {
+            self->begin_to_ask();
+        }
+    });
 }
 
 void

@@ -3,6 +3,7 @@
 // the request; then Stripe is asked to come again.
 
 #include "ngx_module/http/client.h"
+#include "ngx_module/webhook/spaces.h"
 #include "ngx_module/webhook/webhook.h"
 
 namespace entitle::ngx {
@@ -24,10 +25,12 @@ joined(const std::vector<Identifier>& identifiers) {
 
 // What a purchase that opens nothing does carry.
 std::string
-unmatched(const DeliveryResult& result, const Facts& facts) {
+unmatched(const DeliveryResult& result, const Facts& facts, const char* asked) {
     if (result.unmatched.empty()) {
-        return "it carries nothing that an \"entitle_grant\" could name: see "
-               "\"entitle_stripe_request\"";
+        return std::string(
+                   "it carries nothing that an \"entitle_grant\" could "
+                   "name") +
+               asked;
     }
     std::string text = "no \"entitle_grant\" names " + joined(result.unmatched);
     if (facts.lacks_lookup_keys) {
@@ -38,7 +41,7 @@ unmatched(const DeliveryResult& result, const Facts& facts) {
 
 // One line for people: whose it was and what changed.
 std::string
-describe(const DeliveryResult& result, const Facts& facts) {
+describe(const DeliveryResult& result, const Facts& facts, const char* asked) {
     std::string line;
     if (result.user) {
         line += "user \"" + result.user->str() + "\"";
@@ -52,7 +55,7 @@ describe(const DeliveryResult& result, const Facts& facts) {
                 joined(result.after) + "]";
     }
     if (result.opens_nothing) {
-        line += (line.empty() ? "" : ", ") + unmatched(result, facts);
+        line += (line.empty() ? "" : ", ") + unmatched(result, facts, asked);
     }
     if (result.waved_through) {
         line += ", opens nothing and is ignored";
@@ -105,6 +108,7 @@ log_level(const DeliveryResult& result, const Facts& facts) {
 Webhook::Webhook(ngx_http_request_t* r)
     : request_(r),
       stripe_(StripeQuestion::kMostBytes, on_told, this),
+      looking_(main_conf(r), on_looked, this),
       talk_(main_conf(r), on_done, this),
       backoff_(kBackoff) {
     timer_.handler = on_timer;
@@ -121,20 +125,21 @@ Webhook::store() {
     attempt();
 }
 
+DeliveryOptions
+Webhook::options() const {
+    const MainConf* main = main_conf(request_);
+    return {.keys = *location_conf(request_)->webhook_keys,
+            .policy = *server_conf(request_)->policy,
+            .grants = &shared_grants(request_),
+            .now = wall_clock(),
+            .jitter_seed = random_bits(),
+            .wait = replica_wait(main),
+            .touch_duplicates = main->replica_wait > 0};
+}
+
 void
 Webhook::attempt() {
-    const LocationConf* location = location_conf(request_);
-    const ServerConf* server = server_conf(request_);
-    const MainConf* main = main_conf(request_);
-    talk_.start(
-        deliver(facts_, head_,
-                DeliveryOptions{.keys = *location->webhook_keys,
-                                .policy = *server->policy,
-                                .grants = server->grants,
-                                .now = wall_clock(),
-                                .jitter_seed = random_bits(),
-                                .wait = replica_wait(main),
-                                .touch_duplicates = main->replica_wait > 0}));
+    talk_.start(deliver(facts_, head_, options()));
     if (talk_.done()) {
         attempt_failed(talk_.error());
     }
@@ -146,8 +151,9 @@ Webhook::conclude(DeliveryResult result) {
         attempt_failed(result.error);
         return;
     }
-    respond(result.outcome, log_level(result, facts_), describe(result, facts_),
-            result.unlocks, result.unmatched);
+    respond(result.outcome, log_level(result, facts_),
+            describe(result, facts_, what_was_asked()), result.unlocks,
+            result.unmatched);
 }
 
 // The protocol is made to be started again from the beginning.
@@ -170,6 +176,7 @@ Webhook::abandon() noexcept {
         ngx_del_timer(&timer_);
     }
     talk_.stop();
+    looking_.stop();
     stripe_.stop();
 }
 

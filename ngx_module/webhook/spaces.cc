@@ -1,8 +1,28 @@
 #include "ngx_module/webhook/spaces.h"
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 namespace entitle::ngx {
+namespace {
+
+struct GrantsByPrefix {
+    GrantsByPrefix() {
+        for (const PrefixServers& one : servers_by_prefix()) {
+            std::set<const GrantMap*> seen;  // servers inherit them
+            for (const ServerConf* server : one.servers) {
+                if (seen.insert(server->grants).second) {
+                    grants[one.prefix].add(*server->grants);
+                }
+            }
+        }
+    }
+
+    std::map<std::string, GrantMap, std::less<>> grants;
+};
+
+}  // namespace
 
 std::vector<PrefixServers>
 servers_by_prefix() {
@@ -24,6 +44,13 @@ servers_by_prefix() {
         known->servers.push_back(conf);
     }
     return all;
+}
+
+const GrantMap&
+shared_grants(ngx_http_request_t* r) {
+    const auto& known = main_conf(r)->worker->part<GrantsByPrefix>().grants;
+    const auto shared = known.find(view(server_conf(r)->prefix));
+    return shared == known.end() ? *server_conf(r)->grants : shared->second;
 }
 
 }  // namespace entitle::ngx

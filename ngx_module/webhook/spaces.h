@@ -17,4 +17,8 @@ struct PrefixServers {
 // Of the running configuration, in its order.
 std::vector<PrefixServers> servers_by_prefix();
 
+// What the server of a request and all that share its keys have grants for: a
+// purchase that lets somebody in at one of them is no stranger at another.
+const GrantMap& shared_grants(ngx_http_request_t* r);
+
 }  // namespace entitle::ngx

@@ -7,6 +7,7 @@
 // (core/delivery/delivery.h).
 #pragma once
 
+#include "core/delivery/ignored.h"
 #include "core/delivery/lookup.h"
 #include "core/delivery/response.h"
 #include "core/redis/backoff.h"
@@ -57,12 +58,18 @@ class Webhook {
 
     // ngx_module/webhook/asking.cc
     bool ask_stripe();
+    void look_whether_ignored();
+    void begin_to_ask();
     void ask();
     void take_told();
+    static void on_looked(void* data) noexcept;
+    // For who wonders why nothing is known of a purchase.
+    const char* what_was_asked() const;
     static void on_told(void* data) noexcept;
 
     // ngx_module/webhook/delivery.cc
     void store();
+    DeliveryOptions options() const;
     void attempt();
     void conclude(DeliveryResult result);
     void attempt_failed(std::string_view why);
@@ -88,6 +95,7 @@ class Webhook {
     std::string question_uri_;
     ngx_msec_t ask_until_ = 0;
     OwnRequest stripe_;
+    RedisTalk<bool> looking_;  // whether an operator ignores what it is about
 
     RedisTalk<DeliveryResult> talk_;
     ngx_event_t timer_{};  // until the next attempt

@@ -14,8 +14,8 @@ package Test::Entitle::FakeStripe;
 #
 # A fault is of the object whose id is in what is asked: status (an error of
 # Stripe's with it, and with message and code), permission (403 that names it), raw
-# (bytes), headers (beside the list), hang; only from page `from` on (1), and only the
-# first `times`.
+# (bytes), headers (beside the list), hang; only from page `from` on (1), and
+# only the first `times`, or but for the first `after`.
 #
 # That npm's official SDK takes it for Stripe: t/sdk/stripe.t.
 
@@ -73,6 +73,7 @@ sub _error {
 sub _fault {
     my ($fault, $page) = @_;
     return if $page < ($fault->{from} // 1);
+    return if ($fault->{after} // 0) > 0 && $fault->{after}--;
     return if defined $fault->{times} && $fault->{times}-- <= 0;
     return { hang => 1 } if $fault->{hang};
     return { raw => $fault->{raw} } if defined $fault->{raw};
