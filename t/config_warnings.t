@@ -39,19 +39,19 @@ sub ssl {
 }
 
 my $hook = 'entitle_webhook live; entitle_webhook_secret_file %%SECRET%%;';
+my $asked = 'location /stripe/ { internal; proxy_pass http://127.0.0.1:1/; }';
 
 # name, which warning, http with it, http without it
 my @cases = (
-    ['a_directive_about_webhooks_where_none_comes',
-        qr/"entitle_\w+" does nothing where there is no "entitle_webhook"/,
+    ['a_question_to_stripe_where_no_webhook_comes',
+        qr/"entitle_stripe_request" does nothing where there is no "entitle_webhook"/,
         [server('location /a { entitle_stripe_request /stripe/; }'),
-         server('location /a { entitle_webhook_tolerance 5s; }') . server("location = /w { $hook }"),
+         server('location /a { entitle_stripe_request /stripe/; }') . server("location = /w { $hook }") =~ s/PORT/PORT2/r,
          'entitle_stripe_request /stripe/;' . server('')],
-        [server("location /a { entitle_webhook_tolerance 5s; location = /a/b { $hook } }"),
-         server("entitle_webhook_tolerance 5s; location = /w { $hook }")
-            . server('entitle_webhook_tolerance 5s;') =~ s/PORT/PORT2/r,
-         'entitle_stripe_request /stripe/;' . server("location /stripe/ { internal; proxy_pass http://127.0.0.1:1/; }"
-            . " location = /w { $hook }")]],
+        [server("location /a { entitle_stripe_request /stripe/; location = /a/b { $hook } } $asked"),
+         server("location /a { entitle_stripe_request off; }"),
+         'entitle_stripe_request /stripe/;' . server("location = /w { $hook } $asked")
+            . server('') =~ s/PORT/PORT2/r]],
 
     ['a_login_page_behind_the_gate', $login,
         [site('entitle on; entitle_login_url /login; location / { }'),

@@ -145,16 +145,6 @@ is_webhook(const LocationConf& conf) {
     return conf.webhook != 0;
 }
 
-// About webhooks, where none comes. True: it is one of those.
-bool
-is_about_webhooks(const Said& said) {
-    constexpr std::string_view names[] = {
-        "entitle_stripe_request", "entitle_webhook_secret_file",
-        "entitle_webhook_account", "entitle_webhook_tolerance"};
-    return std::find(std::begin(names), std::end(names),
-                     view(said.directive)) != std::end(names);
-}
-
 void
 warn(ngx_conf_t* cf, const Said& said, const char* why) {
     ngx_log_error(NGX_LOG_WARN, cf->log, 0, "\"%V\" does nothing %s, in %V:%ui",
@@ -172,7 +162,7 @@ check_idle(ngx_conf_t* cf, const std::vector<Server>& servers) {
     }
     const Everywhere everywhere(servers);
     for (const Said& said : main->notes->said) {
-        if (is_about_webhooks(said)) {
+        if (view(said.directive) == "entitle_stripe_request") {
             const Location* here = everywhere.location_of(said.conf);
             if (here == nullptr ? !everywhere.any_webhook()
                                 : !any_in(*here, is_webhook)) {
