@@ -165,13 +165,29 @@ Conversation<Straight> straight_on(Delivery& delivery, const PlaceFacts& facts,
   co_return progress == Progress::done ? Straight::done : Straight::failed;
 }
 
+// In whose records anything the event speaks of may be.
+std::vector<Target> may_hold(const Delivery& delivery, const Place& place,
+                             const Owners& owners) {
+  std::vector<Target> holders(place.holders.begin(), place.holders.end());
+  bool is_settled = place.settled();
+  if (!is_settled && !place.concerned) return holders;
+  std::erase_if(holders, [&](const Target& holder) {
+    if (!is_settled && place.concerned->contains(holder)) return false;
+    return std::none_of(
+        delivery.sources.begin(), delivery.sources.end(),
+        [&](const std::string& id) { return owners.of(id) == holder; });
+  });
+  return holders;
+}
+
 // Whether a record that may hold the place's facts knows the event. Facts move
 // into their owner's record before they leave another's, so that one is read
 // last.
 Conversation<Progress> find_in_holders(Delivery& delivery, const Place& place,
                                        bool& known) {
-  std::optional<Target> owner = place.owners().of(delivery.about);
-  std::vector<Target> holders(place.holders.begin(), place.holders.end());
+  const Owners owners = place.owners();
+  std::optional<Target> owner = owners.of(delivery.about);
+  std::vector<Target> holders = may_hold(delivery, place, owners);
   std::stable_partition(holders.begin(), holders.end(),
                         [&](const Target& holder) { return holder != owner; });
   for (const Target& holder : holders) {
@@ -190,6 +206,9 @@ void take_facts(Place& place, const Sources& sources, const Place& before) {
   Owners owners = place.owners();
   if (!owners.rest) return;
   bool elsewhere = before.to && before.to != owners.rest;
+  bool caught_up = place.epoch != before.epoch;  // see deliver_to_place
+  place.note_concerned(before);
+  if (caught_up) place.concerned.reset();
   if (owners != before.owners() || elsewhere) place.epoch = risen(place.epoch);
   place.unsettle();
   if (owners.rest->user()) {

@@ -8,6 +8,9 @@
 // straight into a record (merge_if_live), merging (merge_into_owner), removing
 // (remove_foreign) and closing the place (finish) all refuse what has moved on.
 //
+// What a change of owners does not concern keeps its epoch (Place::concerned):
+// whoever is late there writes to whom it belongs all the same.
+//
 // A record keeps the marks of a few places, and of all others a floor: the
 // greatest epoch of any mark it dropped. Whoever comes with less may be late,
 // and gives the place a higher epoch before it goes on.
@@ -93,12 +96,22 @@ Sources misplaced(const Sources& here, const Sources& share) {
   return misplaced;
 }
 
+// Whether anything of this record may have to come or go. What others have is
+// theirs and stays so: a write that is late is as right for them as it was.
+bool concerns(const Settling& s, const Target& holder) {
+  const auto& concerned = s.place.concerned;
+  if (!concerned || concerned->contains(holder)) return true;
+  bool may_have_nobodys = !s.owners.nobodys.empty() && holder == s.owners.rest;
+  return may_have_nobodys || !s.owners.all().contains(holder);
+}
+
 // Of an owner of everything only the others matter: what it has, it keeps.
 Conversation<Round> gather(Settling& s) {
   s.bring = s.place.sources;
   bool one_owner = s.owners.exceptions.empty();
   for (const Target& holder : s.place.holders) {
     if (one_owner && holder == s.owners.rest) continue;
+    if (!concerns(s, holder)) continue;
     auto reading = read_record(s.delivery, *holder.user());
     RecordRead read = co_await reading;
     if (read.found == Found::failed) co_return Round::failed;
@@ -136,7 +149,9 @@ Edit merge_into_owner(Settling& s, const Target& owner, const Sources& share,
                       Record& after) {
   if (!in_time(s, before)) return {Edit::Action::refuse};
   Sources own = sources_of(before, s.id);
-  if (has_more_for_everybody(s, own)) return {Edit::Action::refuse};
+  if (concerns(s, owner) && has_more_for_everybody(s, own)) {
+    return {Edit::Action::refuse};
+  }
   if (own.empty() || misplaced(own, s.owners.share(own, s.id, owner)).empty()) {
     s.not_only_own.erase(owner);
   } else {
@@ -170,8 +185,7 @@ bool event_waits(const Settling& s, const Added& added,
          });
 }
 
-Conversation<Round> give_to_user(Settling& s, Target owner) {
-  Sources share = s.owners.share(s.bring, s.id, owner);
+Conversation<Round> give_to_user(Settling& s, Target owner, Sources share) {
   PlaceReport report;
   Added added;
   Editor editor = [&](const Record& before, Record& after) {
@@ -206,7 +220,9 @@ Conversation<Round> give_to_user(Settling& s, Target owner) {
 // one cannot be read or is full, the others still get theirs.
 Conversation<Round> give_to_users(Settling& s) {
   for (const Target& owner : s.owners.all()) {
-    auto giving = give_to_user(s, owner);
+    Sources share = s.owners.share(s.bring, s.id, owner);
+    if (share.empty() && owner != s.told && !concerns(s, owner)) continue;
+    auto giving = give_to_user(s, owner, std::move(share));
     Round round = co_await giving;
     if (round == Round::again || round == Round::failed) co_return round;
   }
@@ -323,6 +339,7 @@ Conversation<Round> empty_holders(Settling& s) {
   std::set<Target> owners = s.owners.all();
   for (const Target& holder : s.place.holders) {
     if (owners.contains(holder) && !s.not_only_own.contains(holder)) continue;
+    if (!concerns(s, holder)) continue;
     auto emptying = empty_holder(s, holder);
     Round round = co_await emptying;
     if (round != Round::done) co_return round;
@@ -356,6 +373,7 @@ Conversation<Round> finish(Settling& s) {
   for (const Target& emptied : s.place.holders) {
     after.holders.erase(emptied);
   }
+  after.concerned.reset();
   after.to = s.owners.rest;
   after.owned = s.owners.exceptions;
   if (to_users) {
@@ -375,6 +393,7 @@ Conversation<Round> catch_up(Settling& s) {
   if (read.progress == Progress::failed) co_return Round::failed;
   Place after = read.place;
   after.epoch = std::max(after.epoch, risen(s.highest_seen));
+  after.concerned.reset();
   after.unsettle();
   auto writing = write_place(s.delivery, s.id, read.place, after);
   Commit commit = co_await writing;

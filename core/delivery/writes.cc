@@ -88,6 +88,14 @@ std::string log_line(UnixTime now, const RecordCause& cause,
   return text;
 }
 
+std::string encode_concerned(const Place& place) {
+  std::string text;
+  json::Writer out(text);
+  out.begin_object().number("epoch", place.epoch).key("holders");
+  out.raw(encode_holders(*place.concerned)).end_object();
+  return text;
+}
+
 }  // namespace
 
 Command keep_place(const Keys& keys, std::string_view id) {
@@ -106,6 +114,14 @@ std::vector<Command> place_commands(const Keys& keys, std::string_view id,
   }
   if (after.holders != before.holders) {
     hash.set("holders", encode_holders(after.holders, after.other_holders));
+  }
+  if (after.concerned) {
+    bool same = after.epoch == before.epoch;
+    if (!same || after.concerned != before.concerned) {
+      hash.set("concerned", encode_concerned(after));
+    }
+  } else if (before.concerned) {
+    hash.remove("concerned");
   }
   if (after.to && after.to != before.to) {
     hash.set("to", after.to->encode());

@@ -15,6 +15,27 @@ std::set<Target> Owners::all() const {
   return owners;
 }
 
+std::set<Target> Owners::concerned_by(const Owners& after) const {
+  std::set<Target> concerned;
+  auto compare = [&](const std::optional<Target>& was,
+                     const std::optional<Target>& is) {
+    if (was == is) return;
+    if (was) concerned.insert(*was);
+    if (is) concerned.insert(*is);
+  };
+  compare(rest, after.rest);
+  auto compare_source = [&](const std::string& source) {
+    compare(of(source), after.of(source));
+  };
+  for (const Owners* owners : {this, &after}) {
+    for (const auto& [source, owner] : owners->exceptions) {
+      compare_source(source);
+    }
+    for (const std::string& source : owners->nobodys) compare_source(source);
+  }
+  return concerned;
+}
+
 Sources Owners::share(const Sources& sources, std::string_view place,
                       const Target& owner) const {
   Sources share;

@@ -26,6 +26,8 @@ struct Owners {
   // The owner of one source. Null: nobody's yet.
   std::optional<Target> of(std::string_view source) const;
   std::set<Target> all() const;
+  // Who loses or gains a source when these become `after`.
+  std::set<Target> concerned_by(const Owners& after) const;
 
   // What of `sources`, which are `place`'s, belongs into the record of one
   // owner: the owner's own and, since it ends everything of the customer, that

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "core/json/reader.h"
 #include "core/record/fields.h"
 #include "core/source/stripe_id.h"
 
@@ -142,12 +143,33 @@ bool keep(std::optional<T> value, T& field) {
   return true;
 }
 
+// Of another epoch it says nothing: an older version may have raised it.
+std::optional<std::set<Target>> read_concerned(std::string_view text,
+                                               std::int64_t epoch) {
+  std::int64_t at = -1;
+  std::string list;
+  JsonReader in(text);
+  in.object([&](std::string_view key) {
+    if (key == "epoch") return in.integer(at);
+    if (key == "holders") return in.value(list);
+    std::string other;
+    in.value(other);
+  });
+  std::set<Target> concerned;
+  std::set<std::string> others;
+  bool read = in.finish() && at == epoch &&
+              decode_holders(list, concerned, others) && others.empty();
+  if (!read) return std::nullopt;
+  return concerned;
+}
+
 bool read_to(Place& place, const std::string& text) {
   place.to = Target::decode(text);
   return place.to.has_value();
 }
 
-bool read_field(Place& place, std::string_view name, const std::string& text) {
+bool read_field(Place& place, std::string& concerned, std::string_view name,
+                const std::string& text) {
   if (name.starts_with("source:")) {
     return read_source(place.sources, name.substr(7), text);
   }
@@ -170,6 +192,10 @@ bool read_field(Place& place, std::string_view name, const std::string& text) {
   if (name == "claims") return keep(decode_claims(text), place.claims);
   if (name == "holders") {
     return decode_holders(text, place.holders, place.other_holders);
+  }
+  if (name == "concerned") {
+    concerned = text;
+    return true;
   }
   if (name == "format") return read_integer(text, place.format);
   if (name == "epoch") return read_integer(text, place.epoch);
@@ -293,13 +319,37 @@ void Place::unsettle() {
   owned.clear();
 }
 
+void Place::note_concerned(const Place& before) {
+  const Owners owned_before = before.owners();
+  const Owners owned_now = owners();
+  auto is_users = [](const Owners& some) {
+    return some.rest && some.rest->user().has_value();
+  };
+  bool nothing_else = before.settled() || before.concerned;
+  if (!nothing_else || !is_users(owned_before) || !is_users(owned_now)) {
+    concerned.reset();
+    return;
+  }
+  std::set<Target> some = owned_before.concerned_by(owned_now);
+  if (!before.settled())
+    some.insert(before.concerned->begin(), before.concerned->end());
+  std::set<Target> all = owned_now.all();
+  all.insert(holders.begin(), holders.end());
+  concerned.reset();
+  if (!std::includes(some.begin(), some.end(), all.begin(), all.end())) {
+    concerned = std::move(some);
+  }
+}
+
 std::optional<Place> Place::decode(const Reply& hgetall) {
   Place place;
+  std::string concerned;
   bool read = each_field(
       hgetall, [&](const std::string& field, const std::string& text) {
-        return read_field(place, field, text);
+        return read_field(place, concerned, field, text);
       });
   if (!read) return std::nullopt;
+  place.concerned = read_concerned(concerned, place.epoch);
   place.exists = !hgetall.elements.empty();
   return place;
 }

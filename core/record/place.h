@@ -39,7 +39,10 @@ struct Place {
   std::int64_t epoch = 0;
   std::set<Target> holders;  // users: their records that may hold its facts
   std::set<std::string> other_holders;  // a later version's, as JSON
-  std::int64_t format = 0;              // see core/record/fields.h
+  // While it is not settled: those of the holders and owners who lose or gain
+  // anything at this epoch, or did at one that nobody settled. Null: all.
+  std::optional<std::set<Target>> concerned;
+  std::int64_t format = 0;  // see core/record/fields.h
   // Settled: where facts go, but for those of the sources in `owned`.
   std::optional<Target> to;
   std::map<std::string, Target, std::less<>> owned;
@@ -86,6 +89,8 @@ struct Place {
   bool settled() const;
   // What settle() must do again.
   void unsettle();
+  // Notes who is concerned by what changed since `before`, whatever the epoch.
+  void note_concerned(const Place& before);
 
   static std::optional<Place> decode(const Reply& hgetall);
 };
