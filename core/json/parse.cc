@@ -131,7 +131,8 @@ class Parser {
       case '"': {
         std::string_view text;
         if (!string(text)) return false;
-        node(self).type_ = Type::string;
+        // What no text can be is no string to anybody, and refuses nothing.
+        node(self).type_ = is_text_ ? Type::string : Type::null;
         node(self).text_ = text.data();
         node(self).text_size_ = static_cast<std::uint32_t>(text.size());
         return true;
@@ -224,6 +225,7 @@ class Parser {
   bool string(std::string_view& into) {
     char* begin = ++at_;
     bool ascii = true;
+    is_text_ = true;
     while (true) {
       skip_plain();
       if (at_ == end_) return fail("string cut short");
@@ -275,23 +277,39 @@ class Parser {
     }
     std::uint32_t code = 0;
     if (c != 'u' || !hex4(code)) return fail("unknown escape");
-    if (code >= 0xd800 && code < 0xdc00) {
-      std::uint32_t low = 0;
-      if (end_ - at_ < 2 || at_[0] != '\\' || at_[1] != 'u') {
-        return fail("half a surrogate pair");
-      }
-      at_ += 2;
-      if (!hex4(low) || low < 0xdc00 || low > 0xdfff) {
-        return fail("half a surrogate pair");
-      }
-      code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
-    } else if (code >= 0xdc00 && code <= 0xdfff) {
-      return fail("half a surrogate pair");
-    } else if (code == 0) {
-      return fail("NUL in a string");
+    if (code >= 0xd800 && code < 0xdc00 && other_half(code)) {
+      put_utf8(code);
+    } else if (code == 0 || (code >= 0xd800 && code <= 0xdfff)) {
+      put_no_text(code);
+    } else {
+      put_utf8(code);
     }
-    put_utf8(code);
     return true;
+  }
+
+  // The second of a surrogate pair, if it follows.
+  bool other_half(std::uint32_t& code) {
+    char* before = at_;
+    std::uint32_t low = 0;
+    if (end_ - at_ >= 2 && at_[0] == '\\' && at_[1] == 'u') {
+      at_ += 2;
+      if (hex4(low) && low >= 0xdc00 && low <= 0xdfff) {
+        code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+        return true;
+      }
+    }
+    at_ = before;
+    return false;
+  }
+
+  // U+0000 and half a surrogate pair: valid in JSON, and in no text. A byte
+  // that no name has, and which it was, so that names stay different.
+  void put_no_text(std::uint32_t code) {
+    is_text_ = false;
+    *unescaped_++ = '\0';
+    for (int shift = 12; shift >= 0; shift -= 4) {
+      *unescaped_++ = "0123456789abcdef"[code >> shift & 15];
+    }
   }
 
   bool hex4(std::uint32_t& code) {
@@ -379,6 +397,7 @@ class Parser {
   char* end_;
   std::size_t room_;  // levels left
   const char* reason_ = "";
+  bool is_text_ = true;        // the string just read
   char* unescaped_ = nullptr;  // where the next unescaped byte goes
   Document out_;
 };

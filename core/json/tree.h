@@ -4,8 +4,10 @@
 // over one copy, with no allocation per value.
 //
 // What is accepted, refused and meant is what jansson accepts, refuses and
-// means with JSON_REJECT_DUPLICATES, but for a NUL byte after a number, which
-// jansson overlooks; tests and a fuzzer compare the two.
+// means with JSON_REJECT_DUPLICATES; tests and a fuzzer compare the two. But a
+// string that no text can be (U+0000, half a surrogate pair, written as
+// escapes) is "not said", too, where jansson refuses all; and a NUL byte after
+// a number is refused, which jansson overlooks.
 #pragma once
 
 #include <cstddef>
@@ -106,8 +108,8 @@ struct Error {
   std::size_t at = 0;  // byte
 };
 
-// One object or array and nothing after it, UTF-8, no member twice, no NUL in
-// a string, no number that does not fit, not nested deeper than `max_depth`.
+// One object or array and nothing after it, UTF-8, no member twice, no number
+// that does not fit, not nested deeper than `max_depth`.
 std::optional<Document> parse(std::string_view text, std::size_t max_depth,
                               Error& error);
 

@@ -35,6 +35,9 @@ std::optional<json::Document> parsed(std::string_view text) {
 bool agree(std::string_view text) {
   Jansson theirs = by_jansson(text);
   std::optional<json::Document> ours = parsed(text);
+  // What no text can be refuses nothing here.
+  bool escapes = text.find("\\u") != std::string_view::npos;
+  if (ours && !theirs && escapes) return true;
   if (ours.has_value() != (theirs != nullptr)) {
     fail_msg("%s by us only: %.*s", ours ? "accepted" : "refused",
              static_cast<int>(text.size()), text.data());
@@ -110,11 +113,6 @@ void what_json_is_not(void**) {
                                           "[\"\\x\"]",
                                           "[\"\\u12\"]",
                                           "[\"\\u12g4\"]",
-                                          "[\"\\u0000\"]",
-                                          "[\"\\ud83d\"]",
-                                          "[\"\\ud83d\\u0041\"]",
-                                          "[\"\\ude00\"]",
-                                          "[\"\\ud83dx\"]",
                                           "[\"a\nb\"]",
                                           "[\"\x01\"]",
                                           "[\"\x80\"]",
@@ -140,12 +138,32 @@ void what_json_is_not(void**) {
                                           "[1e999]",
                                           "[-1e999]",
                                           "\xef\xbb\xbf[]",
-                                          "[\"a\\u0000b\"]",
                                           std::string("[\"a\0b\"]", 7),
-                                          std::string("[]\0", 3),
-                                          "{\"\\u0000\":1}"}) {
+                                          std::string("[]\0", 3)}) {
     if (agree(text)) fail_msg("accepted: %s", text.c_str());
   }
+}
+
+// JSON may write it, and Stripe passes on what people type: the rest counts.
+void what_no_text_can_be_is_not_said(void**) {
+  for (const char* text :
+       {"\\u0000", "a\\u0000b", "\\ud83d", "\\ud83d\\u0041", "\\ude00",
+        "\\ud83dx", "\\ud83d\\ud83d", "\\ude00\\ud83d", "\\n\\u0000"}) {
+    std::string body =
+        "{\"a\":\"" + std::string(text) + "\",\"b\":\"\\u00e9x\"}";
+    std::optional<json::Document> document = parsed(body);
+    if (!document) fail_msg("refused: %s", body.c_str());
+    assert_true(json::is_null(json::member(document->root(), "a")));
+    assert_true(json::string(document->root(), "b") == "\xc3\xa9x");
+
+    body = "{\"" + std::string(text) + "\":1,\"a\":2,\"\\u0000x\":3}";
+    document = parsed(body);
+    if (!document) fail_msg("refused: %s", body.c_str());
+    assert_int_equal(*json::integer(document->root(), "a"), 2);
+  }
+  assert_false(parsed("[\"\\ud83d\\u00g1\"]").has_value());
+  assert_false(parsed("[\"\\ud83d\\x\"]").has_value());
+  assert_false(parsed("[\"\\u0000]").has_value());
 }
 
 void a_nul_byte_is_no_json_wherever_it_stands(void**) {
@@ -287,6 +305,7 @@ int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(what_json_is),
       cmocka_unit_test(what_json_is_not),
+      cmocka_unit_test(what_no_text_can_be_is_not_said),
       cmocka_unit_test(a_nul_byte_is_no_json_wherever_it_stands),
       cmocka_unit_test(every_fixture_means_what_jansson_reads),
       cmocka_unit_test(damaged_texts_are_refused_alike),

@@ -70,8 +70,7 @@ void what_is_no_json_is_said_to_be_none(void**) {
   for (std::string body :
        {std::string(), std::string("payload"), std::string("{"), kEvent + "x",
         kEvent.substr(0, kEvent.size() - 1), "\xef\xbb\xbf" + kEvent,
-        with(kEvent, "evt_1", "evt_\xff"), with(kEvent, "evt_1", "evt_\\u0000"),
-        with(kEvent, "evt_1", "e\nv"),
+        with(kEvent, "evt_1", "evt_\xff"), with(kEvent, "evt_1", "e\nv"),
         with(kEvent, "1767225600", "01767225600"),
         with(kEvent, "1767225600", "99999999999999999999"),
         with(kEvent, "1767225600", "1e999")}) {
