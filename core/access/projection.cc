@@ -48,6 +48,7 @@ Projection project_status(const ResolvedSubscription& resolved) {
     projection.state = State::not_paid;
   } else {
     projection.state = State::ended;  // unpaid, paused, or not known yet
+    projection.unclear = !is_known_status(state.status);
   }
   return projection;
 }
@@ -97,19 +98,32 @@ Projections project_subscription(const Source& source) {
   return projections;
 }
 
+// Whether all that could be given back is, by the refunds that did not fail.
+bool adds_up(const Source& payment, const RefundFact& charge) {
+  std::int64_t left = charge.charged;
+  for (const RefundFact& refund : payment.refunds) {
+    if (!refund.of_charge && !refund.returned && refund.amount > 0) {
+      left -= std::min(left, refund.amount);
+    }
+  }
+  return charge.charged > 0 && left == 0;
+}
+
 // The newest of charge.refunded and the refunds of that charge decides, and of
-// the same second what revokes.
+// the same second what revokes. A refund that failed takes back its own part
+// alone: others may have given everything back.
 bool is_refunded(const Source& payment) {
-  return std::any_of(
-      payment.refunds.begin(), payment.refunds.end(),
-      [&](const RefundFact& charge) {
-        return charge.of_charge && charge.full &&
-               std::none_of(payment.refunds.begin(), payment.refunds.end(),
-                            [&](const RefundFact& refund) {
-                              return refund.returned &&
-                                     refund.created > charge.created;
-                            });
-      });
+  return std::any_of(payment.refunds.begin(), payment.refunds.end(),
+                     [&](const RefundFact& charge) {
+                       if (!charge.of_charge || !charge.full) return false;
+                       bool taken_back = std::any_of(
+                           payment.refunds.begin(), payment.refunds.end(),
+                           [&](const RefundFact& refund) {
+                             return !refund.of_charge && refund.returned &&
+                                    refund.created > charge.created;
+                           });
+                       return !taken_back || adds_up(payment, charge);
+                     });
 }
 
 bool is_disputed(const Source& payment) {
@@ -163,10 +177,21 @@ std::optional<Projection> project_payment(std::string_view id,
   }
   if (projection.state != State::paid) {
     projection.disputed = false;
+    projection.unclear = !best.other_status.empty();
     return projection;
   }
   if (projection.disputed) projection.state = State::disputed;
   if (refunded) projection.state = State::refunded;
+  return projection;
+}
+
+// Of a mode that is not known: what it bought, nobody can say.
+std::optional<Projection> project_other(const SessionFact& best) {
+  if (!best.paid && best.other_status.empty()) return std::nullopt;
+  Projection projection;
+  projection.since = best.created;
+  projection.identifiers = best.identifiers;
+  projection.unclear = true;
   return projection;
 }
 
@@ -233,7 +258,9 @@ Projections project_source(std::string_view id, const Source& source,
     return project_subscription(source);
   }
   if (!source.sessions.empty()) {
-    if (!source.sessions.front().other_mode.empty()) return {};
+    if (!source.sessions.front().other_mode.empty()) {
+      return list_of(project_other(source.sessions.front()));
+    }
     return source.sessions.front().subscription_mode
                ? list_of(project_provisional(source, sources))
                : list_of(project_payment(id, source, sources));
@@ -243,6 +270,7 @@ Projections project_source(std::string_view id, const Source& source,
 }
 
 bool is_paid_for(const Projection& projection) {
+  if (projection.unclear) return true;
   switch (projection.state) {
     case State::active:
     case State::ending:
@@ -273,18 +301,21 @@ bool stands_for_more(const Source& source, const Sources& sources) {
 
 }  // namespace
 
-bool is_paid_for(const Sources& sources) {
-  std::vector<Projection> projections = project(sources);
-  return std::any_of(projections.begin(), projections.end(),
-                     [](const Projection& one) { return is_paid_for(one); }) ||
-         std::any_of(sources.begin(), sources.end(), [&](const auto& one) {
-           const Source& source = one.second;
-           auto customer = sources.find(source.place);
-           bool deleted = customer != sources.end() && customer->second.deleted;
-           return !source.unknown.empty() ||
-                  (!deleted && stands_for_more(source, sources));
-         });
+std::set<std::string> paid_for(const Sources& sources) {
+  std::set<std::string> ids;
+  for (const Projection& projection : project(sources)) {
+    if (is_paid_for(projection)) ids.insert(projection.source);
+  }
+  for (const auto& [id, source] : sources) {
+    auto customer = sources.find(source.place);
+    bool deleted = customer != sources.end() && customer->second.deleted;
+    bool stands = !deleted && stands_for_more(source, sources);
+    if (stands || !source.unknown.empty()) ids.insert(id);
+  }
+  return ids;
 }
+
+bool is_paid_for(const Sources& sources) { return !paid_for(sources).empty(); }
 
 std::vector<Projection> project(const Sources& sources) {
   std::set<std::string_view> deleted;
@@ -297,7 +328,10 @@ std::vector<Projection> project(const Sources& sources) {
     if (parts.contains(id)) continue;
     for (Projection& projection : project_source(id, source, sources)) {
       projection.source = id;
-      if (deleted.contains(source.place)) projection.state = State::ended;
+      if (deleted.contains(source.place)) {
+        projection.state = State::ended;
+        projection.unclear = false;
+      }
       projections.push_back(std::move(projection));
     }
   }

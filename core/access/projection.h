@@ -2,6 +2,7 @@
 // time: small, so that the gate can cache it.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,9 @@ struct Projection {
   std::vector<Identifier> identifiers;
   bool disputed = false;  // with State::disputed, and beside State::refunded
   bool ambiguous = false;
+  // Stripe says a word of it that is not known: it opens nothing, and somebody
+  // has to look.
+  bool unclear = false;
   bool operator==(const Projection&) const = default;
 };
 
@@ -45,5 +49,7 @@ std::vector<Projection> project(const Sources& sources);
 // has not got it back: no session that waits for its payment, no payment of
 // which is only known what it belongs to, nothing that ended.
 bool is_paid_for(const Sources& sources);
+// The ids of those that are, by themselves.
+std::set<std::string> paid_for(const Sources& sources);
 
 }  // namespace entitle

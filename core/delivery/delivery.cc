@@ -60,6 +60,8 @@ void note_unmatched(Delivery& delivery, const PlaceReport& report,
       continue;
     }
     result.opens_nothing = true;
+    result.unclear |= projection.unclear;
+    if (projection.unclear) continue;
     result.unmatched.insert(result.unmatched.end(),
                             projection.identifiers.begin(),
                             projection.identifiers.end());
@@ -81,7 +83,9 @@ bool is_ambiguous(const Delivery& delivery,
 }
 
 Outcome outcome_of(const PlaceReport& report, bool opens_nothing) {
-  if (!report.user) return Outcome::parked;
+  if (!report.user) {
+    return report.ignored ? Outcome::ignored : Outcome::parked;
+  }
   if (report.known) return Outcome::duplicate;
   if (!report.kept) return Outcome::superseded;
   return opens_nothing ? Outcome::unmatched : Outcome::applied;
@@ -93,6 +97,7 @@ void conclude(Delivery& delivery, PlaceReport report) {
   std::vector<Projection> projections = project(report.record.sources);
   result.ambiguous = is_ambiguous(delivery, projections);
   note_unmatched(delivery, report, projections);
+  result.waved_through |= report.ignored;
   result.outcome = outcome_of(report, result.opens_nothing);
   result.user = report.user;
   result.before = std::move(report.before);
@@ -116,7 +121,7 @@ Conversation<Progress> write_email_lookup(Delivery& delivery, std::string email,
                                           std::string place,
                                           const PlaceReport& report) {
   const Keys& keys = delivery.options.keys;
-  if (report.email_is == email) {
+  if (!email.empty() && report.email_is == email) {
     auto writing = delivery.redis.write(keys.email(email),
                                         email_lookup(keys, email, place));
     CommitReply reply = co_await writing;
@@ -148,7 +153,7 @@ Conversation<Progress> write_lookups(Delivery& delivery, const Facts& facts,
                                      const PlaceReport& report) {
   const Keys& keys = delivery.options.keys;
   const std::string& place = facts.places.back().place;
-  if (!facts.email.empty()) {
+  if (facts.places.back().email) {
     auto writing = write_email_lookup(delivery, facts.email, place, report);
     Progress progress = co_await writing;
     if (progress == Progress::failed) co_return progress;
@@ -161,7 +166,8 @@ Conversation<Progress> write_lookups(Delivery& delivery, const Facts& facts,
     auto counting = count(delivery, WebhookCount::assumed_end);
     co_await counting;
   }
-  if (delivery.result.outcome == Outcome::ignored) co_return Progress::done;
+  const PlaceFacts& own = facts.places.back();
+  if (own.claims.empty() && own.sources.empty()) co_return Progress::done;
   std::vector<Command> commands;
   commands.push_back(event_lookup(keys, delivery.event.id,
                                   outcome_to_look_up(delivery.result), place,
@@ -212,6 +218,9 @@ Conversation<DeliveryResult> deliver(Facts facts, EventHead event,
     }
   }
   bool speaks = !own.claims.empty() || !own.sources.empty();
+  if (!report.email_was.empty() && report.email_was != report.email_is) {
+    delivery.result.by_older_email = report.by_older_email;
+  }
   if (speaks) conclude(delivery, report);
   auto writing = write_lookups(delivery, facts, report);
   Progress progress = co_await writing;

@@ -32,8 +32,11 @@ struct DeliveryResult {
   // Something the event speaks of is effective and no grant knows it: what it
   // is known by, if by anything.
   bool opens_nothing = false;
+  bool unclear = false;  // because Stripe says a word that is not known
   std::vector<Identifier> unmatched;
   bool waved_through = false;  // the same, but an operator ignores it
+  // Who keeps what was claimed by an e-mail that this event corrects.
+  std::optional<User> by_older_email;
   bool owner_changed = false;  // conflicting claims: facts moved
   bool ambiguous = false;
   std::string error;  // for the log: why not_stored, or

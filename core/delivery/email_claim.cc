@@ -59,13 +59,17 @@ Conversation<Progress> find_places(Claiming& c) {
 
 // A place that is part of others is claimed there; what is nobody's, or was
 // claimed for this user and not brought to the end, is claimed (again).
-// By an e-mail that was corrected since, nobody is found.
+// By an e-mail that was corrected since, nobody is found, and what it gave goes
+// to whom the corrected one finds.
 bool wants_claim(Claiming& c, const Place& place) {
   if (!place.exists) return false;
   if (place.email && place.email->text != c.email) return false;
   std::optional<Target> owner = place.owner();
   if (!owner) return true;
-  if (owner->user()) return *owner == c.target && !place.settled();
+  if (owner->user()) {
+    return place.owner_by_older_email() ||
+           (*owner == c.target && !place.settled());
+  }
   for (const std::string& greater : place.forwards()) look_at(c, greater);
   return false;
 }
@@ -110,8 +114,9 @@ Conversation<Progress> claim_place(Claiming& c, std::string place) {
   Progress progress = co_await preparing;
   if (progress == Progress::failed) co_return Progress::failed;
   PlaceFacts facts{place, {}, {}};
-  facts.claims.push_back(Claim{ClaimKind::email, c.delivery.event.created,
-                               c.delivery.event.id, c.target});
+  UnixTime said = known->email ? known->email->said : c.delivery.event.created;
+  facts.claims.push_back(
+      Claim{ClaimKind::email, said, c.delivery.event.id, c.target});
   PlaceReport report;
   auto delivering = deliver_to_place(c.delivery, std::move(facts), report);
   progress = co_await delivering;

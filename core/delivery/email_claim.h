@@ -5,7 +5,10 @@
 // explicit claim, said before or after, outweighs it. A place that is
 // somebody's is left alone, also where it was claimed by this e-mail: whoever
 // had it first keeps it, so two users with one e-mail do not take it from each
-// other.
+// other. But an e-mail counts while it is the newest that Stripe tells of: who
+// comes with the corrected one gets what somebody has by the wrong one alone.
+// Nobody can tell a correction from a customer who changed the address, so
+// until then whoever has it keeps it.
 //
 // Whether the e-mail is this user's is for the caller to know.
 #pragma once

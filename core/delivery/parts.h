@@ -45,13 +45,15 @@ enum class Progress { done, failed };
 
 // What became of the facts given to one place.
 struct PlaceReport {
-  bool known = false;                     // the event had been here before
-  bool kept = false;                      // something of it is here now
-  std::optional<User> user;               // whose it is; null: parked
-  Record record;                          // the user's
-  Sources sources_before;                 // the record's, before
+  bool known = false;        // the event had been here before
+  bool kept = false;         // something of it is here now
+  std::optional<User> user;  // whose it is; null: parked
+  bool ignored = false;    // parked, and an operator ignores what was paid for
+  Record record;           // the user's
+  Sources sources_before;  // the record's, before
   std::vector<Identifier> before, after;  // effective identifiers
   std::string email_was, email_is;        // of the place
+  std::optional<User> by_older_email;     // Place::owner_by_older_email()
 };
 
 bool says_nothing(const PlaceFacts& facts);

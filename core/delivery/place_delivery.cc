@@ -315,6 +315,10 @@ Conversation<Commit> keep_and_settle(Delivery& delivery,
   Commit commit = co_await keeping;
   if (commit != Commit::committed) co_return commit;
   if (!after.owner() && is_paid_for(after.sources)) {
+    auto asking = ignores_all_paid_for(delivery, after.sources);
+    report.ignored = co_await asking;
+  }
+  if (!after.owner() && !report.ignored && is_paid_for(after.sources)) {
     auto parking = park(delivery, facts.place, after);
     Progress progress = co_await parking;
     if (progress == Progress::failed) co_return Commit::refused;
@@ -450,6 +454,7 @@ Conversation<Progress> deliver_to_place(Delivery& delivery, PlaceFacts facts,
     if (delivery.sources.empty()) report.kept = claims_kept;
     if (before.email) report.email_was = before.email->text;
     if (after.email) report.email_is = after.email->text;
+    report.by_older_email = after.owner_by_older_email();
     co_return Progress::done;
   }
 }

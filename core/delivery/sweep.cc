@@ -170,17 +170,23 @@ Conversation<Progress> look_at_target(Sweep& s, Target target,
 // --- what is nobody's
 // -----------------------------------------------------------
 
-// Also what has an owner who cannot be given it.
-bool still_waits(const Held& held) {
-  if (!held.sources) return true;
-  return held.owned ? !held.sources->empty() : is_paid_for(*held.sources);
+// Also what has an owner who cannot be given it; not what is ignored by name.
+Conversation<bool> still_waits(Sweep& s, Held held) {
+  if (!held.sources) co_return true;
+  if (held.owned) co_return !held.sources->empty();
+  if (!is_paid_for(*held.sources)) co_return false;
+  auto asking = ignores_all_paid_for(s.delivery, *std::move(held.sources));
+  bool ignored = co_await asking;
+  co_return !ignored;
 }
 
 Conversation<Progress> look_at_place(Sweep& s, Member member) {
   auto reading = read_place(s, member.text);
   Held held = co_await reading;
   if (held.progress == Progress::failed) co_return Progress::failed;
-  if (still_waits(held)) {
+  auto judging = still_waits(s, std::move(held));
+  bool waits = co_await judging;
+  if (waits) {
     s.swept.stay++;
     co_return Progress::done;
   }
@@ -190,7 +196,9 @@ Conversation<Progress> look_at_place(Sweep& s, Member member) {
   if (progress == Progress::failed) co_return progress;
   auto again = read_place(s, member.text);
   held = co_await again;
-  if (!still_waits(held)) {
+  auto judging_again = still_waits(s, std::move(held));
+  waits = co_await judging_again;
+  if (!waits) {
     s.swept.gone++;
     co_return Progress::done;
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <map>
 
 #include "core/access/access.h"
 #include "core/access/grants.h"
@@ -33,18 +34,25 @@ bool is_known(const Projection& projection, const DeliveryOptions& options) {
 }
 
 // By what an operator may ignore a source: what it is known by, itself, its
-// customer (or other place) and their account.
-std::vector<std::string> names_of(const Projection& projection,
-                                  const Sources& sources) {
-  std::vector<std::string> names;
-  for (const Identifier& identifier : projection.identifiers) {
-    names.push_back(identifier.str());
+// customer (or other place) and their account. By source, for each of `ids`.
+std::map<std::string, std::vector<std::string>> names_of(const Sources& sources,
+                                                         const Ids& ids) {
+  std::map<std::string, std::vector<std::string>> names;
+  for (const std::string& id : ids) {
+    auto found = sources.find(id);
+    if (found == sources.end()) continue;
+    const std::string& place = found->second.place;
+    names[id] = {id, place};
+    std::string_view account = StripeId(place).account();
+    if (!account.empty()) names[id].emplace_back(account);
   }
-  names.push_back(projection.source);
-  const std::string& place = sources.find(projection.source)->second.place;
-  names.push_back(place);
-  std::string_view account = StripeId(place).account();
-  if (!account.empty()) names.emplace_back(account);
+  for (const Projection& projection : project(sources)) {
+    auto of = names.find(projection.source);
+    if (of == names.end()) continue;
+    for (const Identifier& identifier : projection.identifiers) {
+      of->second.push_back(identifier.str());
+    }
+  }
   return names;
 }
 
@@ -117,7 +125,8 @@ Ids without(const Ids& a, const Ids& b) {
 
 bool opens_nothing(const Projection& projection,
                    const DeliveryOptions& options) {
-  return is_bought(projection, options) && !is_known(projection, options);
+  return projection.unclear ||
+         (is_bought(projection, options) && !is_known(projection, options));
 }
 
 bool opens_something(const Projection& projection,
@@ -144,15 +153,21 @@ SourceIds opening_nothing(const Sources& sources,
 Conversation<SourceIds> ignored_of(Delivery& delivery, Sources sources,
                                    SourceIds ids) {
   Ids ignored;
-  for (const Projection& projection : project(sources)) {
-    if (!ids.contains(projection.source)) continue;
+  for (auto& [id, names] : names_of(sources, ids)) {
     auto asking = is_ignored(delivery.redis, delivery.options.keys.ignored(),
-                             names_of(projection, sources));
+                             std::move(names));
     bool yes = co_await asking;
-    if (yes) ignored.insert(projection.source);
+    if (yes) ignored.insert(id);
   }
   delivery.ignored.insert(ignored.begin(), ignored.end());
   co_return ignored;
+}
+
+Conversation<bool> ignores_all_paid_for(Delivery& delivery, Sources sources) {
+  Ids ids = paid_for(sources);
+  auto asking = ignored_of(delivery, std::move(sources), ids);
+  Ids ignored = co_await asking;
+  co_return !ids.empty() && ignored == ids;
 }
 
 Conversation<Progress> index_unmatched(Delivery& delivery, User user,

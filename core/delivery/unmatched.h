@@ -22,7 +22,8 @@
 
 namespace entitle {
 
-// Whether it is effective now and no grant knows any of its identifiers.
+// Whether it is effective now and no grant knows any of its identifiers, or
+// Stripe says a word of it that is not known.
 bool opens_nothing(const Projection& projection,
                    const DeliveryOptions& options);
 // Whether it is, and one does.
@@ -40,6 +41,10 @@ SourceIds opening_nothing(const Sources& sources,
 // Those of `ids` that an operator ignores; the delivery keeps them, too.
 Conversation<SourceIds> ignored_of(Delivery& delivery, Sources sources,
                                    SourceIds ids);
+
+// Whether an operator ignores all of these that somebody has paid for, and
+// there is any. The delivery keeps which.
+Conversation<bool> ignores_all_paid_for(Delivery& delivery, Sources sources);
 
 // Puts into the index what opens nothing in the record just written
 // (`report.record`) and takes out what no longer does; `also` is looked at,

@@ -303,6 +303,15 @@ Owners Place::owners() const {
   return owners;
 }
 
+std::optional<User> Place::owner_by_older_email() const {
+  if (!email || claims.empty() || !forwards().empty()) return std::nullopt;
+  const Claim& first = claims.front();
+  if (first.kind != ClaimKind::email || first.created >= email->said) {
+    return std::nullopt;
+  }
+  return first.target.user();
+}
+
 bool Place::settled() const {
   Owners whose = owners();
   if (!whose.rest || to != whose.rest) return false;

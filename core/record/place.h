@@ -82,6 +82,9 @@ struct Place {
   // metadata, else the newest claim of any source, else by e-mail.
   Owners owners() const;
   std::optional<Target> owner() const { return owners().rest; }
+  // Whose all of it is by an e-mail that was corrected since: such a claim is
+  // dated by when Stripe said the e-mail it was made with. Null: nobody's.
+  std::optional<User> owner_by_older_email() const;
   // Every place this one is part of, the greatest first.
   std::vector<std::string> forwards() const;
   std::vector<Claim> user_claims() const;  // of sources, too

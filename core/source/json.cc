@@ -153,6 +153,7 @@ void members(M& m, Fact& fact) {
   event(m, fact);
   m.word("mode", kSessionModes, fact.subscription_mode, fact.other_mode);
   m.flag("paid", fact.paid);
+  m.text("payment_status", fact.other_status);
   m.text("subscription", fact.subscription);
   m.text("payment_intent", fact.payment_intent);
   m.identifiers("identifiers", fact.identifiers);
@@ -165,6 +166,8 @@ void members(M& m, Fact& fact) {
   m.text_of("charge", "refund", fact.of_charge, fact.id);
   m.flag("full", fact.full);
   m.flag("returned", fact.returned);
+  m.count("amount", fact.amount);
+  m.count("charged", fact.charged);
 }
 
 template <class M, Either<DisputeFact> Fact>

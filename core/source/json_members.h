@@ -50,6 +50,9 @@ class MemberWriter {
   void flag(std::string_view name, bool value) {
     if (value) out_.boolean(name, true);
   }
+  void count(std::string_view name, std::int64_t value) {
+    if (value != 0) out_.number(name, value);
+  }
   void time(std::string_view name, UnixTime value) {
     if (value != UnixTime{}) out_.number(name, to_unix(value));
   }
@@ -199,6 +202,9 @@ class MemberReader {
   }
   void flag(std::string_view name, bool& value) {
     if (takes(name)) in_.boolean(value);
+  }
+  void count(std::string_view name, std::int64_t& value) {
+    if (takes(name)) in_.integer(value);
   }
   void time(std::string_view name, UnixTime& value) {
     if (takes(name)) read(value);

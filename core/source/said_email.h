@@ -14,6 +14,9 @@
 
 namespace entitle {
 
+// Stands for the e-mail of a customer who has none any more: no e-mail is it.
+inline constexpr std::string_view kNoEmail = "-";
+
 struct SaidEmail {
   UnixTime said;      // when it was said, whatever repeats it later
   std::string event;  // evt_...

@@ -138,6 +138,14 @@ ItemPeriods joined_items(ItemPeriods items) {
   return items;
 }
 
+bool is_known_status(std::string_view status) {
+  constexpr std::string_view kKnown[] = {
+      "trialing", "active",   "past_due",   "unpaid",
+      "paused",   "canceled", "incomplete", "incomplete_expired"};
+  return std::find(std::begin(kKnown), std::end(kKnown), status) !=
+         std::end(kKnown);
+}
+
 bool Snapshot::terminal() const {
   return type == SnapshotType::deleted || state.ended_at ||
          state.status == "canceled" || state.status == "incomplete_expired";

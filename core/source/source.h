@@ -17,6 +17,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -57,6 +58,9 @@ bool names_more_items(const std::vector<Identifier>& identifiers,
 // Adds them to `known`.
 void add_items(const std::vector<Identifier>& identifiers,
                std::vector<Identifier>& known);
+
+// Whether it is one of Stripe's words for what becomes of a subscription.
+bool is_known_status(std::string_view subscription_status);
 
 // The part of a subscription that decides access, as compared by the rule for
 // events of one second (reference: docs/stripe.md, "Order").
@@ -208,11 +212,12 @@ struct SessionFact {
   std::string event;
   UnixTime created;
   bool subscription_mode = false;
-  bool paid = false;            // paid or no_payment_required
-  std::string subscription;     // sub_... or empty
-  std::string payment_intent;   // pi_... or empty
-  std::string other_mode = {};  // as it is called, when it is neither
-  bool free = false;            // nothing was to pay, nor is there a payment
+  bool paid = false;              // paid or no_payment_required
+  std::string subscription;       // sub_... or empty
+  std::string payment_intent;     // pi_... or empty
+  std::string other_mode = {};    // as it is called, when it is neither
+  std::string other_status = {};  // of the payment: neither paid nor unpaid
+  bool free = false;              // nothing was to pay, nor is there a payment
   std::vector<Identifier> identifiers = {};  // sorted, unique
   UnknownMembers unknown = {};
 
@@ -236,20 +241,24 @@ struct SessionFact {
 struct RefundFact {
   std::string event;
   UnixTime created;
-  std::string id;          // re_..., or ch_... for what charge.refunded says
-  bool of_charge = false;  // charge.refunded said it
-  bool full = false;       // the whole charge is refunded (of_charge only)
-  bool returned = false;   // the refund failed or was canceled: money is back
+  std::string id;            // re_..., or ch_... for what charge.refunded says
+  bool of_charge = false;    // charge.refunded said it
+  bool full = false;         // the whole charge is refunded (of_charge only)
+  bool returned = false;     // the refund failed or was canceled: money is back
+  std::int64_t amount = 0;   // given back; of_charge: up to then. 0: not said
+  std::int64_t charged = 0;  // of_charge only: what could be. 0: not said
   UnknownMembers unknown = {};
 
   static constexpr std::string_view kName = "refunds";
   static constexpr std::size_t kBound = 32;
   const std::string& key() const { return id; }
-  // Of one refund in one second: failed and canceled are its ends. Of one
-  // charge: refunds only add up.
+  // Failed and canceled are the ends of a refund, whenever they are told again:
+  // the first word on it counts. Of one charge: refunds only add up.
   auto rank() const {
-    return std::make_tuple(of_charge, created, full, returned,
-                           std::string_view(event));
+    return std::make_tuple(
+        of_charge, returned,
+        returned ? kForever - created : created.time_since_epoch(), full,
+        std::string_view(event));
   }
   void keep_unknown(const RefundFact& other) { unknown.merge(other.unknown); }
   auto operator<=>(const RefundFact&) const = default;

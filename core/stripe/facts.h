@@ -18,7 +18,7 @@
 
 namespace entitle {
 
-// What the event says to one place. Places are Stripe ids: cus_, cs_, pi_,
+// What the event says to one place. Places are Stripe ids: cus_, cs_, in_, pi_,
 // ch_, with `acct_.../` before them for Connect.
 struct PlaceFacts {
   std::string place;

@@ -63,13 +63,22 @@ bool is_completion(const Reading& reading) {
   return reading.head().type == "checkout.session.completed";
 }
 
+std::string said_or_unsaid(const json::Node* session, const char* member) {
+  std::string word = word_of(session, member);
+  return word.empty() ? std::string(kUnsaid) : word;
+}
+
 SessionFact session_fact(const Reading& reading) {
   const json::Node* session = reading.object();
   SessionFact fact;
   fact.event = reading.head().id;
   fact.created = reading.head().created;
-  fact.subscription_mode = json::string(session, "mode") == "subscription";
-  fact.paid = is_paid(json::string(session, "payment_status"));
+  std::string mode = said_or_unsaid(session, "mode");
+  fact.subscription_mode = mode == "subscription";
+  if (!fact.subscription_mode && mode != "payment") fact.other_mode = mode;
+  std::string status = said_or_unsaid(session, "payment_status");
+  fact.paid = is_paid(status);
+  if (!fact.paid && status != "unpaid") fact.other_status = status;
   std::string_view subscription = stripe::id(session, "subscription");
   if (!subscription.empty()) {
     fact.subscription = reading.qualified(subscription);
@@ -112,20 +121,25 @@ void checkout_session_facts(const Reading& reading, Facts& facts) {
   hints.about = bought_with(reading);
   PlaceFacts own = own_place(reading, std::move(place), hints, facts);
 
-  // A session that only sets up a payment method buys nothing, and of one
-  // whose status nobody said nothing is known.
-  std::string_view payment_status = json::string(session, "payment_status");
-  bool buys = mode == "payment" || mode == "subscription";
-  if (buys && !payment_status.empty()) {
+  // A session that only sets up a payment method buys nothing. One of a mode or
+  // a status that is not known opens nothing, and somebody is told.
+  if (mode != "setup") {
     SessionFact fact = session_fact(reading);
+    if (!fact.other_mode.empty()) {
+      add_unknown_word(facts, "the session's mode", fact.other_mode);
+    }
+    if (!fact.other_status.empty()) {
+      add_unknown_word(facts, "the session's payment_status",
+                       fact.other_status);
+    }
     // A subscription's session is not what grants: its subscription is.
-    if (!fact.subscription_mode && (fact.paid || is_completion(reading))) {
+    bool one_time = !fact.subscription_mode && fact.other_mode.empty();
+    if (one_time && (fact.paid || is_completion(reading))) {
       facts.is_payment = true;
       facts.identifiers = fact.identifiers;
     }
     std::string_view invoice = stripe::id(session, "invoice");
-    if (!fact.subscription_mode && !invoice.empty() &&
-        !fact.payment_intent.empty()) {
+    if (one_time && !invoice.empty() && !fact.payment_intent.empty()) {
       // A session may make an invoice of its payment, which buys the same.
       Source& made = own.sources[reading.qualified(invoice)];
       made.place = own.place;
@@ -135,8 +149,7 @@ void checkout_session_facts(const Reading& reading, Facts& facts) {
     source.place = own.place;
     source.sessions.insert(std::move(fact));
   } else {
-    add_note(facts, buys ? "the session says no payment status"
-                         : "a session of this mode buys nothing");
+    add_note(facts, "a session of this mode buys nothing");
   }
   facts.places.push_back(std::move(own));
 }

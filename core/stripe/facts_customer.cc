@@ -3,6 +3,7 @@
 #include "core/base/ascii.h"
 #include "core/json/tree.h"
 #include "core/source/claim.h"
+#include "core/source/said_email.h"
 #include "core/source/source.h"
 #include "core/stripe/event_types.h"
 #include "core/stripe/facts.h"
@@ -11,6 +12,14 @@
 
 namespace entitle {
 namespace {
+
+// Only a customer who had one until now: of one who never had, what a checkout
+// said counts.
+bool has_lost_email(const Reading& reading) {
+  return reading.object() != nullptr &&
+         json::is_null(json::member(reading.object(), "email")) &&
+         json::is_string(json::member(reading.event.previous, "email"));
+}
 
 std::optional<PlaceFacts> customer(const Reading& reading, Facts& facts) {
   const json::Node* object = reading.object();
@@ -25,7 +34,12 @@ std::optional<PlaceFacts> customer(const Reading& reading, Facts& facts) {
   hints.metadata = json::member(object, "metadata");
   hints.metadata_kind = ClaimKind::customer_metadata;
   hints.email = facts.email;
-  return own_place(reading, facts.customer, hints, facts);
+  PlaceFacts own = own_place(reading, facts.customer, hints, facts);
+  if (has_lost_email(reading)) {
+    own.email = SaidEmail{reading.head().created, reading.head().id,
+                          std::string(kNoEmail)};
+  }
+  return own;
 }
 
 }  // namespace
@@ -33,7 +47,7 @@ std::optional<PlaceFacts> customer(const Reading& reading, Facts& facts) {
 void customer_facts(const Reading& reading, Facts& facts) {
   std::optional<PlaceFacts> own = customer(reading, facts);
   if (!own) return;
-  if (own->claims.empty() && facts.email.empty()) {
+  if (own->claims.empty() && !own->email) {
     add_note(facts, "the customer names no user and no e-mail");
     return;
   }

@@ -13,6 +13,7 @@
 #include "core/stripe/event_types.h"
 #include "core/stripe/facts.h"
 #include "core/stripe/facts_parts.h"
+#include "core/stripe/invoice_line.h"
 #include "core/stripe/object.h"
 #include "core/stripe/period.h"
 
@@ -23,68 +24,12 @@ const json::Node* subscription_details(const json::Node* invoice) {
   return json::member(json::member(invoice, "parent"), "subscription_details");
 }
 
-const json::Node* item_details(const json::Node* line) {
-  return json::member(json::member(line, "parent"),
-                      "subscription_item_details");
-}
-
-bool is_subscription_line(const json::Node* line) {
-  std::string_view kind = json::string(json::member(line, "parent"), "type");
-  if (!kind.empty()) {
-    // Without the details nobody says that it is no proration.
-    return kind == "subscription_item_details" &&
-           json::is_object(item_details(line));
-  }
-  kind = json::string(line, "type");
-  if (!kind.empty()) return kind == "subscription";
-  return !stripe::id(line, "subscription").empty() ||
-         json::is_object(item_details(line));
-}
-
-bool is_proration(const json::Node* line) {
-  return json::boolean(line, "proration").value_or(false) ||
-         json::boolean(item_details(line), "proration").value_or(false);
-}
-
-// A line of the plan itself. A proration is about the past: its price may be
-// the one just left.
-bool shows_plan(const json::Node* line) {
-  return is_subscription_line(line) && !is_proration(line) &&
-         json::integer(line, "amount").value_or(0) >= 0;
-}
-
-// Since 2025-03-31.basil: ids, and no lookup key.
-const json::Node* price_details(const json::Node* line) {
-  return json::member(json::member(line, "pricing"), "price_details");
-}
-
 bool lacks_lookup_keys(const json::Node* invoice) {
   for (const json::Node* line :
        json::Children(stripe::list(invoice, "lines"))) {
     if (price_details(line) != nullptr) return true;
   }
   return false;
-}
-
-const json::Node* price_of(const json::Node* line) {
-  const json::Node* price = json::member(line, "price");
-  return json::is_object(price) ? price : json::member(line, "plan");
-}
-
-// Of a price that is not metered the line says how many were bought.
-bool is_held(const json::Node* line) {
-  const json::Node* price = price_of(line);
-  std::string_view usage =
-      json::string(json::member(price, "recurring"), "usage_type");
-  if (usage.empty()) usage = json::string(price, "usage_type");
-  return usage != "licensed" || json::integer(line, "quantity").value_or(1) > 0;
-}
-
-void add_line(const json::Node* line, IdentifierList& list) {
-  if (!is_held(line)) return;
-  list.add_price(price_of(line));
-  list.add_price(json::member(price_details(line), "price"));
-  list.add_id(stripe::id(price_details(line), "product"));
 }
 
 // Of an InvoicePayment: the payment intent, or the charge that came without.
@@ -101,8 +46,7 @@ std::string_view subscription_of(const json::Node* invoice) {
   for (const json::Node* line :
        json::Children(stripe::list(invoice, "lines"))) {
     if (!id.empty()) break;
-    id = stripe::id(line, "subscription");
-    if (id.empty()) id = stripe::id(item_details(line), "subscription");
+    id = subscription_of_line(line);
   }
   return id;
 }
@@ -159,7 +103,7 @@ std::vector<Returned> returned_by(const Reading& reading) {
   std::vector<Returned> returned;
   if (has_more_lines(reading)) return returned;
   for (const json::Node* line : lines_of(reading).members) {
-    if (!is_subscription_line(line) || !is_proration(line)) continue;
+    if (!is_proration(line)) continue;
     if (json::integer(line, "amount").value_or(0) >= 0) return {};
     std::optional<UnixTime> from =
         stripe::time(json::member(line, "period"), "start");
@@ -229,6 +173,18 @@ bool is_paid(const json::Node* invoice) {
   return json::boolean(invoice, "paid").value_or(false);  // before 2018-11
 }
 
+void add_unpaid_note(const Reading& reading, Facts& facts) {
+  constexpr std::string_view kUnpaid[] = {"draft", "open", "void",
+                                          "uncollectible"};
+  std::string status = word_of(reading.object(), "status");
+  if (status.empty() || std::find(std::begin(kUnpaid), std::end(kUnpaid),
+                                  status) != std::end(kUnpaid)) {
+    add_note(facts, "the invoice is not paid");
+  } else {
+    add_unknown_word(facts, "the invoice's status", status);
+  }
+}
+
 // What paid it: said before 2025-03-31.basil; afterwards where somebody
 // expanded it, or by invoice_payment.paid.
 std::string_view payment_of(const json::Node* invoice) {
@@ -246,19 +202,59 @@ std::vector<Identifier> purchased(const Reading& reading) {
   const json::Node* invoice = reading.object();
   IdentifierList list(reading.head().account);
   for (const json::Node* line : lines_of(reading).members) {
-    bool buys = json::integer(line, "amount").value_or(0) >= 0;
+    bool buys =
+        !is_proration(line) && json::integer(line, "amount").value_or(0) >= 0;
     if (buys && !list.truncated()) add_line(line, list);
   }
   list.add_metadata(reading, json::member(invoice, "metadata"));
   return std::move(list).sorted();
 }
 
+SessionFact purchase_fact(const Reading& reading,
+                          std::vector<Identifier> identifiers) {
+  SessionFact fact;
+  fact.event = reading.head().id;
+  fact.created = reading.head().created;
+  fact.paid = true;
+  fact.identifiers = std::move(identifiers);
+  std::string_view payment = payment_of(reading.object());
+  if (!payment.empty()) fact.payment_intent = reading.qualified(payment);
+  fact.free = payment.empty() &&
+              json::integer(reading.object(), "total").value_or(1) <= 0;
+  return fact;
+}
+
+void add_purchase(const Reading& reading, SessionFact fact, PlaceFacts& own) {
+  Source& source =
+      own.sources[reading.qualified(stripe::id(reading.object(), "id"))];
+  source.place = own.place;
+  source.sessions.insert(std::move(fact));
+}
+
+// Whose the invoice is, for who knows of a payment only that it paid it; and
+// its payment, where the invoice says it.
+void add_invoice_forwards(const Reading& reading, const std::string& place,
+                          Facts& facts) {
+  std::string_view id = stripe::id(reading.object(), "id");
+  std::string_view payment = payment_of(reading.object());
+  if (!payment.empty()) {
+    add_forward(reading, reading.qualified(payment), place, facts);
+  }
+  if (!id.empty() && reading.qualified(id) != place) {
+    add_forward(reading, reading.qualified(id), place, facts);
+  }
+}
+
 // An invoice for no subscription: a purchase like a checkout session's.
 void one_off_invoice_facts(const Reading& reading, Facts& facts) {
   const json::Node* invoice = reading.object();
   std::string_view id = stripe::id(invoice, "id");
-  if (id.empty() || !is_paid(invoice)) {
-    add_note(facts, "the invoice has no id or is not paid");
+  if (id.empty()) {
+    add_note(facts, "the invoice has no id");
+    return;
+  }
+  if (!is_paid(invoice)) {
+    add_unpaid_note(reading, facts);
     return;
   }
   UserHints hints;
@@ -270,22 +266,82 @@ void one_off_invoice_facts(const Reading& reading, Facts& facts) {
   if (std::string_view payment = payment_of(invoice); !payment.empty()) {
     hints.about.push_back(reading.qualified(payment));
   }
-  PlaceFacts own = own_place(reading, facts.customer, hints, facts);
-
-  SessionFact fact;
-  fact.event = reading.head().id;
-  fact.created = reading.head().created;
-  fact.paid = true;
-  fact.identifiers = purchased(reading);
+  std::string place =
+      facts.customer.empty() ? reading.qualified(id) : facts.customer;
+  PlaceFacts own = own_place(reading, std::move(place), hints, facts);
+  add_invoice_forwards(reading, own.place, facts);
+  SessionFact fact = purchase_fact(reading, purchased(reading));
   facts.identifiers = fact.identifiers;
-  if (std::string_view payment = payment_of(invoice); !payment.empty()) {
-    fact.payment_intent = reading.qualified(payment);
-    add_forward(reading, fact.payment_intent, own.place, facts);
+  add_purchase(reading, std::move(fact), own);
+  facts.places.push_back(std::move(own));
+}
+
+// What a subscription's invoice sells once is a purchase of its own, with
+// refunds and disputes of its own: the subscription goes by its status.
+std::vector<Identifier> sold_besides(const Reading& reading) {
+  IdentifierList list(reading.head().account);
+  for (const json::Node* line : lines_of(reading).members) {
+    if (is_one_time(line) && !list.truncated()) add_line(line, list);
   }
-  add_forward(reading, reading.qualified(id), own.place, facts);
-  Source& source = own.sources[reading.qualified(id)];
+  return std::move(list).sorted();
+}
+
+void add_to(std::vector<Identifier>& all, const std::vector<Identifier>& more) {
+  all.insert(all.end(), more.begin(), more.end());
+  std::sort(all.begin(), all.end());
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+}
+
+// What a paid invoice says of its subscription. False: nothing.
+bool add_payment(const Reading& reading, std::string_view subscription,
+                 PlaceFacts& own, Facts& facts) {
+  std::optional<PaidInvoice> paid = paid_invoice(reading);
+  std::optional<Renewal> renewed = renewal(reading, paid.has_value());
+  if (!paid && !renewed) return false;
+  Source& source = own.sources[reading.qualified(subscription)];
   source.place = own.place;
-  source.sessions.insert(std::move(fact));
+  if (paid) {
+    add_to(facts.identifiers, paid->identifiers);
+    source.invoices.insert(*std::move(paid));
+  }
+  if (renewed) source.renewals.insert(*std::move(renewed));
+  for (const json::Node* line : lines_of(reading).members) {
+    if (shows_plan(line)) add_lookup_key(reading, price_of(line), source);
+  }
+  return true;
+}
+
+void subscription_invoice_facts(const Reading& reading,
+                                std::string_view subscription, Facts& facts) {
+  const json::Node* invoice = reading.object();
+  std::string_view id = stripe::id(invoice, "id");
+  std::vector<Identifier> besides;
+  if (is_paid(invoice) && !id.empty()) besides = sold_besides(reading);
+  UserHints hints;
+  hints.metadata = subscription_metadata(invoice);
+  hints.metadata_kind = ClaimKind::subscription_metadata;
+  hints.email = facts.email;
+  hints.said = said_at(invoice);
+  hints.about = {reading.qualified(subscription)};
+  if (!besides.empty()) {
+    hints.about.push_back(reading.qualified(id));
+    std::string_view payment = payment_of(invoice);
+    if (!payment.empty()) hints.about.push_back(reading.qualified(payment));
+  }
+  PlaceFacts own = own_place(reading, facts.customer, hints, facts);
+  add_invoice_forwards(reading, own.place, facts);
+  if (!is_paid(invoice)) {
+    add_unpaid_note(reading, facts);
+  } else {
+    bool pays = add_payment(reading, subscription, own, facts);
+    if (!pays && besides.empty()) {
+      add_note(facts, "the invoice pays for no period to come");
+    }
+  }
+  if (!besides.empty()) {
+    add_to(facts.identifiers, besides);
+    add_purchase(reading, purchase_fact(reading, std::move(besides)), own);
+  }
   facts.places.push_back(std::move(own));
 }
 
@@ -315,42 +371,14 @@ void invoice_paid_facts(const Reading& reading, Facts& facts) {
   facts.email = lower_case(json::string(invoice, "customer_email"));
   facts.lacks_lookup_keys = lacks_lookup_keys(invoice);
   std::string_view subscription = subscription_of(invoice);
-  if (facts.customer.empty()) {
-    add_note(facts, "the invoice has no customer");
-    return;
-  }
   if (subscription.empty()) {
     one_off_invoice_facts(reading, facts);
-    return;
-  }
-
-  UserHints hints;
-  hints.metadata = subscription_metadata(invoice);
-  hints.metadata_kind = ClaimKind::subscription_metadata;
-  hints.email = facts.email;
-  hints.said = said_at(invoice);
-  hints.about = {reading.qualified(subscription)};
-  PlaceFacts own = own_place(reading, facts.customer, hints, facts);
-
-  std::optional<PaidInvoice> paid = paid_invoice(reading);
-  std::optional<Renewal> renewed = renewal(reading, paid.has_value());
-  if (!is_paid(invoice)) {
-    add_note(facts, "the invoice is not paid");
-  } else if (paid || renewed) {
-    Source& source = own.sources[reading.qualified(subscription)];
-    source.place = own.place;
-    if (paid) {
-      facts.identifiers = paid->identifiers;
-      source.invoices.insert(*std::move(paid));
-    }
-    if (renewed) source.renewals.insert(*std::move(renewed));
-    for (const json::Node* line : lines_of(reading).members) {
-      if (shows_plan(line)) add_lookup_key(reading, price_of(line), source);
-    }
+  } else if (facts.customer.empty()) {
+    facts.warns = true;
+    add_note(facts, "the invoice is for a subscription and has no customer");
   } else {
-    add_note(facts, "the invoice pays for no period to come");
+    subscription_invoice_facts(reading, subscription, facts);
   }
-  facts.places.push_back(std::move(own));
 }
 
 // Stripe leaves such a subscription active and never bills it again: only a

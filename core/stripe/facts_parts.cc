@@ -246,6 +246,28 @@ void add_forward(const Reading& reading, std::string from,
   facts.places.push_back({std::move(from), {std::move(claim)}, {}});
 }
 
+std::string word_of(const json::Node* object, std::string_view member) {
+  constexpr std::size_t kMaxBytes = 64;
+  std::string_view word = json::string(object, member);
+  return std::string(all_visible(word) ? word.substr(0, kMaxBytes)
+                                       : std::string_view("unreadable"));
+}
+
+void add_unknown_word(Facts& facts, std::string_view what,
+                      std::string_view word) {
+  std::string text(what);
+  if (word == kUnsaid) {
+    text += " is not said";
+  } else {
+    text.append(" \"").append(word).append("\" is not known");
+  }
+  text +=
+      ", so nothing is opened by it: Stripe may have a new word or a new name "
+      "for it, look for a newer entitle";
+  facts.warns = true;
+  add_note(facts, text);
+}
+
 void add_note(Facts& facts, std::string_view text) {
   if (!facts.note.empty()) facts.note += "; ";
   facts.note += text;

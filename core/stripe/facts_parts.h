@@ -100,6 +100,15 @@ SessionFact payment_link(const Reading& reading, std::string payment);
 void add_forward(const Reading& reading, std::string from,
                  std::string_view to_place, Facts& facts);
 
+// What stands for a word that Stripe does not say, where it always did.
+inline constexpr std::string_view kUnsaid = "unsaid";
+// One of Stripe's words as it is kept: of absurd ones, the beginning.
+std::string word_of(const json::Node* object, std::string_view member);
+// A warning: this word of Stripe's has no meaning here (yet), so what goes by
+// it opens nothing.
+void add_unknown_word(Facts& facts, std::string_view what,
+                      std::string_view word);
+
 // Why nothing, or not all, was taken from the event: for the log.
 void add_note(Facts& facts, std::string_view text);
 

@@ -4,6 +4,8 @@
 // business.
 // Source: https://docs.stripe.com/api/refunds/object,
 // https://docs.stripe.com/api/disputes/object
+#include <algorithm>
+
 #include "core/base/ascii.h"
 #include "core/json/tree.h"
 #include "core/source/claim.h"
@@ -53,6 +55,11 @@ Payment payment_of(const Reading& reading, std::string_view charge,
   result.source = &result.own.sources[source_id];
   result.source->place = result.own.place;
   return result;
+}
+
+// Of a refund or a charge, in the smallest unit. 0: not said.
+std::int64_t amount(const json::Node* object, const char* member) {
+  return std::max<std::int64_t>(0, json::integer(object, member).value_or(0));
 }
 
 RefundFact refund_fact(const Reading& reading, std::string_view id) {
@@ -121,6 +128,9 @@ void charge_refunded_facts(const Reading& reading, Facts& facts) {
   RefundFact fact = refund_fact(reading, charge);
   fact.of_charge = true;
   fact.full = *full;
+  fact.amount = amount(reading.object(), "amount_refunded");
+  fact.charged = amount(reading.object(), "amount_captured");
+  if (fact.charged == 0) fact.charged = amount(reading.object(), "amount");
   payment.source->refunds.insert(std::move(fact));
   facts.places.push_back(std::move(payment.own));
 }
@@ -137,6 +147,7 @@ void refund_facts(const Reading& reading, Facts& facts) {
   if (payment.source == nullptr) return;
   RefundFact fact = refund_fact(reading, id);
   fact.returned = status == "failed" || status == "canceled";
+  fact.amount = amount(refund, "amount");
   payment.source->refunds.insert(std::move(fact));
   facts.places.push_back(std::move(payment.own));
 }

@@ -231,12 +231,32 @@ bool turned_past_due(const Snapshot& snapshot) {
   return snapshot.previous.status && *snapshot.previous.status != "past_due";
 }
 
+void note_what_is_odd(const Reading& reading, const Snapshot& snapshot,
+                      Facts& facts) {
+  if (!snapshot.terminal() && !is_known_status(snapshot.state.status)) {
+    add_unknown_word(facts, "the subscription's status", snapshot.state.status);
+  }
+  if (snapshot.state.assumed_end) {
+    facts.warns = facts.assumes_end = true;
+    add_note(facts,
+             "the subscription does not say when its period ends, so its end "
+             "is assumed: Stripe may have renamed a field, look for a newer "
+             "entitle");
+  }
+  const Listing items = listing(reading, "items", Listed::items);
+  if (!items.members.empty() &&
+      std::none_of(items.members.begin(), items.members.end(), is_held)) {
+    add_note(facts, "of each of its items there are none: quantity 0");
+  }
+}
+
 void subscription_facts(const Reading& reading, SnapshotType type,
                         Facts& facts) {
   const json::Node* said = reading.object();
   std::string_view id = stripe::id(said, "id");
   facts.customer = customer_place(reading);
   if (id.empty() || facts.customer.empty()) {
+    facts.warns = true;
     add_note(facts, "the subscription has no id or no customer");
     return;
   }
@@ -257,29 +277,18 @@ void subscription_facts(const Reading& reading, SnapshotType type,
   if (type == SnapshotType::deleted && snapshot.state.status.empty()) {
     snapshot.state.status = "canceled";
   }
-  if (snapshot.state.status.empty()) {
-    add_note(facts, "the subscription says no status");
-  } else {
-    if (type == SnapshotType::updated) {
-      snapshot.previous = previous_of(reading);
-    }
-    if (!snapshot.terminal()) facts.identifiers = snapshot.state.identifiers;
-    if (snapshot.state.assumed_end) {
-      facts.warns = facts.assumes_end = true;
-      add_note(facts,
-               "the subscription does not say when its period ends, so its end "
-               "is assumed: Stripe may have renamed a field, look for a newer "
-               "entitle");
-    }
-    Source& source = own.sources[reading.qualified(id)];
-    source.place = own.place;
-    if (turned_past_due(snapshot)) {
-      source.entered_past_due = {snapshot.event, snapshot.created};
-    }
-    source.snapshots.insert(std::move(snapshot));
-    add_keys(reading, listing(reading, "items", Listed::items).members, source);
-    add_keys(reading, previous_items(reading), source);
+  if (snapshot.state.status.empty()) snapshot.state.status = kUnsaid;
+  if (type == SnapshotType::updated) snapshot.previous = previous_of(reading);
+  if (!snapshot.terminal()) facts.identifiers = snapshot.state.identifiers;
+  note_what_is_odd(reading, snapshot, facts);
+  Source& source = own.sources[reading.qualified(id)];
+  source.place = own.place;
+  if (turned_past_due(snapshot)) {
+    source.entered_past_due = {snapshot.event, snapshot.created};
   }
+  source.snapshots.insert(std::move(snapshot));
+  add_keys(reading, listing(reading, "items", Listed::items).members, source);
+  add_keys(reading, previous_items(reading), source);
   facts.places.push_back(std::move(own));
 }
 

@@ -261,8 +261,9 @@ std::string refunded(std::string event, Time at, bool full) {
 }
 
 std::string refund(std::string event, Time at, std::string status,
-                   std::string id = "re_1") {
-  return test::refund_event({event, at}, "refund.updated", {}, id, status);
+                   std::string id = "re_1", int amount = 4900) {
+  return test::refund_event({event, at}, "refund.updated", {}, id, status,
+                            amount);
 }
 
 std::string dispute(std::string event, Time at, std::string status,
@@ -324,8 +325,8 @@ void of_refunds_the_newest_word_decides_and_ties_revoke(void**) {
   assert_lapse({session(), refunded("evt_2", kStart + 1, false),
                 refund("evt_3", kStart + 1, "pending"),
                 refunded("evt_4", kStart + 2, true),
-                refund("evt_5", kStart + 2, "succeeded", "re_2"),
-                refund("evt_6", kStart + 3, "failed")},
+                refund("evt_5", kStart + 2, "succeeded", "re_2", 2450),
+                refund("evt_6", kStart + 3, "failed", "re_1", 2450)},
                Lapse::none);
 }
 

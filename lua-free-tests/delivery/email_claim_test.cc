@@ -213,6 +213,58 @@ void a_corrected_e_mail_is_the_only_one_that_claims(void**) {
   }
 }
 
+// Whoever has the mistyped address came first; she comes when it is corrected.
+void a_correction_gives_it_to_whom_it_finds_and_to_nobody_before(void**) {
+  const std::string wrong = "adam@example.com";
+  const std::string kAdam = "entitle:live:{u:adam}";
+  MemoryRedis redis;
+  buys_as_guest(redis, "evt_1", "cus_1", "cs_1", {}, wrong, 10);
+  log_in(redis, "adam", -1, wrong);
+  assert_true(redis.field(kAdam, "source:cs_1").has_value());
+  Delivered corrected = purchase("evt_2", "cus_1", "");
+  says_email(corrected, kEmail, 20);
+  DeliveryResult told = run(redis, entitle::test::deliver(corrected));
+  assert_string_equal(told.by_older_email->str().c_str(), "adam");
+  // Once: what repeats the e-mail corrects nothing.
+  told = run(redis, entitle::test::deliver(corrected));
+  assert_false(told.by_older_email.has_value());
+  // He may be a customer who changed the address: nothing is taken away.
+  log_in(redis, "adam", -1, wrong);
+  assert_true(redis.field(kAdam, "source:cs_1").has_value());
+
+  log_in(redis);
+  assert_true(redis.field(kAda, "source:cs_1").has_value());
+  assert_false(redis.field(kAdam, "source:cs_1").has_value());
+  log_in(redis, "adam", -1, wrong);
+  log_in(redis, "eve");  // has her e-mail, too: she came first
+  assert_true(redis.field(kAda, "source:cs_1").has_value());
+}
+
+// Who comes with the new address has it by that one from then on.
+void a_customer_who_changes_the_e_mail_keeps_it(void**) {
+  MemoryRedis redis;
+  buys_as_guest(redis, "evt_1", "cus_1", "cs_1", {}, "a@example.com", 10);
+  log_in(redis, "ada", -1, "a@example.com");
+  Delivered changed = purchase("evt_2", "cus_1", "");
+  says_email(changed, kEmail, 20);
+  run(redis, entitle::test::deliver(changed));
+  log_in(redis);
+  assert_int_equal(log_in(redis, "eve").writes, 0);
+  assert_int_equal(log_in(redis).writes, 0);
+  assert_true(redis.field(kAda, "source:cs_1").has_value());
+}
+
+void what_somebody_is_named_for_no_e_mail_takes_away(void**) {
+  MemoryRedis redis;
+  buys_as_guest(redis, "evt_1", "cus_1", "cs_1",
+                {user_claim("evt_1", 10, "bob")}, "b@example.com", 10);
+  Delivered changed = purchase("evt_2", "cus_1", "");
+  says_email(changed, kEmail, 20);
+  DeliveryResult told = run(redis, entitle::test::deliver(changed));
+  assert_false(told.by_older_email.has_value());
+  assert_int_equal(log_in(redis).writes, 0);
+}
+
 // The set of the wrong one may still name the place: its write was lost.
 void a_place_knows_that_its_e_mail_was_corrected(void**) {
   MemoryRedis redis;
@@ -266,6 +318,10 @@ int main() {
       cmocka_unit_test(what_breaks_off_is_finished_by_the_next_login),
       cmocka_unit_test(a_redis_that_refuses_is_said),
       cmocka_unit_test(a_corrected_e_mail_is_the_only_one_that_claims),
+      cmocka_unit_test(
+          a_correction_gives_it_to_whom_it_finds_and_to_nobody_before),
+      cmocka_unit_test(a_customer_who_changes_the_e_mail_keeps_it),
+      cmocka_unit_test(what_somebody_is_named_for_no_e_mail_takes_away),
       cmocka_unit_test(a_place_knows_that_its_e_mail_was_corrected),
       cmocka_unit_test(a_place_that_is_gone_is_forgotten),
       cmocka_unit_test(few_are_looked_at_at_one_time),

@@ -135,6 +135,21 @@ void what_is_ignored_by_name_leaves(void**) {
   }
 }
 
+// All that was paid for is: what else there may be is nobody's to wait for.
+void what_is_parked_leaves_when_all_of_it_is_ignored(void**) {
+  for (const char* name : {"price_odd", "cs_1", "cus_1"}) {
+    MemoryRedis redis;
+    buys(redis, "", "1", "price_odd");
+    buys(redis, "", "2", "price_other");
+    assert_members(redis, kParked, "cus_1 cus_2");
+    redis.run({"SADD", "entitle:live:ignored", name});
+    Swept swept = run_sweep(redis, sweep_parked({options()}, 0));
+    assert_members(redis, kParked, "cus_2");
+    assert_int_equal(swept.gone, 1);
+    assert_int_equal(swept.stay, 1);
+  }
+}
+
 void what_is_gone_leaves_and_what_cannot_be_read_stays(void**) {
   MemoryRedis redis;
   for (const char* member :
@@ -265,6 +280,7 @@ int main() {
       cmocka_unit_test(a_grant_of_tomorrow_settles_what_was_bought_today),
       cmocka_unit_test(one_of_several_servers_that_knows_it_is_enough),
       cmocka_unit_test(what_is_ignored_by_name_leaves),
+      cmocka_unit_test(what_is_parked_leaves_when_all_of_it_is_ignored),
       cmocka_unit_test(what_is_gone_leaves_and_what_cannot_be_read_stays),
       cmocka_unit_test(a_user_with_a_bar_is_found),
       cmocka_unit_test(what_is_bought_meanwhile_is_put_back),

@@ -593,7 +593,10 @@ void a_session_of_an_unknown_mode_opens_nothing(void**) {
   sources["cs_1"] = decoded(
       R"({"sessions":[{"event":"e","created":1,"mode":"loan","paid":true,)"
       R"("identifiers":["price_pro"]}]})");
-  assert_true(project(sources).empty());
+  std::vector<Projection> projections = project(sources);
+  assert_int_equal(projections.size(), 1);
+  assert_true(projections[0].state == Projection::State::not_paid);
+  assert_true(projections[0].unclear);  // somebody is told
 }
 
 void every_cut_of_a_source_is_refused(void**) {

@@ -63,13 +63,15 @@ void what_is_nothing_else_is_a_customer(void**) {
   assert_true(StripeId("ch_1").kind() == Kind::charge);
   assert_true(StripeId("acct_1/py_1").kind() == Kind::charge);
   assert_true(StripeId("pi_1").kind() == Kind::payment_intent);
+  assert_true(StripeId("acct_1/in_1").kind() == Kind::invoice);
   assert_true(StripeId("acct_1/cs_1").kind() == Kind::checkout_session);
   assert_true(StripeId("acct_9").kind() == Kind::customer_account);
   assert_true(StripeId("acct_1/acct_9").kind() == Kind::customer_account);
   assert_true(StripeId("cus_1").kind() == Kind::customer);
   assert_true(StripeId("jane@example.com").kind() == Kind::customer);
   assert_true(Kind::charge < Kind::payment_intent &&
-              Kind::payment_intent < Kind::checkout_session &&
+              Kind::payment_intent < Kind::invoice &&
+              Kind::invoice < Kind::checkout_session &&
               Kind::checkout_session < Kind::customer_account &&
               Kind::customer_account < Kind::customer);
 }

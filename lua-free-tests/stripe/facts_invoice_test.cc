@@ -225,6 +225,72 @@ void a_credit_without_a_charge_takes_the_rest_back(void**) {
   }
 }
 
+// Who goes from the year to the month: Stripe sends the credit as an item that
+// waited, too.
+void a_proration_is_one_in_whichever_shape(void**) {
+  for (Shape shape : kShapes) {
+    Invoice invoice = monthly();
+    invoice.waited = true;
+    invoice.prorations = {over("yearly", 900, 90000)};
+    Facts facts = paid(invoice, shape);
+    const PaidInvoice& said = source_of(facts).invoices.at(0);
+    assert_int_equal(said.returned.size(), 1);
+    assert_string_equal(said.returned[0].price.c_str(), "price_yearly");
+    assert_string_equal(told(said).c_str(), "price_pro until 5000");
+    assert_int_equal(facts.places.back().sources.size(), 1);
+
+    invoice.charges = {over("other", 900, 90000)};
+    facts = paid(invoice, shape);
+    assert_true(source_of(facts).invoices.at(0).returned.empty());
+    assert_int_equal(facts.places.back().sources.size(), 1);
+  }
+}
+
+// A course or a set-up fee in the checkout of a subscription.
+void what_an_invoice_sells_besides_is_a_purchase_of_its_own(void**) {
+  for (Shape shape : kShapes) {
+    Invoice invoice = monthly();
+    invoice.besides = {item("course", 0)};
+    invoice.payment_intent = "pi_1";
+    Facts facts = paid(invoice, shape);
+    const PlaceFacts& own = facts.places.back();
+    assert_string_equal(told(source_of(facts).invoices.at(0)).c_str(),
+                        "price_pro until 5000");
+    const Source& bought = own.sources.at("in_1");
+    assert_string_equal(bought.place.c_str(), "cus_1");
+    const SessionFact& fact = bought.sessions.at(0);
+    assert_true(fact.paid);
+    bool old = shape == Shape::before_basil;
+    assert_string_equal(test::joined(fact.identifiers).c_str(),
+                        old ? "lookup_key=course_key price_course prod_course"
+                            : "price_course prod_course");
+    assert_string_equal(fact.payment_intent.c_str(), old ? "pi_1" : "");
+    assert_int_equal(own.claims.size(), old ? 3 : 2);
+    assert_string_equal(own.claims[0].source.c_str(), "sub_1");
+    assert_string_equal(own.claims[1].source.c_str(), "in_1");
+
+    invoice.items.clear();  // nothing of the plan: in the middle of its period
+    facts = paid(invoice, shape);
+    assert_int_equal(facts.places.back().sources.size(), 1);
+    assert_int_equal(facts.places.back().sources.count("in_1"), 1);
+    assert_true(facts.note.empty());
+
+    invoice.status = "open";
+    assert_true(paid(invoice, shape).places.back().sources.empty());
+  }
+}
+
+// Prorations for which an invoice of their own was made.
+void an_invoice_of_prorations_alone_sells_nothing(void**) {
+  for (Shape shape : kShapes) {
+    Invoice invoice = monthly();
+    invoice.items.clear();
+    invoice.waited = true;
+    invoice.charges = {over("other", 900, 90000)};
+    assert_true(paid(invoice, shape).places.back().sources.empty());
+  }
+}
+
 void an_invoice_for_no_subscription_is_a_purchase(void**) {
   for (const char* version : {"2024-06-20", "2026-07-29.dahlia"}) {
     Facts facts = test::facts_of_fixture(std::string(version) +
@@ -243,6 +309,10 @@ void an_invoice_for_no_subscription_is_a_purchase(void**) {
     bool named = std::string(version) == "2024-06-20";
     assert_int_equal(fact.payment_intent.empty(), !named);
     assert_int_equal(facts.places.size(), named ? 3 : 2);
+    const PlaceFacts& forward = facts.places[named ? 1 : 0];
+    assert_string_equal(forward.place.c_str(), "in_1Fx000000000000000000001");
+    assert_string_equal(forward.claims.at(0).target.str().c_str(),
+                        "p:cus_Fx0000000001");
   }
 }
 
@@ -328,6 +398,27 @@ void an_invoices_licensed_line_of_which_there_are_none_names_nothing(void**) {
   assert_int_not_equal(known_by("metered", "0").size(), 0);
 }
 
+// Whose it is, it may say itself; of a subscription nobody knows.
+void an_invoice_without_a_customer_is_not_lost(void**) {
+  std::string body = one_off(
+      R"("status":"paid","metadata":{"user_id":"42"},"lines":{"data":[)" +
+      std::string(kLine) + "]}");
+  body.replace(body.find("\"cus_1\""), 7, "null");
+  Facts facts = test::facts(body);
+  assert_int_equal(facts.places.size(), 1);
+  assert_string_equal(facts.places[0].place.c_str(), "in_1");
+  assert_string_equal(facts.places[0].claims.at(0).target.str().c_str(),
+                      "u:42");
+  assert_true(facts.places[0].sources.at("in_1").sessions.at(0).paid);
+
+  body = test::invoice_event({"evt_1", 1000}, "paid", monthly());
+  body.replace(body.find("\"cus_1\""), 7, "null");
+  facts = test::facts(body);
+  assert_true(facts.places.empty());
+  assert_true(facts.warns);
+  assert_int_not_equal(facts.note.find("no customer"), std::string::npos);
+}
+
 void lookup_keys_are_missing_since_basil(void**) {
   assert_true(paid(monthly(), Shape::basil).lacks_lookup_keys);
   assert_false(paid(monthly(), Shape::before_basil).lacks_lookup_keys);
@@ -374,6 +465,10 @@ int main() {
           a_cycle_that_does_not_show_the_plan_extends_what_there_is),
       cmocka_unit_test(only_a_paid_invoice_counts),
       cmocka_unit_test(a_credit_without_a_charge_takes_the_rest_back),
+      cmocka_unit_test(a_proration_is_one_in_whichever_shape),
+      cmocka_unit_test(what_an_invoice_sells_besides_is_a_purchase_of_its_own),
+      cmocka_unit_test(an_invoice_of_prorations_alone_sells_nothing),
+      cmocka_unit_test(an_invoice_without_a_customer_is_not_lost),
       cmocka_unit_test(an_invoice_for_no_subscription_is_a_purchase),
       cmocka_unit_test(what_a_one_off_invoice_gives_back_is_not_bought),
       cmocka_unit_test(a_one_off_invoice_counts_once_it_is_paid),

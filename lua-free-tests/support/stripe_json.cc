@@ -189,6 +189,47 @@ std::string previous_json(const Subscription& now, const Subscription& before,
   return out.str();
 }
 
+// A line of an item that waited for the next invoice.
+void add_waited(const Invoice& invoice, bool proration, Shape shape,
+                Object& out) {
+  if (shape == Shape::before_basil) {
+    out.flag("proration", proration).text("type", "invoiceitem");
+    out.text("invoice_item", "ii_1").text("subscription", invoice.subscription);
+    return;
+  }
+  Object details;
+  details.text("invoice_item", "ii_1").flag("proration", proration);
+  details.text("subscription", invoice.subscription);
+  out.raw("parent", Object()
+                        .text("type", "invoice_item_details")
+                        .raw("invoice_item_details", details.str())
+                        .raw("subscription_item_details", "null")
+                        .str());
+}
+
+std::string pricing_json(const Item& item) {
+  return Object()
+      .raw("price_details", Object()
+                                .text("price", item.price)
+                                .text("product", item.product)
+                                .str())
+      .str();
+}
+
+std::string besides_line(const Invoice& invoice, const Item& item,
+                         Shape shape) {
+  Object out;
+  out.text("object", "line_item").raw("amount", "4900");
+  out.raw("period", R"({"start":1,"end":1})");
+  if (shape == Shape::before_basil) {
+    out.raw("price", price_json(item)).raw("plan", "null");
+  } else {
+    out.raw("pricing", pricing_json(item));
+  }
+  add_waited(invoice, false, shape, out);
+  return out.str();
+}
+
 std::string invoice_line(const Invoice& invoice, const Item& item,
                          bool proration, std::string_view amount, Shape shape) {
   Object out, period;
@@ -196,6 +237,15 @@ std::string invoice_line(const Invoice& invoice, const Item& item,
   if (item.period_start != 0) period.time("start", item.period_start);
   out.text("object", "line_item").raw("amount", amount);
   out.raw("period", period.str());
+  if (proration && invoice.waited) {
+    if (shape == Shape::before_basil) {
+      out.raw("price", price_json(item));
+    } else {
+      out.raw("pricing", pricing_json(item));
+    }
+    add_waited(invoice, true, shape, out);
+    return out.str();
+  }
   if (shape == Shape::before_basil) {
     out.raw("price", price_json(item)).flag("proration", proration);
     out.text("subscription", invoice.subscription);
@@ -209,14 +259,7 @@ std::string invoice_line(const Invoice& invoice, const Item& item,
                                  .text("subscription", invoice.subscription)
                                  .str())
                         .str());
-  out.raw("pricing",
-          Object()
-              .raw("price_details", Object()
-                                        .text("price", item.price)
-                                        .text("product", item.product)
-                                        .str())
-              .str());
-  return out.str();
+  return out.raw("pricing", pricing_json(item)).str();
 }
 
 Object payment_object(std::string_view kind, std::string_view id,
@@ -285,6 +328,9 @@ std::string invoice_event(const Envelope& envelope, std::string_view type,
   for (const Item& item : invoice.charges) {
     lines.push_back(invoice_line(invoice, item, true, "70", envelope.shape));
   }
+  for (const Item& item : invoice.besides) {
+    lines.push_back(besides_line(invoice, item, envelope.shape));
+  }
   for (const Item& item : invoice.items) {
     lines.push_back(invoice_line(invoice, item, false, "1500", envelope.shape));
   }
@@ -311,6 +357,7 @@ std::string invoice_event(const Envelope& envelope, std::string_view type,
                             .str();
   if (envelope.shape == Shape::before_basil) {
     out.text("subscription", invoice.subscription);
+    out.maybe("payment_intent", invoice.payment_intent);
     out.raw("subscription_details",
             Object().raw("metadata", metadata_json(invoice.user, "")).str());
   } else {
@@ -321,6 +368,19 @@ std::string invoice_event(const Envelope& envelope, std::string_view type,
   }
   out.text("status", invoice.status);
   return event(envelope, "invoice." + std::string(type), out.str());
+}
+
+std::string invoice_payment_event(const Envelope& envelope,
+                                  std::string_view invoice,
+                                  std::string_view payment_intent) {
+  std::string payment = Object()
+                            .text("type", "payment_intent")
+                            .text("payment_intent", payment_intent)
+                            .str();
+  Object out;
+  out.text("id", "inpay_1").text("object", "invoice_payment");
+  out.text("invoice", invoice).text("status", "paid").raw("payment", payment);
+  return event(envelope, "invoice_payment.paid", out.str());
 }
 
 std::string session_event(const Envelope& envelope, std::string_view type,
@@ -352,8 +412,9 @@ std::string charge_refunded_event(const Envelope& envelope,
 
 std::string refund_event(const Envelope& envelope, std::string_view type,
                          const Payment& payment, std::string_view id,
-                         std::string_view status) {
+                         std::string_view status, int amount) {
   Object out = payment_object("refund", id, payment);
+  out.raw("amount", std::to_string(amount));
   if (envelope.shape == Shape::basil) out.maybe("customer", payment.customer);
   return event(envelope, type, out.text("status", status).str());
 }

@@ -60,6 +60,9 @@ struct Invoice {
   std::vector<Item> items = {};       // their period_end is the line's
   std::vector<Item> prorations = {};  // credits, for the price left
   std::vector<Item> charges = {};     // prorations, for the price come to
+  std::vector<Item> besides = {};     // sold once, on a subscription's invoice
+  bool waited = false;  // prorations are items that waited for this invoice
+  std::string payment_intent = {};  // said before basil only
   Time issued = 0;
   std::string user = {}, email = {};
   Time finalized = 0;  // 0: it does not say
@@ -71,6 +74,10 @@ struct Invoice {
 // `type` without "invoice.".
 std::string invoice_event(const Envelope&, std::string_view type,
                           const Invoice&);
+
+// invoice_payment.paid
+std::string invoice_payment_event(const Envelope&, std::string_view invoice,
+                                  std::string_view payment_intent);
 
 struct Session {
   std::string id = "cs_1", customer = "cus_1";  // empty: null
@@ -89,7 +96,8 @@ struct Payment {
 std::string charge_refunded_event(const Envelope&, const Payment&, bool full);
 // `type`: refund.created, refund.updated, refund.failed, charge.refund.updated
 std::string refund_event(const Envelope&, std::string_view type, const Payment&,
-                         std::string_view id, std::string_view status);
+                         std::string_view id, std::string_view status,
+                         int amount = 4900);
 // `type` without "charge.dispute."
 std::string dispute_event(const Envelope&, std::string_view type,
                           const Payment&, std::string_view id,

@@ -129,7 +129,7 @@ Webhook::take_told() {
 const char*
 Webhook::what_was_asked() const {
     if (location_conf(request_)->stripe_request.len == 0) {
-        return ": see \"entitle_stripe_request\"";
+        return facts_.is_payment ? ": see \"entitle_stripe_request\"" : "";
     }
     if (!question_) {
         return "";

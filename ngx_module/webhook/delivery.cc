@@ -54,16 +54,24 @@ describe(const DeliveryResult& result, const Facts& facts, const char* asked) {
         line += ", had [" + joined(result.before) + "], has [" +
                 joined(result.after) + "]";
     }
-    if (result.opens_nothing) {
+    if (result.opens_nothing &&
+        (!result.unclear || !result.unmatched.empty())) {
         line += (line.empty() ? "" : ", ") + unmatched(result, facts, asked);
     }
     if (result.waved_through) {
-        line += ", opens nothing and is ignored";
+        line += result.user ? ", opens nothing and is ignored"
+                            : ", nobody's, and ignored";
     }
     if (result.outcome == Outcome::parked) {
         line += result.error.empty()
                     ? ", nobody is named yet: see \"entitle_user_from\""
                     : ", waits until its owner's record takes it";
+    }
+    if (result.by_older_email) {
+        line += (line.empty() ? "" : ", ") + std::string("what user \"") +
+                result.by_older_email->str() +
+                "\" claimed by its old e-mail stays theirs until somebody "
+                "comes with the new one";
     }
     if (result.owner_changed) {
         line += ", claims conflict: what it bought was moved";
@@ -90,8 +98,9 @@ log_level(const DeliveryResult& result, const Facts& facts) {
         case Outcome::duplicate:
         case Outcome::superseded:
         case Outcome::ignored:
-            return result.owner_changed || facts.warns ? NGX_LOG_WARN
-                                                       : NGX_LOG_INFO;
+            return result.owner_changed || result.by_older_email || facts.warns
+                       ? NGX_LOG_WARN
+                       : NGX_LOG_INFO;
         case Outcome::parked:
         case Outcome::unmatched:
             return NGX_LOG_WARN;

@@ -1,0 +1,414 @@
+// From Stripe's events, in any order, to what a user has: purchases whose parts
+// come apart, and what opens nothing. The oracle is docs/stripe.md.
+#include <csetjmp>
+#include <cstdarg>
+#include <cstddef>
+#include <cstdint>
+
+#include "core/delivery/delivery.h"
+
+extern "C" {
+#include <cmocka.h>
+}
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "core/delivery/options.h"
+#include "core/delivery/outcome.h"
+#include "core/stripe/event.h"
+#include "core/stripe/facts.h"
+#include "lua-free-tests/support/deliveries.h"
+#include "lua-free-tests/support/memory_redis.h"
+#include "lua-free-tests/support/players.h"
+#include "lua-free-tests/support/stripe_event.h"
+#include "lua-free-tests/support/stripe_json.h"
+
+using namespace entitle;
+using test::Envelope;
+using test::item;
+using test::MemoryRedis;
+using test::Shape;
+
+namespace {
+
+constexpr Shape kShapes[] = {Shape::before_basil, Shape::basil};
+constexpr test::Time kDay = 86400, kSaid = test::kNow - 10 * kDay;
+
+const GrantMap& grants() {
+  static const GrantMap map = [] {
+    GrantMap made;
+    made.add("pro", *Identifier::parse("price_pro"));
+    made.add("course", *Identifier::parse("price_course"));
+    return made;
+  }();
+  return map;
+}
+
+DeliveryResult tell(MemoryRedis& redis, const std::string& body) {
+  Event event = test::event(body);
+  Facts facts = facts_of(event, test::default_options());
+  DeliveryOptions options = test::options();
+  options.grants = &grants();
+  return test::run(redis,
+                   entitle::deliver(std::move(facts), event.head, options));
+}
+
+// What ann has, "course pro".
+std::string has(MemoryRedis& redis) {
+  DeliveryResult result =
+      tell(redis, test::customer_event({"evt_look", kSaid, Shape::basil},
+                                       "updated", "cus_1", "ann"));
+  std::string text;
+  for (const std::string& name : result.unlocks) {
+    if (!text.empty()) text += ' ';
+    text += name;
+  }
+  return text;
+}
+
+std::string members(const MemoryRedis& redis, const std::string& list) {
+  const MemoryRedis::Value* value = redis.find("entitle:live:" + list);
+  if (value == nullptr) return {};
+  std::string text;
+  for (const auto& [member, score] :
+       std::get<MemoryRedis::SortedSet>(*value).scores) {
+    text += text.empty() ? "" : "\n";
+    text += member;
+  }
+  return text;
+}
+
+Envelope at(const std::string& id, test::Time day, Shape shape) {
+  return {"evt_" + id, kSaid + day * 60, shape};
+}
+
+using Told = std::vector<std::string>;
+
+// Each order of `told` ends in `expected`.
+void assert_always(Told told, const char* expected) {
+  std::sort(told.begin(), told.end());
+  do {
+    MemoryRedis redis;
+    for (const std::string& body : told) tell(redis, body);
+    assert_string_equal(has(redis).c_str(), expected);
+    assert_string_equal(members(redis, "parked").c_str(), "");
+  } while (std::next_permutation(told.begin(), told.end()));
+}
+
+std::string paid(Shape shape, const test::Invoice& invoice) {
+  return test::invoice_event(at("paid", 0, shape), "paid", invoice);
+}
+
+test::Invoice one_off() {
+  return {.subscription = "",
+          .besides = {item("course", 0)},
+          .payment_intent = "pi_1"};
+}
+
+// Exactly the events that docs/stripe.md says to select.
+void a_dispute_of_a_one_off_invoice_finds_it(void**) {
+  for (Shape shape : kShapes) {
+    Told told = {
+        test::customer_event(at("ann", 0, shape), "created", "cus_1", "ann"),
+        paid(shape, one_off())};
+    if (shape == Shape::basil) {
+      told.push_back(
+          test::invoice_payment_event(at("link", 1, shape), "in_1", "pi_1"));
+    }
+    assert_always(told, "course");
+    std::string dispute = test::dispute_event(at("lost", 2, shape), "created",
+                                              {}, "du_1", "needs_response");
+    told.push_back(dispute);
+    assert_always(told, "");
+    told.push_back(
+        test::dispute_event(at("won", 3, shape), "closed", {}, "du_1", "won"));
+    assert_always(told, "course");
+  }
+}
+
+test::Invoice first_invoice() {
+  return {.items = {item("pro", test::kNow + 20 * kDay)},
+          .besides = {item("course", 0)},
+          .payment_intent = "pi_1"};
+}
+
+void what_a_first_invoice_sells_besides_has_its_own_refund(void**) {
+  for (Shape shape : kShapes) {
+    Told told = {
+        test::session_event(
+            at("session", 0, shape), "completed",
+            {.mode = "subscription", .subscription = "sub_1", .user = "ann"}),
+        paid(shape, first_invoice())};
+    assert_always(told, "course pro");
+    if (shape == Shape::basil) {
+      told.push_back(
+          test::invoice_payment_event(at("link", 1, shape), "in_1", "pi_1"));
+    }
+    told.push_back(test::charge_refunded_event(at("back", 2, shape),
+                                               {.customer = "cus_1"}, true));
+    assert_always(told, "pro");
+  }
+}
+
+// What nobody grants is told, though the plan opens.
+void a_fee_that_opens_nothing_is_told(void**) {
+  for (Shape shape : kShapes) {
+    MemoryRedis redis;
+    tell(redis,
+         test::customer_event(at("ann", 0, shape), "created", "cus_1", "ann"));
+    test::Invoice invoice = first_invoice();
+    invoice.besides = {item("fee", 0)};
+    DeliveryResult result = tell(redis, paid(shape, invoice));
+    assert_true(result.outcome == Outcome::unmatched);
+    assert_true(test::joined(result.unmatched).find("price_fee") !=
+                std::string::npos);
+    assert_true(test::joined(result.unmatched).find("price_pro") ==
+                std::string::npos);
+    assert_string_equal(members(redis, "unmatched").c_str(), "u:ann|in_1");
+    assert_string_equal(has(redis).c_str(), "pro");
+  }
+}
+
+// Each renewal has one, and the customer is known.
+void an_invoice_payment_of_a_subscription_is_its_customers(void**) {
+  for (Shape shape : kShapes) {
+    MemoryRedis redis;
+    tell(redis,
+         test::customer_event(at("ann", 0, shape), "created", "cus_1", "ann"));
+    test::Invoice invoice = first_invoice();
+    invoice.besides.clear();
+    tell(redis, paid(shape, invoice));
+    DeliveryResult result =
+        tell(redis,
+             test::invoice_payment_event(at("link", 1, shape), "in_1", "pi_1"));
+    assert_true(result.outcome == Outcome::applied);
+    assert_string_equal(result.user->str().c_str(), "ann");
+    assert_string_equal(members(redis, "parked").c_str(), "");
+    assert_string_equal(members(redis, "unmatched").c_str(), "");
+  }
+}
+
+// --- words of Stripe's that nobody knows yet
+// ----------------------------------
+
+std::string with(std::string text, const std::string& from,
+                 const std::string& to) {
+  std::size_t at = text.find(from);
+  if (at == std::string::npos) fail_msg("no %s", from.c_str());
+  return text.replace(at, from.size(), to);
+}
+
+test::Subscription anns(const char* status) {
+  return {.status = status,
+          .items = {item("pro", test::kNow + 20 * kDay)},
+          .user = "ann"};
+}
+
+test::Session anns_session() {
+  return {.payment_intent = "pi_1", .user = "ann", .names = "pro"};
+}
+
+void a_status_that_is_not_known_is_told_until_one_is(void**) {
+  for (Shape shape : kShapes) {
+    std::string odd = test::subscription_event(at("odd", 0, shape), "created",
+                                               anns("frobnicated"));
+    for (const std::string& body :
+         {odd, with(odd, "\"status\":\"frobnicated\"", "\"status\":null")}) {
+      MemoryRedis redis;
+      for (int times = 0; times < 2; ++times) {
+        DeliveryResult result = tell(redis, body);
+        assert_true(result.outcome ==
+                    (times ? Outcome::duplicate : Outcome::unmatched));
+        assert_true(result.unclear);
+        assert_true(result.unmatched.empty());
+        assert_true(result.unlocks.empty());
+        assert_string_equal(members(redis, "unmatched").c_str(), "u:ann|sub_1");
+      }
+      tell(redis, test::subscription_event(at("even", 1, shape), "updated",
+                                           anns("active")));
+      assert_string_equal(members(redis, "unmatched").c_str(), "");
+      assert_string_equal(has(redis).c_str(), "pro");
+    }
+    Facts facts = test::facts(odd);
+    assert_true(facts.warns);
+    assert_true(facts.note.find("\"frobnicated\" is not known") !=
+                std::string::npos);
+  }
+}
+
+void a_known_status_without_access_is_nothing_to_tell(void**) {
+  for (const char* status : {"unpaid", "paused", "incomplete", "canceled"}) {
+    MemoryRedis redis;
+    std::string body = test::subscription_event(at("1", 0, Shape::basil),
+                                                "created", anns(status));
+    assert_true(tell(redis, body).outcome == Outcome::applied);
+    assert_string_equal(members(redis, "unmatched").c_str(), "");
+    assert_false(test::facts(body).warns);
+  }
+}
+
+void a_session_of_an_unknown_mode_or_status_is_told(void**) {
+  for (auto [member, word] :
+       {std::pair("payment_status", "\"settled\""),
+        std::pair("payment_status", "null"), std::pair("mode", "\"lease\""),
+        std::pair("mode", "null")}) {
+    bool is_mode = std::string(member) == "mode";
+    std::string said = "\"" + std::string(member) +
+                       "\":" + (is_mode ? "\"payment\"" : "\"paid\"");
+    std::string odd = with(test::session_event(at("odd", 0, Shape::basil),
+                                               "completed", anns_session()),
+                           said, "\"" + std::string(member) + "\":" + word);
+    MemoryRedis redis;
+    assert_true(tell(redis, odd).outcome == Outcome::unmatched);
+    assert_string_equal(members(redis, "unmatched").c_str(), "u:ann|cs_1");
+    assert_string_equal(has(redis).c_str(), "");
+    assert_true(test::facts(odd).warns);
+
+    MemoryRedis nobodys;
+    tell(nobodys, with(odd, "\"user_id\":\"ann\",", ""));
+    assert_string_equal(members(nobodys, "parked").c_str(), "cus_1");
+
+    if (is_mode) continue;
+    tell(redis, test::session_event(at("even", 1, Shape::basil),
+                                    "async_payment_succeeded", anns_session()));
+    assert_string_equal(members(redis, "unmatched").c_str(), "");
+    assert_string_equal(has(redis).c_str(), "pro");
+  }
+}
+
+// Who never had one is found by what a checkout said.
+void an_email_that_was_taken_away_finds_nobody(void**) {
+  for (bool had : {true, false}) {
+    MemoryRedis redis;
+    test::Session session = anns_session();
+    session.user = "";
+    session.email = "ann@example.com";
+    tell(redis,
+         test::session_event(at("1", 0, Shape::basil), "completed", session));
+    std::string gone =
+        test::customer_event(at("2", 1, Shape::basil), "updated", "cus_1", "");
+    const std::string data = "\"data\":{";
+    gone = with(gone, data,
+                data + "\"previous_attributes\":" +
+                    (had ? "{\"email\":\"ann@example.com\"}," : "{},"));
+    tell(redis, gone);
+    bool found = redis.find("entitle:live:email:ann@example.com") != nullptr;
+    assert_int_equal(found, !had);
+  }
+}
+
+void of_items_of_which_there_are_none_it_is_said(void**) {
+  std::string body = with(test::subscription_event(at("1", 0, Shape::basil),
+                                                   "created", anns("active")),
+                          "\"object\":\"subscription_item\"",
+                          "\"object\":\"subscription_item\",\"quantity\":0");
+  MemoryRedis redis;
+  assert_true(tell(redis, body).outcome == Outcome::unmatched);
+  assert_true(test::facts(body).note.find("quantity 0") != std::string::npos);
+}
+
+void a_subscription_without_a_customer_is_warned_of(void**) {
+  std::string body = with(test::subscription_event(at("1", 0, Shape::basil),
+                                                   "created", anns("active")),
+                          "\"customer\":\"cus_1\"", "\"customer\":null");
+  assert_true(test::facts(body).warns);
+}
+
+// --- what an operator has waved through
+// ---------------------------------------
+
+void what_is_ignored_is_not_parked(void**) {
+  const std::string bought =
+      with(test::subscription_event(at("1", 0, Shape::basil), "created",
+                                    anns("active")),
+           "\"user_id\":\"ann\"", "\"x\":\"y\"");
+  for (const char* name : {"cus_1", "sub_1", "price_pro", "prod_pro"}) {
+    MemoryRedis redis;
+    redis.run({"SADD", "entitle:live:ignored", name});
+    DeliveryResult result = tell(redis, bought);
+    assert_true(result.outcome == Outcome::ignored);
+    assert_true(result.waved_through);
+    assert_string_equal(members(redis, "parked").c_str(), "");
+    assert_string_equal(members(redis, "unmatched").c_str(), "");
+    // It is kept all the same.
+    assert_string_equal(has(redis).c_str(), "pro");
+
+    // Another purchase of the same customer is not ignored with it.
+    if (std::string(name) == "cus_1") continue;
+    MemoryRedis more;
+    more.run({"SADD", "entitle:live:ignored", name});
+    tell(more, bought);
+    test::Subscription second = anns("active");
+    second.id = "sub_2";
+    second.user = "";
+    second.items = {item("course", test::kNow + 20 * kDay)};
+    result = tell(more, test::subscription_event(at("2", 0, Shape::basil),
+                                                 "created", second));
+    assert_true(result.outcome == Outcome::parked);
+    assert_string_equal(members(more, "parked").c_str(), "cus_1");
+  }
+}
+
+// --- refunds that fail
+// --------------------------------------------------------
+
+std::string refund(const char* event, test::Time minute, const char* id,
+                   const char* status, int amount) {
+  return test::refund_event(
+      at(event, minute, Shape::basil),
+      std::string(status) == "succeeded" ? "refund.created" : "refund.updated",
+      {}, id, status, amount);
+}
+
+std::string charge(const char* event, test::Time minute, bool full) {
+  return test::charge_refunded_event(at(event, minute, Shape::basil), {}, full);
+}
+
+void a_failed_refund_takes_back_no_other(void**) {
+  const std::string session = test::session_event(
+      at("session", 0, Shape::basil), "completed", anns_session());
+  const Told twice = {session,
+                      charge("1", 1, true),
+                      refund("2", 2, "re_1", "succeeded", 4900),
+                      charge("4", 4, true),
+                      refund("5", 5, "re_2", "succeeded", 4900),
+                      refund("6", 6, "re_1", "failed", 4900)};
+  assert_always(twice, "");
+  // When it failed is known, what gave all back the second time is not.
+  Told dated = twice;
+  dated[4] = refund("3", 3, "re_1", "failed", 4900);
+  assert_always(dated, "");
+
+  assert_always(
+      {session, charge("1", 1, true), refund("2", 2, "re_1", "succeeded", 4900),
+       refund("3", 3, "re_1", "failed", 4900)},
+      "pro");
+  assert_always(
+      {session, charge("1", 1, false),
+       refund("2", 2, "re_1", "succeeded", 1000), charge("3", 3, true),
+       refund("4", 4, "re_2", "succeeded", 3900),
+       refund("5", 5, "re_2", "failed", 3900)},
+      "pro");
+}
+
+}  // namespace
+
+int main() {
+  const CMUnitTest tests[] = {
+      cmocka_unit_test(a_dispute_of_a_one_off_invoice_finds_it),
+      cmocka_unit_test(what_a_first_invoice_sells_besides_has_its_own_refund),
+      cmocka_unit_test(a_fee_that_opens_nothing_is_told),
+      cmocka_unit_test(an_invoice_payment_of_a_subscription_is_its_customers),
+      cmocka_unit_test(a_status_that_is_not_known_is_told_until_one_is),
+      cmocka_unit_test(a_known_status_without_access_is_nothing_to_tell),
+      cmocka_unit_test(a_session_of_an_unknown_mode_or_status_is_told),
+      cmocka_unit_test(an_email_that_was_taken_away_finds_nobody),
+      cmocka_unit_test(of_items_of_which_there_are_none_it_is_said),
+      cmocka_unit_test(a_subscription_without_a_customer_is_warned_of),
+      cmocka_unit_test(what_is_ignored_is_not_parked),
+      cmocka_unit_test(a_failed_refund_takes_back_no_other),
+  };
+  return cmocka_run_group_tests(tests, nullptr, nullptr);
+}
