@@ -149,4 +149,15 @@ for my $id (qw(monthly8usd plan_Fx8)) {
     is course("eve$n"), 200, 'and opens';
 }
 
+# --- what belongs to nobody's place -----------------------------------------------
+
+$answer = $site->webhook(event_json('customer.subscription.created.active', user => 'sue',
+    'data.object.id' => 'sub_alone', 'data.object.customer' => undef));
+is $answer->json->{outcome}, 'ignored', 'a_subscription_without_a_customer_is_nowhere_to_keep';
+like $site->log, qr/\[warn\].*no id or no customer/, 'and warned of';
+$answer = $site->webhook(event_json('invoice.paid.no_subscription',
+    type => 'invoice.finalization_failed', id => 'evt_not_finalized'));
+is $answer->json->{outcome}, 'ignored', 'an_invoice_that_cannot_be_finalized_changes_nothing';
+like $site->log, qr/\[warn\].*could not be finalized/, 'and is warned of';
+
 done_testing;

@@ -385,6 +385,7 @@ void invoice_paid_facts(const Reading& reading, Facts& facts) {
 // person can help.
 void invoice_not_finalized_facts(const Reading& reading, Facts& facts) {
   facts.customer = customer_place(reading);
+  facts.warns = true;
   facts.note =
       "the invoice could not be finalized: its subscription stays "
       "active without being billed until somebody mends it in Stripe";

@@ -219,7 +219,8 @@ Webhook::take(Event taken) {
     }
 
     if (!read_facts(nullptr)) {
-        respond(Outcome::ignored, NGX_LOG_INFO, facts_.note);
+        respond(Outcome::ignored, facts_.warns ? NGX_LOG_WARN : NGX_LOG_INFO,
+                facts_.note);
         return;
     }
     if (!ask_stripe()) {
