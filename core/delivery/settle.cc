@@ -48,6 +48,7 @@ struct Settling {
 
   Place place{};
   Owners owners{};
+  std::set<Target> all_owners{};
   Target told{};    // the owner that the report is about; empty: nobody's
   Sources bring{};  // what waits and what the holders hold
   std::map<Target, Sources> held{};  // by holder, as far as it matters
@@ -102,7 +103,7 @@ bool concerns(const Settling& s, const Target& holder) {
   const auto& concerned = s.place.concerned;
   if (!concerned || concerned->contains(holder)) return true;
   bool may_have_nobodys = !s.owners.nobodys.empty() && holder == s.owners.rest;
-  return may_have_nobodys || !s.owners.all().contains(holder);
+  return may_have_nobodys || !s.all_owners.contains(holder);
 }
 
 // Of an owner of everything only the others matter: what it has, it keeps.
@@ -219,9 +220,17 @@ Conversation<Round> give_to_user(Settling& s, Target owner, Sources share) {
 // Everything into its owner's record, before any of it leaves another's. Where
 // one cannot be read or is full, the others still get theirs.
 Conversation<Round> give_to_users(Settling& s) {
-  for (const Target& owner : s.owners.all()) {
+  std::set<Target> gaining;
+  bool everybody = false;
+  for (const auto& [id, source] : s.bring) {
+    std::optional<Target> owner = s.owners.of(id);
+    if (owner) gaining.insert(*std::move(owner));
+    everybody |= id == s.id && source.deleted;
+  }
+  for (const Target& owner : s.all_owners) {
+    bool gains = everybody || gaining.contains(owner) || owner == s.told;
+    if (!gains && !concerns(s, owner)) continue;
     Sources share = s.owners.share(s.bring, s.id, owner);
-    if (share.empty() && owner != s.told && !concerns(s, owner)) continue;
     auto giving = give_to_user(s, owner, std::move(share));
     Round round = co_await giving;
     if (round == Round::again || round == Round::failed) co_return round;
@@ -269,7 +278,7 @@ Edit remove_foreign(Settling& s, const Target& holder, Sources& leaving,
   Sources here = sources_of(before, s.id);
   Sources share = s.owners.share(here, s.id, holder);
   leaving = misplaced(here, share);
-  after.places[s.id].set(s.place.epoch, s.owners.all().contains(holder));
+  after.places[s.id].set(s.place.epoch, s.all_owners.contains(holder));
   bool marked = after.places == before.places;
   bool told = tell_of_waiting(s, after.sources, leaving);
   if (leaving.empty() && marked && !told) return {Edit::Action::leave};
@@ -300,7 +309,7 @@ std::vector<Target> gaining_from(const Settling& s, const Target& holder) {
 // Whether who owns nothing here has something that waits for its owner.
 bool stays_behind(const Settling& s, const Target& holder,
                   const Record& record) {
-  if (s.owners.all().contains(holder)) return false;
+  if (s.all_owners.contains(holder)) return false;
   Sources here = sources_of(record, s.id);
   return std::any_of(here.begin(), here.end(), [&](const auto& source) {
     return s.waiting.contains(source.first);
@@ -336,9 +345,9 @@ Conversation<Round> empty_holder(Settling& s, Target holder) {
 // held nothing else when it got its share will be given nothing else: that mark
 // refuses it.
 Conversation<Round> empty_holders(Settling& s) {
-  std::set<Target> owners = s.owners.all();
   for (const Target& holder : s.place.holders) {
-    if (owners.contains(holder) && !s.not_only_own.contains(holder)) continue;
+    bool owns = s.all_owners.contains(holder);
+    if (owns && !s.not_only_own.contains(holder)) continue;
     if (!concerns(s, holder)) continue;
     auto emptying = empty_holder(s, holder);
     Round round = co_await emptying;
@@ -377,7 +386,7 @@ Conversation<Round> finish(Settling& s) {
   after.to = s.owners.rest;
   after.owned = s.owners.exceptions;
   if (to_users) {
-    after.holders.merge(s.owners.all());
+    after.holders.insert(s.all_owners.begin(), s.all_owners.end());
   } else {
     merge(after.passed_on, s.bring);
   }
@@ -434,6 +443,7 @@ Conversation<Progress> list_what_waits(Settling& s) {
 
 Conversation<Round> one_round(Settling& s) {
   s.owners = s.place.owners();
+  s.all_owners = s.owners.all();
   if (!s.owners.rest) {
     s.delivery.result.error = "the place vanished";
     co_return Round::failed;
