@@ -394,6 +394,7 @@ class PurchaseActor : public Actor {
 
  private:
   static constexpr int kParts = 4;  // a refund gives back some of them
+  static constexpr int kPart = 4900 / kParts;
 
   void begin(World& world) {
     begun_ = true;
@@ -431,7 +432,7 @@ class PurchaseActor : public Actor {
       Envelope envelope = world.envelope();
       world.tell(envelope, refund->first + " failed",
                  refund_event(envelope, "refund.failed", payment_,
-                              refund->first, "failed"));
+                              refund->first, "failed", refund->second * kPart));
       refunds_.erase(refund);
       world.pass_at_least_a_second();
       return;
@@ -443,9 +444,9 @@ class PurchaseActor : public Actor {
     refunds_[id] = part;
     for (const char* status : {"pending", "succeeded"}) {
       Envelope envelope = world.envelope();
-      world.tell(
-          envelope, id + " " + status,
-          refund_event(envelope, "refund.updated", payment_, id, status));
+      world.tell(envelope, id + " " + status,
+                 refund_event(envelope, "refund.updated", payment_, id, status,
+                              part * kPart));
     }
     Envelope envelope = world.envelope();
     world.tell(envelope,
