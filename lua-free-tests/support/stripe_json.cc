@@ -94,9 +94,10 @@ std::string price_json(const Item& item) {
 }
 
 std::string metadata_json(std::string_view user, std::string_view names,
-                          std::string_view note = {}) {
+                          std::string_view note = {},
+                          std::string_view user_key = "user_id") {
   Object out;
-  if (!user.empty()) out.text("user_id", user);
+  if (!user.empty()) out.text(user_key, user);
   if (!names.empty()) out.text("entitlements", names);
   if (!note.empty()) out.text("note", note);
   return out.str();
@@ -108,6 +109,7 @@ std::string items_json(const Subscription& sub, Shape shape) {
     Object out;
     out.text("id", "si_" + item.price).text("object", "subscription_item");
     out.raw("price", price_json(item));
+    if (item.quantity) out.raw("quantity", std::to_string(*item.quantity));
     if (shape == Shape::basil) out.time("current_period_end", item.period_end);
     items.push_back(out.str());
     if (sub.has_more && items.size() == 10) break;
@@ -137,7 +139,8 @@ std::string subscription_json(const Subscription& sub, Shape shape) {
                        .raw("data", items_json(sub, shape))
                        .flag("has_more", sub.has_more)
                        .str());
-  out.raw("metadata", metadata_json(sub.user, sub.names, sub.note));
+  out.raw("metadata",
+          metadata_json(sub.user, sub.names, sub.note, sub.user_key));
   out.raw("pause_collection", pause_json(sub));
   return out.text("status", sub.status).time("trial_end", sub.trial_end).str();
 }
@@ -182,7 +185,7 @@ std::string previous_json(const Subscription& now, const Subscription& before,
     out.raw("pause_collection", previous_pause_json(now, before));
   }
   Object metadata;
-  if (now.user != before.user) metadata.maybe("user_id", before.user);
+  if (now.user != before.user) metadata.maybe(now.user_key, before.user);
   if (now.names != before.names) metadata.maybe("entitlements", before.names);
   if (now.note != before.note) metadata.maybe("note", before.note);
   if (!metadata.empty()) out.raw("metadata", metadata.str());
@@ -351,15 +354,16 @@ std::string invoice_event(const Envelope& envelope, std::string_view type,
     out.time("period_start", invoice.period_start);
     out.time("period_end", invoice.period_end);
   }
+  std::string metadata = metadata_json(invoice.user, invoice.names,
+                                       invoice.note, invoice.user_key);
   std::string details = Object()
-                            .raw("metadata", metadata_json(invoice.user, ""))
+                            .raw("metadata", metadata)
                             .text("subscription", invoice.subscription)
                             .str();
   if (envelope.shape == Shape::before_basil) {
     out.text("subscription", invoice.subscription);
     out.maybe("payment_intent", invoice.payment_intent);
-    out.raw("subscription_details",
-            Object().raw("metadata", metadata_json(invoice.user, "")).str());
+    out.raw("subscription_details", Object().raw("metadata", metadata).str());
   } else {
     out.raw("parent", Object()
                           .text("type", "subscription_details")
@@ -391,7 +395,8 @@ std::string session_event(const Envelope& envelope, std::string_view type,
   out.maybe("client_reference_id", session.client_reference_id);
   out.maybe("customer", session.customer);
   out.raw("customer_details", Object().maybe("email", session.email).str());
-  out.raw("metadata", metadata_json(session.user, session.names));
+  out.raw("metadata",
+          metadata_json(session.user, session.names, {}, session.user_key));
   out.text("mode", session.mode);
   out.maybe("payment_intent", session.payment_intent);
   out.maybe("payment_link", session.payment_link);
@@ -408,6 +413,17 @@ std::string charge_refunded_event(const Envelope& envelope,
   out.maybe("customer", payment.customer);
   out.maybe("payment_intent", payment.intent).flag("refunded", full);
   return event(envelope, "charge.refunded", out.str());
+}
+
+std::string payment_event(const Envelope& envelope, const Payment& payment,
+                          std::string_view user, std::string_view note) {
+  Object out;
+  out.text("id", payment.intent).text("object", "payment_intent");
+  out.raw("amount", "4900").maybe("customer", payment.customer);
+  out.text("latest_charge", payment.charge);
+  out.raw("metadata", metadata_json(user, "", note));
+  out.text("status", "succeeded");
+  return event(envelope, "payment_intent.succeeded", out.str());
 }
 
 std::string refund_event(const Envelope& envelope, std::string_view type,

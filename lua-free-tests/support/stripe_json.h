@@ -19,6 +19,7 @@ using MaybeTime = std::optional<Time>;
 struct Item {
   std::string price, product, lookup_key;
   Time period_end = 0, period_start = 0;  // 0: not said
+  std::optional<int> quantity = {};       // not said: metered
   bool operator==(const Item&) const = default;
 };
 
@@ -36,6 +37,7 @@ struct Subscription {
   bool has_more = false;
   std::string pause_collection = {};  // its behavior; empty: it is not paused
   MaybeTime resumes_at = {};
+  std::string user_key = "user_id";  // by which metadata names the user
 
   Time period_end() const;
   std::vector<std::string> identifiers()
@@ -70,6 +72,7 @@ struct Invoice {
   Time period_start = 0, period_end = 0;  // one period back; 0: not said
   bool has_more = false;                  // ten lines are listed
   bool free = false;                      // its total is 0; else it says none
+  std::string names = {}, note = {}, user_key = "user_id";
 };
 // `type` without "invoice.".
 std::string invoice_event(const Envelope&, std::string_view type,
@@ -85,6 +88,7 @@ struct Session {
   std::string payment_intent = {}, payment_link = {}, subscription = {};
   std::string client_reference_id = {}, user = {}, names = {}, email = {};
   Time made = 0;  // 0: when the event was
+  std::string user_key = "user_id";
 };
 // `type` without "checkout.session.".
 std::string session_event(const Envelope&, std::string_view type,
@@ -94,6 +98,9 @@ struct Payment {
   std::string intent = "pi_1", charge = "ch_1", customer = {};
 };
 std::string charge_refunded_event(const Envelope&, const Payment&, bool full);
+// payment_intent.succeeded, with metadata of its own.
+std::string payment_event(const Envelope&, const Payment&,
+                          std::string_view user, std::string_view note);
 // `type`: refund.created, refund.updated, refund.failed, charge.refund.updated
 std::string refund_event(const Envelope&, std::string_view type, const Payment&,
                          std::string_view id, std::string_view status,
