@@ -41,6 +41,11 @@ Command unmatched_add(const Keys& keys, const Target& target,
           unmatched_member(target, source)};
 }
 
+Command unmatched_score(const Keys& keys, const Target& target,
+                        std::string_view source) {
+  return {"ZSCORE", keys.unmatched(), unmatched_member(target, source)};
+}
+
 Command unmatched_remove(const Keys& keys, const Target& target,
                          std::string_view source) {
   return {"ZREM", keys.unmatched(), unmatched_member(target, source)};

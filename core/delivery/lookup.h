@@ -29,6 +29,8 @@ Command parked_remove(const Keys& keys, std::string_view place);
 // member is `u:42|cs_1`, the target as in the braces of its key.
 Command unmatched_add(const Keys& keys, const Target& target,
                       std::string_view source, UnixTime now);
+Command unmatched_score(const Keys& keys, const Target& target,
+                        std::string_view source);
 Command unmatched_remove(const Keys& keys, const Target& target,
                          std::string_view source);
 

@@ -264,7 +264,7 @@ Conversation<Progress> park(Delivery& delivery, std::string id, Place& place) {
   if (place.owner()) {
     auto unlisting = list_as_parked(delivery, id, false);
     co_await unlisting;
-    auto unindexing = unindex(delivery, Target::of_place(id), waiting);
+    auto unindexing = unindex(delivery, id, waiting);
     co_await unindexing;
   }
   co_return Progress::done;
@@ -299,8 +299,7 @@ Conversation<Straight> through_settled(Delivery& delivery,
   if (result == Straight::done && may_be_repeated) {
     auto unlisting = list_as_parked(delivery, facts.place, false);
     co_await unlisting;
-    auto unindexing =
-        unindex(delivery, Target::of_place(facts.place), facts.sources);
+    auto unindexing = unindex(delivery, facts.place, facts.sources);
     co_await unindexing;
   }
   co_return result;

@@ -489,7 +489,7 @@ Conversation<Round> one_round(Settling& s) {
   auto listing = list_what_waits(s);
   co_await listing;
   if (s.may_be_parked) {
-    auto unindexing = unindex(s.delivery, Target::of_place(s.id), s.bring);
+    auto unindexing = unindex(s.delivery, s.id, s.bring);
     co_await unindexing;
   }
   auto finishing = finish(s);

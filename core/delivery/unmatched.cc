@@ -18,6 +18,7 @@ namespace {
 using Ids = SourceIds;
 
 constexpr int kMostChecks = 8;
+constexpr std::size_t kScore = 3;  // where it is in ZADD key NX score member
 
 // Effective. A subscription's session only stands in for the subscription.
 bool is_bought(const Projection& projection, const DeliveryOptions& options) {
@@ -56,25 +57,111 @@ std::map<std::string, std::vector<std::string>> names_of(const Sources& sources,
   return names;
 }
 
-Conversation<Progress> tell(Delivery& delivery, Target target, Ids in,
-                            Ids out) {
+Ids without(const Ids& a, const Ids& b) {
+  Ids ids;
+  std::set_difference(a.begin(), a.end(), b.begin(), b.end(),
+                      std::inserter(ids, ids.end()));
+  return ids;
+}
+
+void note_failure(Delivery& delivery, const std::string& why) {
+  delivery.result.error =
+      "the index of what opens nothing was not written: " + why;
+}
+
+// Also what is in it already is a change of the index, which stops whoever is
+// about to take it out: it is put anew where it was.
+Conversation<Progress> put(Delivery& delivery, Target target, Ids ids) {
   const Keys& keys = delivery.options.keys;
+  UnixTime now = seconds_of(delivery.options);
   std::vector<Command> commands;
-  for (const std::string& id : in) {
-    commands.push_back(
-        unmatched_add(keys, target, id, seconds_of(delivery.options)));
-  }
-  for (const std::string& id : out) {
-    commands.push_back(unmatched_remove(keys, target, id));
+  for (const std::string& id : ids) {
+    commands.push_back(unmatched_add(keys, target, id, now));
+    commands.push_back(unmatched_score(keys, target, id));
   }
   if (commands.empty()) co_return Progress::done;
   auto telling = delivery.redis.send(keys.unmatched(), std::move(commands));
   std::vector<Reply> replies = co_await telling;
-  for (const Reply& reply : replies) {
-    if (reply.is_error()) {
-      delivery.result.error =
-          "the index of what opens nothing was not written: " + reply.text;
+  if (replies.size() != 2 * ids.size()) {
+    note_failure(delivery, "answers are missing");
+    co_return Progress::done;
+  }
+  std::vector<Command> anew;
+  auto reply = replies.begin();
+  for (const std::string& id : ids) {
+    const Reply& added = *reply++;
+    const Reply& score = *reply++;
+    if (added.is_error()) note_failure(delivery, added.text);
+    if (added.is_error() || added.integer != 0) continue;
+    anew.push_back(unmatched_remove(keys, target, id));
+    Command& add = anew.emplace_back(unmatched_add(keys, target, id, now));
+    if (score.type == Reply::Type::string) add[kScore] = score.text;
+  }
+  if (anew.empty()) co_return Progress::done;
+  auto writing = delivery.redis.write(keys.unmatched(), std::move(anew));
+  CommitReply written = co_await writing;
+  if (written.status != Commit::committed) {
+    note_failure(delivery, written.error);
+  }
+  co_return Progress::done;
+}
+
+// Which of these members are in the index; watched from then on. Null: it could
+// not be asked.
+Conversation<std::optional<Ids>> watch_for(Delivery& delivery, Target target,
+                                           Ids ids) {
+  const Keys& keys = delivery.options.keys;
+  std::vector<Command> asking;
+  for (const std::string& id : ids) {
+    asking.push_back(unmatched_score(keys, target, id));
+  }
+  auto watching =
+      delivery.redis.watch_and_ask(keys.unmatched(), std::move(asking));
+  std::vector<Reply> scores = co_await watching;
+  if (scores.front().is_error()) {
+    note_failure(delivery, scores.front().text);
+    co_return std::nullopt;
+  }
+  Ids there;
+  auto score = scores.begin();
+  for (const std::string& id : ids) {
+    if (!(score++)->is_nil()) there.insert(id);
+  }
+  co_return there;
+}
+
+// Takes out those of `ids` that are nothing of the kind in the record as it is
+// while the index is watched, and those ignored. Whoever brings a source back
+// meanwhile tells the index after the record, which stops this: what is in the
+// record is never taken out, not even for a moment that a crash could make
+// last.
+Conversation<Progress> take_out(Delivery& delivery, User user, Ids ids,
+                                Ids ignored) {
+  const Keys& keys = delivery.options.keys;
+  const Target target = Target::of(user);
+  for (int check = 0; !ids.empty() && check < kMostChecks; ++check) {
+    auto watching = watch_for(delivery, target, ids);
+    std::optional<Ids> there = co_await watching;
+    if (!there || there->empty()) co_return Progress::done;
+    auto reading = read_record(delivery, user);
+    RecordRead read = co_await reading;
+    if (read.found == Found::failed) co_return Progress::failed;
+    if (read.found == Found::unreadable) co_return Progress::done;
+    Ids now = opening_nothing(read.record.sources, {&delivery.options, 1});
+    ids = without(*there, without(now, ignored));
+    if (ids.empty()) co_return Progress::done;
+    std::vector<Command> commands;
+    for (const std::string& id : ids) {
+      commands.push_back(unmatched_remove(keys, target, id));
     }
+    auto removing = delivery.redis.commit(keys.unmatched(), commands);
+    CommitReply removed = co_await removing;
+    if (removed.status == Commit::refused) {
+      note_failure(delivery, removed.error);
+    }
+    bool again =
+        removed.status == Commit::conflict && delivery.redis.try_again();
+    if (!again) co_return Progress::done;
   }
   co_return Progress::done;
 }
@@ -111,13 +198,6 @@ Ids both(const Ids& a, const Ids& b) {
   Ids ids;
   std::set_intersection(a.begin(), a.end(), b.begin(), b.end(),
                         std::inserter(ids, ids.end()));
-  return ids;
-}
-
-Ids without(const Ids& a, const Ids& b) {
-  Ids ids;
-  std::set_difference(a.begin(), a.end(), b.begin(), b.end(),
-                      std::inserter(ids, ids.end()));
   return ids;
 }
 
@@ -176,23 +256,14 @@ Conversation<Progress> index_unmatched(Delivery& delivery, User user,
   Sources sources = report.record.sources;
   Ids nothing = opening_nothing(sources, {&delivery.options, 1});
   const Ids ids = concerned(delivery, report, nothing, also);
-  for (int check = 0; !ids.empty() && check < kMostChecks; ++check) {
-    Ids in = both(ids, nothing);
-    auto asking = ignored_of(delivery, sources, in);
-    Ids ignored = co_await asking;
-    in = without(in, ignored);
-    auto telling = tell(delivery, Target::of(user), in, without(ids, in));
-    co_await telling;
-
-    auto reading = read_record(delivery, user);
-    RecordRead read = co_await reading;
-    if (read.found == Found::failed) co_return Progress::failed;
-    Ids now = opening_nothing(read.record.sources, {&delivery.options, 1});
-    if (both(ids, now) == both(ids, nothing)) break;
-    sources = std::move(read.record.sources);
-    nothing = std::move(now);
-  }
-  co_return Progress::done;
+  Ids in = both(ids, nothing);
+  auto asking = ignored_of(delivery, std::move(sources), in);
+  Ids ignored = co_await asking;
+  auto putting = put(delivery, Target::of(user), without(in, ignored));
+  co_await putting;
+  auto taking = take_out(delivery, user, ids, std::move(ignored));
+  Progress progress = co_await taking;
+  co_return progress;
 }
 
 Conversation<Progress> index_unmatched(Delivery& delivery, std::string place,
@@ -200,18 +271,25 @@ Conversation<Progress> index_unmatched(Delivery& delivery, std::string place,
   Ids in = opening_nothing(waiting, {&delivery.options, 1});
   auto asking = ignored_of(delivery, std::move(waiting), in);
   Ids ignored = co_await asking;
-  auto telling =
-      tell(delivery, Target::of_place(place), without(in, ignored), {});
-  co_await telling;
+  auto putting = put(delivery, Target::of_place(place), without(in, ignored));
+  co_await putting;
   co_return Progress::done;
 }
 
-Conversation<Progress> unindex(Delivery& delivery, Target target,
+Conversation<Progress> unindex(Delivery& delivery, std::string place,
                                Sources sources) {
-  Ids out;
-  for (const auto& [id, source] : sources) out.insert(id);
-  auto telling = tell(delivery, std::move(target), {}, std::move(out));
-  co_await telling;
+  const Keys& keys = delivery.options.keys;
+  const Target target = Target::of_place(place);
+  std::vector<Command> commands;
+  for (const auto& [id, source] : sources) {
+    commands.push_back(unmatched_remove(keys, target, id));
+  }
+  if (commands.empty()) co_return Progress::done;
+  auto telling = delivery.redis.send(keys.unmatched(), std::move(commands));
+  std::vector<Reply> replies = co_await telling;
+  for (const Reply& reply : replies) {
+    if (reply.is_error()) note_failure(delivery, reply.text);
+  }
   co_return Progress::done;
 }
 

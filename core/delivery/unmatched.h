@@ -2,10 +2,11 @@
 // are effective, so somebody paid, and that no `entitle_grant` knows. Who looks
 // at it need not read every record.
 //
-// What is told to the index is told after the record is written and checked
-// against the record afterwards, so whoever writes a record last also has the
-// last word here; and before a place is settled, so that a delivery that broke
-// off is finished by the next one.
+// What is told to the index is told after the record is written, and before a
+// place is settled, so that a delivery that broke off is finished by the next
+// one. What is taken out is taken out only if nothing was told to the index
+// since the record, read once more, had nothing of the kind: so a delivery that
+// comes late takes out nothing that has come back meanwhile.
 #pragma once
 
 #include <set>
@@ -56,8 +57,9 @@ Conversation<Progress> index_unmatched(Delivery& delivery, User user,
 Conversation<Progress> index_unmatched(Delivery& delivery, std::string place,
                                        Sources waiting);
 
-// Takes out what `target` no longer has.
-Conversation<Progress> unindex(Delivery& delivery, Target target,
+// Takes out what waited in a place that has an owner now: it will never again
+// have none.
+Conversation<Progress> unindex(Delivery& delivery, std::string place,
                                Sources sources);
 
 }  // namespace entitle

@@ -56,21 +56,33 @@ void Transactions::forget_watch(Step& step) {
   watching_ = false;
 }
 
-Conversation<Reply> Transactions::watch(std::string key) {
+Conversation<std::vector<Reply>> Transactions::watch_and_ask(
+    std::string key, std::vector<Command> asking) {
   Step step = make_step(key);
   forget_watch(step);
   step.commands.push_back({"WATCH", key});
-  step.commands.push_back({"HGETALL", key});
+  const auto asked = static_cast<std::ptrdiff_t>(asking.size());
+  std::move(asking.begin(), asking.end(), std::back_inserter(step.commands));
   watching_ = true;
   const std::vector<Command> commands = step.commands;
   Exchange exchange(std::move(step));
   std::vector<Reply> replies = co_await exchange;
-  for (Reply& reply : replies) {
-    if (reply.is_error()) co_return std::move(reply);
+  for (const Reply& reply : replies) {
+    if (reply.is_error()) co_return std::vector<Reply>{reply};
   }
   if (leaves_doubt(commands, replies)) {
-    co_return Reply{Reply::Type::error, 0, "WATCH was not taken", {}};
+    co_return std::vector<Reply>{
+        Reply{Reply::Type::error, 0, "WATCH was not taken", {}}};
   }
+  replies.erase(replies.begin(), replies.end() - asked);
+  co_return replies;
+}
+
+Conversation<Reply> Transactions::watch(std::string key) {
+  std::vector<Command> asking;
+  asking.push_back({"HGETALL", key});
+  auto watching = watch_and_ask(std::move(key), std::move(asking));
+  std::vector<Reply> replies = co_await watching;
   co_return hash_or_error(std::move(replies.back()));
 }
 

@@ -31,6 +31,9 @@ class Transactions {
 
   // WATCH and HGETALL; forgets what was watched before.
   Conversation<Reply> watch(std::string key);
+  // WATCH and what `asking` asks; likewise. An error, or the answers to it.
+  Conversation<std::vector<Reply>> watch_and_ask(std::string key,
+                                                 std::vector<Command> asking);
   // HGETALL; what is watched stays watched.
   Conversation<Reply> read(std::string key);
   // Writes to the watched key (or its Cluster slot) if it is unchanged. The

@@ -273,6 +273,7 @@ std::vector<Case> cases_of_one_owner() {
       {"unmatched, of a settled customer", {s}, {odd, odd}, "u1", {}},
       {"unmatched, then moved", {odd_u1}, {odd, t}, "u2", {}},
       {"unmatched, moved and back", {odd_u1}, {t, w, odd}, "u1", {}},
+      {"unmatched, there and back", {odd_u1}, {t, w}, "u1", {}},
   };
 }
 
@@ -686,12 +687,44 @@ void breaking_off_around_another_ends_the_same(void**) {
   for (const Case& c : cases()) {
     if (c.events.size() != 2) continue;
     for (int swapped : {0, 1}) {
-      for (int before = 0; before < 30; before++) {
+      for (int before = 0; before < 60; before++) {
         int more = 0;
         while (break_off_around(c, c.events[swapped != 0],
                                 c.events[swapped == 0], before, more)) {
           more++;
         }
+      }
+    }
+  }
+}
+
+// `first` goes some steps and sleeps while `second` does, then ends before it.
+std::string end_crosswise(const Case& c, const Delivered& first,
+                          const Delivered& second, int before, int meanwhile) {
+  MemoryRedis redis = after(c.before);
+  Player one(redis, entitle::test::deliver(first));
+  Player other(redis, entitle::test::deliver(second, 2));
+  advance(one, before);
+  advance(other, meanwhile);
+  one.finish();
+  other.finish();
+  return fault(redis, c);
+}
+
+// Whoever tells the index what is in it already stops who is about to take
+// that out.
+void index_lacks_nothing_where_two_cross(void**) {
+  for (const Case& c : cases()) {
+    if (c.events.size() != 2 || unmatched_in(c.before).empty()) continue;
+    for (int swapped : {0, 1}) {
+      for (int steps = 0; steps < 60 * 60; steps++) {
+        std::string wrong =
+            end_crosswise(c, c.events[swapped != 0], c.events[swapped == 0],
+                          steps / 60, steps % 60);
+        if (wrong.empty()) continue;
+        print_error("%s, crossing at %d and %d: %s\n", c.name.c_str(),
+                    steps / 60, steps % 60, wrong.c_str());
+        fail();
       }
     }
   }
@@ -881,6 +914,7 @@ int main() {
       cmocka_unit_test(random_interleavings_end_the_same),
       cmocka_unit_test(any_events_of_three_owners_end_the_same),
       cmocka_unit_test(breaking_off_around_another_ends_the_same),
+      cmocka_unit_test(index_lacks_nothing_where_two_cross),
       cmocka_unit_test(every_interleaving_of_two_ends_the_same),
       cmocka_unit_test(same_event_twice_is_applied_once_in_every_interleaving),
       cmocka_unit_test(sixty_four_events_of_one_user_at_once_are_all_applied),

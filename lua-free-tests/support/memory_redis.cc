@@ -256,16 +256,23 @@ Reply MemoryRedis::set_command(const Command& command) {
   SortedSet* ordered = open<SortedSet>(key, word == "ZADD");
   if (ordered == nullptr) {
     if (entries_.contains(key)) return wrong_type();
+    if (word == "ZSCORE") return nil();
     return word == "ZRANGE" ? list(List()) : integer(0);
   }
   if (word == "ZRANGE") return range(*ordered, command);
-  touch(key);
+  if (word == "ZSCORE") {
+    auto found = ordered->scores.find(command.at(2));
+    return found == ordered->scores.end() ? nil() : text(found->second);
+  }
+  // What changes nothing leaves WATCH alone.
   if (word == "ZADD") {  // ZADD key NX score member
     bool added = ordered->scores.emplace(command.at(4), command.at(3)).second;
+    if (added) touch(key);
     return integer(added);
   }
   auto removed =
       static_cast<std::int64_t>(ordered->scores.erase(command.at(2)));
+  if (removed != 0) touch(key);
   if (ordered->scores.empty()) entries_.erase(key);
   return integer(removed);
 }
