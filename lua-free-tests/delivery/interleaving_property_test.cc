@@ -698,16 +698,20 @@ void breaking_off_around_another_ends_the_same(void**) {
   }
 }
 
-// `first` goes some steps and sleeps while `second` does, then ends before it.
-std::string end_crosswise(const Case& c, const Delivered& first,
-                          const Delivered& second, int before, int meanwhile) {
+// `first` goes some steps and sleeps while `second` does, goes one more and
+// breaks off; then `second` ends, and `first` comes again.
+std::string break_off_amid(const Case& c, const Delivered& first,
+                           const Delivered& second, int before, int meanwhile) {
   MemoryRedis redis = after(c.before);
-  Player one(redis, entitle::test::deliver(first));
   Player other(redis, entitle::test::deliver(second, 2));
-  advance(one, before);
-  advance(other, meanwhile);
-  one.finish();
+  {
+    Player one(redis, entitle::test::deliver(first));
+    advance(one, before);
+    advance(other, meanwhile);
+    advance(one, 1);
+  }
   other.finish();
+  run(redis, entitle::test::deliver(first));
   return fault(redis, c);
 }
 
@@ -719,8 +723,8 @@ void index_lacks_nothing_where_two_cross(void**) {
     for (int swapped : {0, 1}) {
       for (int steps = 0; steps < 60 * 60; steps++) {
         std::string wrong =
-            end_crosswise(c, c.events[swapped != 0], c.events[swapped == 0],
-                          steps / 60, steps % 60);
+            break_off_amid(c, c.events[swapped != 0], c.events[swapped == 0],
+                           steps / 60, steps % 60);
         if (wrong.empty()) continue;
         print_error("%s, crossing at %d and %d: %s\n", c.name.c_str(),
                     steps / 60, steps % 60, wrong.c_str());
