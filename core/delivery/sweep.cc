@@ -108,8 +108,7 @@ Conversation<Progress> change(Sweep& s, std::string_view word,
   co_return s.swept.error.empty() ? Progress::done : Progress::failed;
 }
 
-// --- what opens nothing
-// -------------------------------------------------------
+// --- what opens nothing ------------------------------------------------------
 
 using BySource = std::multimap<std::string, Member>;
 
@@ -167,8 +166,7 @@ Conversation<Progress> look_at_target(Sweep& s, Target target,
   co_return progress;
 }
 
-// --- what is nobody's
-// -----------------------------------------------------------
+// --- what is nobody's --------------------------------------------------------
 
 // Also what has an owner who cannot be given it; not what is ignored by name.
 Conversation<bool> still_waits(Sweep& s, Held held) {

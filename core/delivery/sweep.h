@@ -5,7 +5,8 @@
 //
 // Nothing is put on a list here but what was just taken off: after a member is
 // taken off, what it speaks of is read once more, so that who wrote that
-// meanwhile and found the member in its place does not lose it. Several may
+// meanwhile and found the member in its place does not lose it (unless the
+// worker ends in between: until the next event of it). Several may
 // look through one list, and each knows its own configuration only: what any of
 // them knows a grant for is settled.
 #pragma once
