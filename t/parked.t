@@ -77,7 +77,7 @@ $redis->command('FLUSHALL');
 my %payment = ('data.object.customer' => undef, 'data.object.metadata' => {});
 told(nobodys('payment_intent.succeeded', %payment, 'data.object.id' => 'pi_hand',
     'data.object.capture_method' => 'manual'));
-is parked(), '', 'a payment captured by hand, whose session nobody has seen, is not listed';
+is parked(), 'pi_hand', 'a_payment_captured_by_hand_is_listed_until_its_session_comes';
 told(nobodys('checkout.session.completed.payment_guest', %payment, 'data.object.id' => 'cs_hand',
     'data.object.payment_intent' => 'pi_hand', 'data.object.payment_status' => 'unpaid'));
 is parked(), 'cs_hand', 'its_session_is_paid_by_it';

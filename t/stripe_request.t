@@ -165,6 +165,11 @@ for my $first ('its completion', 'the capture') {
     my $unpaid = session($user, 'cs_known', 'data.object.payment_status' => 'unpaid');
     my $paid = captured("pi_$n");
     my @answers = map { $site->webhook($_) } $first eq 'the capture' ? ($paid, $unpaid) : ($unpaid, $paid);
+    if ($first eq 'the capture') {
+        is_deeply [$answers[0]->status, $answers[0]->json->{outcome}], [202, 'parked'], 'a_capture_alone_is_202';
+        like $site->log, qr/\[warn\].*parked: customer "cus_$n".* captured by hand: what was sold, its session's/,
+            '  and the log says what is missing';
+    }
     is_deeply $answers[-1]->json->{unlocks}, ['pro'], "what_is_captured_by_hand_opens, after $first";
     is asked_since(), 'cs_known/line_items?limit=100', '  as Stripe was asked about';
     in($user, 1, '  and who bought it is in');

@@ -145,10 +145,9 @@ void add_purchase(const SessionFact& fact, Projection& projection) {
   projection.identifiers = std::move(both);
 }
 
-// Only known to belong to something: an invoice's payment, or a payment that
-// names nothing and whose session nobody has seen.
+// Only known to belong to something: an invoice that nobody has seen. A payment
+// that was captured by hand is paid, though only its session says what for.
 bool buys_nothing(std::string_view id, const SessionFact& best) {
-  if (best.payment_intent == id) return best.identifiers.empty();
   return !best.paid && StripeId(id).kind() != StripeId::Kind::checkout_session;
 }
 

@@ -90,6 +90,11 @@ void payment_intent_facts(const Reading& reading, Facts& facts) {
              "to unlock");
     return;
   }
+  if (identifiers.empty()) {
+    add_note(facts,
+             "captured by hand: what was sold, its session's "
+             "checkout.session.completed says");
+  }
   facts.customer = customer_place(reading);
   facts.email = lower_case(json::string(payment, "receipt_email"));
   facts.identifiers = identifiers;

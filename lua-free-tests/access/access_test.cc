@@ -577,8 +577,12 @@ void a_one_off_invoice_is_refunded_with_its_payment(void**) {
   assert_true(project(test::sources_of({paid})).empty());
 }
 
-void a_payment_of_nothing_is_nothing(void**) {
-  assert_true(project(test::sources_of({succeeded("manual", "{}")})).empty());
+void a_capture_of_nobody_knows_what_opens_nothing(void**) {
+  std::vector<Projection> all =
+      project(test::sources_of({succeeded("manual", "{}")}));
+  assert_int_equal(all.size(), 1);
+  assert_int_equal(all[0].state, Projection::State::paid);
+  assert_true(all[0].identifiers.empty());
 }
 
 }  // namespace
@@ -590,7 +594,7 @@ int main() {
       cmocka_unit_test(a_capture_by_hand_pays_the_session),
       cmocka_unit_test(any_event_of_a_session_says_what_it_sells),
       cmocka_unit_test(a_one_off_invoice_is_refunded_with_its_payment),
-      cmocka_unit_test(a_payment_of_nothing_is_nothing),
+      cmocka_unit_test(a_capture_of_nobody_knows_what_opens_nothing),
       cmocka_unit_test(active_ends_a_grace_after_its_period),
       cmocka_unit_test(active_without_a_known_end_ends_after_35_days),
       cmocka_unit_test(

@@ -190,6 +190,83 @@ void an_invoice_payment_of_a_subscription_is_its_customers(void**) {
   }
 }
 
+// --- captured by hand
+// --------------------------------------------------------
+
+std::string captured(const std::string& customer) {
+  std::string body =
+      test::payment_event(at("capture", 5, Shape::basil),
+                          {.intent = "pi_1", .customer = customer}, "", "");
+  const std::string id = "\"id\":\"pi_1\"";
+  return body.replace(body.find(id), id.size(),
+                      id + ",\"capture_method\":\"manual\"");
+}
+
+std::string completed(const std::string& customer, const std::string& names) {
+  return test::session_event(at("session", 0, Shape::basil), "completed",
+                             {.customer = customer,
+                              .payment_status = "unpaid",
+                              .payment_intent = "pi_1",
+                              .user = "ann",
+                              .names = names});
+}
+
+void a_capture_without_its_session_is_told_until_that_comes(void**) {
+  MemoryRedis redis;
+  tell(redis, test::customer_event(at("ann", 0, Shape::basil), "created",
+                                   "cus_1", "ann"));
+  for (int times = 0; times < 2; ++times) {
+    DeliveryResult result = tell(redis, captured("cus_1"));
+    assert_true(result.outcome ==
+                (times ? Outcome::duplicate : Outcome::unmatched));
+    assert_true(result.opens_nothing);
+    assert_string_equal(members(redis, "unmatched").c_str(), "u:ann|pi_1");
+  }
+  DeliveryResult result = tell(redis, completed("cus_1", "pro"));
+  assert_true(result.outcome == Outcome::applied);
+  assert_string_equal(test::joined(result.after).c_str(), "metadata=pro");
+  assert_string_equal(members(redis, "unmatched").c_str(), "");
+}
+
+// What the session sells opens nothing either: it is that which is told.
+void a_capture_is_no_second_purchase_that_opens_nothing(void**) {
+  for (bool capture_first : {true, false}) {
+    MemoryRedis redis;
+    tell(redis, test::customer_event(at("ann", 0, Shape::basil), "created",
+                                     "cus_1", "ann"));
+    if (capture_first) tell(redis, captured("cus_1"));
+    tell(redis, completed("cus_1", ""));
+    if (!capture_first) tell(redis, captured("cus_1"));
+    assert_string_equal(members(redis, "unmatched").c_str(), "u:ann|cs_1");
+  }
+}
+
+void a_capture_of_nobodys_is_parked_until_its_session_comes(void**) {
+  for (const char* customer : {"cus_1", ""}) {
+    MemoryRedis redis;
+    const std::string place = *customer ? customer : "pi_1";
+    assert_true(tell(redis, captured(customer)).outcome == Outcome::parked);
+    assert_string_equal(members(redis, "parked").c_str(), place.c_str());
+    assert_string_equal(members(redis, "unmatched").c_str(),
+                        ("p:" + place + "|pi_1").c_str());
+    DeliveryResult result = tell(redis, completed(customer, "pro"));
+    assert_true(result.outcome == Outcome::applied);
+    assert_string_equal(test::joined(result.after).c_str(), "metadata=pro");
+    assert_string_equal(members(redis, "parked").c_str(), "");
+    assert_string_equal(members(redis, "unmatched").c_str(), "");
+  }
+}
+
+void a_capture_that_was_given_back_is_nothing_to_tell(void**) {
+  MemoryRedis redis;
+  tell(redis, test::customer_event(at("ann", 0, Shape::basil), "created",
+                                   "cus_1", "ann"));
+  tell(redis, captured("cus_1"));
+  tell(redis, test::charge_refunded_event(at("back", 6, Shape::basil),
+                                          {.customer = "cus_1"}, true));
+  assert_string_equal(members(redis, "unmatched").c_str(), "");
+}
+
 // --- words of Stripe's that nobody knows yet
 // ----------------------------------
 
@@ -401,6 +478,10 @@ int main() {
       cmocka_unit_test(what_a_first_invoice_sells_besides_has_its_own_refund),
       cmocka_unit_test(a_fee_that_opens_nothing_is_told),
       cmocka_unit_test(an_invoice_payment_of_a_subscription_is_its_customers),
+      cmocka_unit_test(a_capture_without_its_session_is_told_until_that_comes),
+      cmocka_unit_test(a_capture_is_no_second_purchase_that_opens_nothing),
+      cmocka_unit_test(a_capture_of_nobodys_is_parked_until_its_session_comes),
+      cmocka_unit_test(a_capture_that_was_given_back_is_nothing_to_tell),
       cmocka_unit_test(a_status_that_is_not_known_is_told_until_one_is),
       cmocka_unit_test(a_known_status_without_access_is_nothing_to_tell),
       cmocka_unit_test(a_session_of_an_unknown_mode_or_status_is_told),
