@@ -180,6 +180,8 @@ ngx_command_t commands[] = {
                      reads<set_positive_seconds>, session_recheck, nullptr),
     ENTITLE_SERVER("entitle_session_scope", NGX_CONF_TAKE1,
                    reads<set_session_scope>, session_scope, nullptr),
+    ENTITLE_MAIN("entitle_session_memory", NGX_CONF_TAKE1,
+                 reads<set_session_memory>, session_memory),
     ENTITLE_LOCATION("entitle_session_bind", NGX_CONF_1MORE,
                      reads_variables<add_session_bind>, session_bind, nullptr),
     ENTITLE_LOCATION("entitle_credentials", NGX_CONF_1MORE,

@@ -116,8 +116,9 @@ struct MainConf {
     ngx_msec_t redis_timeout;
     Where unbound_reauth;  // the last that was warned about
     std::size_t zone_size;
-    ngx_shm_zone_t* zone;       // entitle_zone; null: nothing is gated
-    ngx_msec_t greatest_lease;  // of all gates
+    std::size_t session_memory;  // bytes of a worker; 0: off
+    ngx_shm_zone_t* zone;        // entitle_zone; null: nothing is gated
+    ngx_msec_t greatest_lease;   // of all gates
     ngx_msec_t smallest_lease;
     ngx_uint_t wait_limit;
     ngx_uint_t wait_limit_per;     // of one user, and of one address

@@ -2,7 +2,8 @@
 # of two nginx. Who asks 50 ms or more after a write was acknowledged sees it.
 # Then the same where changes can no longer be heard: what is old is seen, which
 # shows that the test can see it, and only inside the lease. Last, where nobody
-# may listen: then each request asks.
+# may listen: then each request asks. All but that also with edge sessions, which a
+# worker remembers (entitle_session_memory), and with those it does not.
 #
 # ENTITLE_COHERENCE_WRITES: how many writes (default 1500; 10000 for the whole).
 use strict;
@@ -23,17 +24,39 @@ my $SOON   = 0.05;
 my $LEASE  = 1;
 
 sub start {
-    my ($site, $redis_port) = @_;
+    my ($site, $redis_port, $memory) = @_;
     $site->write_file('html/page.html', 'page');
+    $memory //= 'off';
     return $site->start(cached_http(redis => "redis://127.0.0.1:$redis_port",
-        lease => "${LEASE}s", more => 'keepalive_requests 10000000;'));
+        lease => "${LEASE}s", more => <<"EOF", server => <<'EOF2'));
+keepalive_requests 10000000;
+entitle_session_memory $memory;
+%%SESSIONS%%
+server {
+    listen 127.0.0.1:%%PORT2%%;
+    location / { add_header X-User \$cookie_app; return 204; }
+}
+EOF
+location = /whoami { internal; proxy_pass http://127.0.0.1:%%PORT2%%; }
+location = /member {
+    %%REAUTH%%
+    entitle_require pro;
+    add_header X-Seen "$entitle_version $entitle_cache $entitle_decision" always;
+    try_files /page.html =404;
+}
+EOF2
 }
 
 my @version = (0) x $USERS;
+my @session = ('') x $USERS;  # cookies; the newest that anybody was given
+
+# What a user asks.
+sub paid   { my ($n) = @_; return (uri => "/paid?user=u$n") }
+sub member { my ($n) = @_; return (uri => '/member', headers => [Cookie => "app=u$n$session[$n]"]) }
 
 # Writes and reads for a while; what was wrong, and how late.
 sub run {
-    my ($redis, $writes, @sites) = @_;
+    my ($asks, $redis, $writes, @sites) = @_;
     my @history = map { [] } 1 .. $USERS;  # version, when it was acknowledged
     my @readers = map { my $site = $_; map { { http => $site->connect } } 1 .. 6 } @sites;
     my %seen = (asked => 0, HIT => 0, MISS => 0, BYPASS => 0, late => 0, latest => 0);
@@ -43,12 +66,14 @@ sub run {
         my ($reader) = @_;
         $reader->{user} = int rand $USERS;
         $reader->{at} = time;
-        $reader->{http}->send(uri => "/paid?user=u$reader->{user}");
+        $reader->{http}->send($asks->($reader->{user}));
     };
     my $take = sub {
         my ($reader) = @_;
-        my ($version, $cache) = split / /,
-            $reader->{http}->receive->header('X-Seen') // '0 NOTHING';
+        my $answer = $reader->{http}->receive;
+        my ($version, $cache) = split / /, $answer->header('X-Seen') // '0 NOTHING';
+        my %set = $answer->cookies;
+        $session[ $reader->{user} ] = "; entitle=$set{entitle}" if $set{entitle};
         $seen{asked}++;
         $seen{$cache}++;
         for my $write (@{ $history[ $reader->{user} ] }) {
@@ -88,7 +113,7 @@ sub run {
 sub warm {
     my ($redis, @sites) = @_;
     wait_until(sub {
-        run($redis, 20, @sites);
+        run(\&paid, $redis, 20, @sites);
         !grep { 2 > (() = $_->log =~ /Redis says what changes/g) } @sites;
     }, 20) or die 'nobody listens';
 }
@@ -104,25 +129,42 @@ my $away = start(Test::Entitle->new(workers => 2), $redis->port);
 put_record($redis, "u$_", version => 0, subscription('active')) for 0 .. $USERS - 1;
 warm($redis, $home, $away);
 
-my $seen = run($redis, $WRITES, $home, $away);
-is $seen->{late}, 0, 'no_request_50_ms_after_a_write_sees_what_was_before';
-cmp_ok $seen->{HIT}, '>', $seen->{asked} / 4, 'and most ask Redis nothing';
-cmp_ok $seen->{asked}, '>', $WRITES, 'and there were many';
-diag told($seen);
+sub heard {
+    my ($asks, @sites) = @_;
+    my $seen = run($asks, $redis, $WRITES, @sites);
+    is $seen->{late}, 0, 'no_request_50_ms_after_a_write_sees_what_was_before';
+    cmp_ok $seen->{HIT}, '>', $seen->{asked} / 4, 'and most ask Redis nothing';
+    cmp_ok $seen->{asked}, '>', $WRITES, 'and there were many';
+    diag told($seen);
+    return;
+}
+
+heard(\&paid, $home, $away);
+note 'with sessions';
+heard(\&member, $home, $away);
+note 'with sessions that are remembered';
+my @remembering = map { start(Test::Entitle->new(workers => 2), $redis->port, '4m') } 1 .. 2;
+warm($redis, @remembering);
+heard(\&member, @remembering);
+$_->finish for @remembering;
 
 # --- no longer heard ------------------------------------------------------------
 
-my $wire = Test::Entitle::Wire->new(to => $redis->port);
-my $deaf = start(Test::Entitle->new(workers => 2), $wire->port);
-warm($redis, $deaf);
-$wire->deafen;
-$seen = run($redis, 400, $deaf);
-cmp_ok $seen->{late}, '>', 0, 'who_cannot_hear_believes_what_was';
-cmp_ok $seen->{latest}, '<=', $LEASE + 0.2, 'no_longer_than_the_lease';
-cmp_ok $seen->{BYPASS}, '>', 0, 'then asks';
-diag told($seen);
-$deaf->finish;
-$wire->stop;
+for my $case ([\&paid, 'off'], [\&member, 'off'], [\&member, '4m']) {
+    my ($asks, $memory) = @$case;
+    my $wire = Test::Entitle::Wire->new(to => $redis->port);
+    my $deaf = start(Test::Entitle->new(workers => 2), $wire->port, $memory);
+    warm($redis, $deaf);
+    run($asks, $redis, 20, $deaf);
+    $wire->deafen;
+    my $seen = run($asks, $redis, 400, $deaf);
+    cmp_ok $seen->{late}, '>', 0, 'who_cannot_hear_believes_what_was';
+    cmp_ok $seen->{latest}, '<=', $LEASE + 0.2, 'no_longer_than_the_lease';
+    cmp_ok $seen->{BYPASS}, '>', 0, 'then asks';
+    diag told($seen);
+    $deaf->finish;
+    $wire->stop;
+}
 
 # --- nobody may listen -----------------------------------------------------------
 
@@ -135,7 +177,7 @@ $wire->stop;
         my ($id) = /^id=(\d+) .*\bcmd=(?:subscribe|ping)\b/ or next;
         $redis->command('CLIENT', 'KILL', 'ID', $id);
     }
-    $seen = run($redis, 200, $site);
+    my $seen = run(\&paid, $redis, 200, $site);
     is $seen->{late}, 0, 'kept_from_listening_each_request_asks';
     is $seen->{HIT}, 0, 'and nothing is believed';
     diag told($seen);

@@ -21,6 +21,17 @@ sub new_worker {
     }), 'another worker comes';
 }
 
+# Found in the zone by this worker.
+sub seen_by {
+    my ($site, $worker, $user) = @_;
+    return wait_until(sub {
+        my $client = $site->connect;
+        my $by = $client->request(uri => '/paid?user=ada')->header('X-Worker');
+        return $by == $worker
+            && told($client->request(uri => "/paid?user=$user")) =~ /^\d+ HIT allow/;
+    });
+}
+
 my $REBUILT = qr/a worker died while it wrote to the zone; the zone starts empty/;
 
 # --- left as a writer leaves it in the middle --------------------------------------
@@ -31,6 +42,9 @@ my $REBUILT = qr/a worker died while it wrote to the zone; the zone starts empty
     ok warm($site), 'the zone is in use';
     ok warm($site, "u$_"), '  by many' for 1 .. 5;
     my ($victim, $other) = $site->worker_pids;
+    # In the zone, but not among what the other worker found there lately.
+    put($site, 'eve', 1);
+    ok seen_by($site, $victim, 'eve'), '  and one by one worker alone';
     my $zone = Test::Entitle::Zone->new(pid => $victim, size => $SIZE);
     Test::Entitle::Zone::stop_worker($victim);
     is $zone->holder, 0, 'a worker that is stopped does not hold the mutex';
@@ -40,10 +54,10 @@ my $REBUILT = qr/a worker died while it wrote to the zone; the zone starts empty
     $zone->set_holder($victim);
     $zone->set_writing(1);
     ok $zone->lose_entries, 'the queue of entries is where it should be';
-    my @waiting = map { $site->connect->send(uri => '/paid?user=ada') } 1 .. 4;
+    my @waiting = map { $site->connect->send(uri => '/paid?user=eve') } 1 .. 4;
     sleep 0.1;
     ok !(grep { $_->readable(0) } @waiting), 'who needs the zone waits for its holder';
-    put($site, 'ada', 2);
+    put($site, $_, 2) for qw(ada eve);
     kill KILL => $victim;
     # A connection that the victim had is cut; all else is answered.
     my %answers = map { $_->status ? (told($_) => 1) : () } map { $_->receive } @waiting;

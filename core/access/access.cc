@@ -63,7 +63,11 @@ Verdict judge(const Projection& projection, const Policy& policy,
   }
   if (verdict.effective && policy.pause_revokes &&
       now < projection.paused_until) {
-    return {false, {}, Lapse::collection_paused};
+    const bool resumes = projection.paused_until < verdict.until;
+    return {false,
+            {},
+            Lapse::collection_paused,
+            resumes ? projection.paused_until : kForever};
   }
   return verdict;
 }

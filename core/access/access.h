@@ -30,6 +30,8 @@ struct Verdict {
   bool effective = false;
   UnixTime until{};  // when effective; kForever: no known end
   Lapse lapse = Lapse::none;
+  // When not: from when on it is, if nothing happens but that time passes.
+  UnixTime begins = kForever;
 };
 Verdict judge(const Projection& projection, const Policy& policy, UnixTime now);
 

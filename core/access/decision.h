@@ -53,6 +53,9 @@ struct Identity {
   std::optional<std::int64_t> version;  // compared with the record's if set
   std::optional<UnixTime> issued_at;    // compared with not_before if set
   std::optional<UnixTime> recheck_at;   // no longer fresh from then on
+  // The same bytes say the same until then, as far as the time decides. Null:
+  // that is not told.
+  std::optional<UnixTime> same_until{};
 };
 
 // Whether what a (valid, bound, unexpired) identity says still stands.
@@ -64,6 +67,8 @@ struct Ruling {
   UnixTime until{};  // of an `allow`: when it ends unless renewed
   std::vector<std::string> entitlements;  // all that is effective, sorted
   std::vector<std::string> missing;       // of a `pay`: what would open it
+  // By the same record it is the same until then. Null: that is not told.
+  std::optional<UnixTime> same_until{};
 };
 
 Ruling not_logged_in(Reason why);  // login

@@ -116,11 +116,15 @@ std::optional<std::span<const HeldEntitlement>> PackedAccess::effective(
     std::string_view packed, UnixTime now) {
   index_.make_room();
   held_.clear();
+  next_begins_ = kForever;
   PackedReader reader(packed);
   PackedSource source;
   while (reader.next(source)) {
     Verdict verdict = judge(source.projection(), *policy_, now);
-    if (!verdict.effective) continue;
+    if (!verdict.effective) {
+      next_begins_ = std::min(next_begins_, verdict.begins);
+      continue;
+    }
     PackedIdentifier identifier;
     while (reader.next(identifier)) {
       for (std::string_view name : index_.names_of(identifier)) {
@@ -140,6 +144,14 @@ std::optional<UnixTime> PackedAccess::until(std::string_view packed,
     if (held.name == entitlement) return held.until;
   }
   return std::nullopt;
+}
+
+UnixTime PackedAccess::unchanged_until() const {
+  UnixTime until = next_begins_;
+  for (const HeldEntitlement& entitlement : held_) {
+    until = std::min(until, entitlement.until);
+  }
+  return until;
 }
 
 std::optional<UnixTime> allowed_until(std::span<const Alternatives> lines,

@@ -74,6 +74,10 @@ class PackedAccess {
   std::optional<std::span<const HeldEntitlement>> effective(
       std::string_view packed, UnixTime now);
 
+  // Until when the same record gives just what effective() last said: something
+  // ends then, or a paused collection resumes.
+  UnixTime unchanged_until() const;
+
   // Whether `entitlement` is effective, and until when. Null: it is not, or
   // `packed` cannot be read.
   std::optional<UnixTime> until(std::string_view packed,
@@ -85,6 +89,7 @@ class PackedAccess {
   GrantIndex index_;
   const Policy* policy_;
   std::vector<HeldEntitlement> held_;
+  UnixTime next_begins_ = kForever;  // of what held_ lacks
 };
 
 // Until when what is held meets every line of a location's requirements;

@@ -71,10 +71,10 @@ std::string at_least_private(std::span<const std::string_view> lines,
 
 bool is_targeted_cache_control(std::string_view header_name) {
   constexpr std::string_view cdn = "cdn-cache-control";
+  if (header_name.size() < cdn.size()) return false;
   if (equal_ignoring_case(header_name, "Surrogate-Control")) return true;
-  return header_name.size() >= cdn.size() &&
-         equal_ignoring_case(
-             header_name.substr(header_name.size() - cdn.size()), cdn);
+  return equal_ignoring_case(
+      header_name.substr(header_name.size() - cdn.size()), cdn);
 }
 
 }  // namespace entitle

@@ -18,6 +18,11 @@ namespace entitle {
 std::string at_least_private(std::span<const std::string_view> lines,
                              bool expires);
 
+// The same for an answer that has no Cache-Control line.
+constexpr std::string_view private_alone(bool expires) {
+  return expires ? "private" : "private, no-cache";
+}
+
 // Names of headers that some shared caches obey before Cache-Control:
 // Surrogate-Control and RFC 9213's CDN-Cache-Control with its vendors' forms.
 bool is_targeted_cache_control(std::string_view header_name);

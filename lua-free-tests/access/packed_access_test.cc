@@ -1,5 +1,6 @@
 #include "core/access/packed_access.h"
 
+#include <algorithm>
 #include <csetjmp>
 #include <cstdarg>
 #include <cstddef>
@@ -35,6 +36,7 @@ using entitle::Projection;
 using entitle::Ruling;
 using entitle::Seconds;
 using entitle::Standing;
+using entitle::to_unix;
 using entitle::unix_time;
 using entitle::UnixTime;
 
@@ -116,6 +118,53 @@ void packed_answers_are_those_of_the_rules(void**) {
   assert_true(allowed > 1000 && refused > 1000);
 }
 
+bool pauses(const Standing& standing, const Policy& policy, UnixTime now) {
+  return policy.pause_revokes &&
+         std::any_of(standing.projections.begin(), standing.projections.end(),
+                     [&](const Projection& p) { return now < p.paused_until; });
+}
+
+// What is held is remembered until then: not a second of it may be wrong.
+void what_is_held_stays_the_same_until_it_is_said_to_change(void**) {
+  std::mt19937_64 random(3);
+  int stayed = 0, changed = 0, began = 0;
+  for (int round = 0; round < 20000; ++round) {
+    GrantMap grants = random_grants(random);
+    Policy policy = random_policy(random);
+    PackedAccess access(grants, policy);
+    Standing standing = entitle::test::random_standing(random);
+    UnixTime now = random_now(random);
+    auto texts = [&](UnixTime at) {
+      std::string text;
+      for (const Entitlement& one :
+           entitlements(standing.projections, grants, policy, at)) {
+        text += one.name + ' ' + std::to_string(to_unix(one.until)) + '\n';
+      }
+      return text;
+    };
+
+    assert_true(access.effective(pack(standing), now).has_value());
+    const UnixTime until = access.unchanged_until();
+    assert_true(now < until);
+    for (int i = 0; i < 20; i++) {
+      const UnixTime at = now + Seconds(random() % 3000);
+      if (at >= until) continue;
+      assert_string_equal(texts(at).c_str(), texts(now).c_str());
+      stayed++;
+    }
+    if (until == kForever) continue;
+    assert_string_equal(texts(until - Seconds(1)).c_str(), texts(now).c_str());
+    const bool differs = texts(until) != texts(now);
+    if (pauses(standing, policy, now)) {
+      began += differs;  // what resumes may give nothing new
+    } else {
+      assert_true(differs);
+      changed++;
+    }
+  }
+  assert_true(stayed > 1000 && changed > 500 && began > 100);
+}
+
 Standing holding(std::string_view identifier) {
   Standing standing;
   Projection projection;
@@ -187,6 +236,7 @@ void no_lines_ask_for_nothing(void**) {
 int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(packed_answers_are_those_of_the_rules),
+      cmocka_unit_test(what_is_held_stays_the_same_until_it_is_said_to_change),
       cmocka_unit_test(a_damaged_record_gives_nothing),
       cmocka_unit_test(bytes_that_are_no_identifier_give_nothing),
       cmocka_unit_test(strangers_cannot_grow_the_index_for_ever),

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/redis/error.h"
+#include "ngx_module/cache/lately.h"
 #include "ngx_module/edge.h"
 #include "ngx_module/seldom.h"
 
@@ -218,12 +219,25 @@ RecordCache::lookup(RecordLookup& lookup, const RecordQuestion& question) {
 
     wanted();
     const Tracking* tracking = tracking_of(question);
-    const std::optional<Zone::Found> found = zone_.find(user);
-    if (found && tracking != nullptr &&
-        tracking->believes(found->stamp, user, question.lease) &&
-        give(lookup, found->packed, fingerprint_) &&
-        lookup.standing.version >= question.version_awaited) {
+    const auto is_hit = [&](const Zone::Found& found) {
+        return tracking != nullptr &&
+               tracking->believes(found.stamp, user, question.lease) &&
+               give(lookup, found.packed, fingerprint_) &&
+               lookup.standing.version >= question.version_awaited;
+    };
+    auto& lately = conf_->worker->part<Lately>();
+    std::optional<Zone::Found> found = lately.find(user);
+    bool hit = found && is_hit(*found);
+    if (!hit) {
+        found = zone_.find(user);
+        hit = found && is_hit(*found);
+        if (hit) {
+            lately.keep(user, *found);
+        }
+    }
+    if (hit) {
         lookup.use = CacheUse::hit;
+        lookup.found = found_record(question, user, *found, tracking);
         return NGX_OK;
     }
     const bool left_alone = is_left_alone(user);
@@ -238,10 +252,32 @@ RecordCache::lookup(RecordLookup& lookup, const RecordQuestion& question) {
                 .may_be_cached = false});
 }
 
+FoundRecord
+RecordCache::found_record(const RecordQuestion& question, const Hash128& user,
+                          const Zone::Found& found,
+                          const Tracking* tracking) const {
+    return {user, found.stamp, tracking,
+            redis_.only_node() != nullptr
+                ? std::string()
+                : question.keys->record(*question.user)};
+}
+
+bool
+RecordCache::stands(const FoundRecord& found, ngx_msec_t lease) {
+    wanted();
+    const RedisNode* node = redis_.only_node();
+    if (node == nullptr) {
+        node = redis_.node_of(found.key);
+    }
+    return found.tracking->node() == node &&
+           found.tracking->believes(found.stamp, found.user, lease);
+}
+
 ngx_int_t
 RecordCache::use(RecordLookup& lookup, const RecordQuestion& question,
                  const Hash128& user, const RecordRead& read) {
     lookup.packed.clear();
+    lookup.found.reset();
     lookup.use = read.may_be_cached ? CacheUse::miss : CacheUse::bypass;
     if (!read.trouble) {
         if (read.packed.empty()) {

@@ -45,6 +45,14 @@ struct RecordQuestion {
     bool of_primary;               // what is near has been seen to be behind
 };
 
+// Where in the cache a record was found: what its being believed depends on.
+struct FoundRecord {
+    Hash128 user;
+    FillStamp stamp;
+    const Tracking* tracking;
+    std::string key;  // where there is more than one node; else empty
+};
+
 // Somebody who asks for records, one at a time. Its destructor leaves.
 class RecordLookup {
   public:
@@ -68,6 +76,7 @@ class RecordLookup {
     std::string packed;
     Standing standing;
     CacheUse use = CacheUse::none;
+    std::optional<FoundRecord> found;            // of a hit
     Reason trouble = Reason::redis_unreachable;  // of NGX_DECLINED
 
   private:
@@ -90,6 +99,10 @@ class RecordCache final : RecordListener {
     // NGX_OK: the lookup has the answer. NGX_AGAIN: asked, it will be woken.
     // NGX_DECLINED: it cannot be told, lookup.trouble says why.
     ngx_int_t lookup(RecordLookup& lookup, const RecordQuestion& question);
+
+    // Whether what was found there may still be believed, as if it were looked
+    // up now. Takes no lock, and asks nobody.
+    bool stands(const FoundRecord& found, ngx_msec_t lease);
 
     // Stands for a user wherever changes are told.
     Hash128
@@ -132,6 +145,9 @@ class RecordCache final : RecordListener {
     void wanted();
     Tracking* tracking_of(RedisNode* node);
     Tracking* tracking_of(const RecordQuestion& question);
+    FoundRecord found_record(const RecordQuestion& question,
+                             const Hash128& user, const Zone::Found& found,
+                             const Tracking* tracking) const;
     bool believed_lately(const RecordQuestion& question,
                          const Zone::Found& found, const Hash128& user);
     bool join(RecordLookup& lookup, const RecordQuestion& question,

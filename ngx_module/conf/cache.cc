@@ -9,6 +9,7 @@ namespace entitle::ngx {
 namespace {
 
 constexpr ssize_t kSmallestZone = 64 * 1024;
+constexpr ssize_t kSmallestMemory = 64 * 1024;
 constexpr ngx_msec_t kLease = 5000;
 constexpr time_t kStale = 60;
 
@@ -27,6 +28,27 @@ set_zone(ngx_conf_t* cf, ngx_command_t*, void* data) {
                              "it must be a size of at least 64k, like 8m");
     }
     conf->zone_size = static_cast<std::size_t>(size);
+    return NGX_CONF_OK;
+}
+
+char*
+set_session_memory(ngx_conf_t* cf, ngx_command_t*, void* data) {
+    auto* conf = static_cast<MainConf*>(data);
+    if (conf->session_memory != NGX_CONF_UNSET_SIZE) {
+        return duplicate();
+    }
+    ngx_str_t& text = arguments(cf)[1];
+    if (view(text) == "off") {
+        conf->session_memory = 0;
+        return NGX_CONF_OK;
+    }
+    const ssize_t size = ngx_parse_size(&text);
+    if (size < kSmallestMemory) {
+        return invalid_value(cf, view(text),
+                             "it must be a size of at least 64k, like 4m, or "
+                             "off");
+    }
+    conf->session_memory = static_cast<std::size_t>(size);
     return NGX_CONF_OK;
 }
 

@@ -10,6 +10,7 @@ namespace {
 constexpr ngx_msec_t kRedisConnectTimeout = 500;
 constexpr ngx_msec_t kRedisTimeout = 500;
 constexpr std::size_t kZoneSize = 8 * 1024 * 1024;
+constexpr std::size_t kSessionMemory = 4 * 1024 * 1024;
 constexpr time_t kWebhookTolerance = 300;
 constexpr time_t kGrace = 72 * 3600;
 constexpr time_t kPastDueGrace = 7 * 24 * 3600;
@@ -303,6 +304,7 @@ create_main_conf(ngx_conf_t* cf) noexcept {
         conf->redis_ssl.on = NGX_CONF_UNSET;
         conf->redis_ssl.verify = NGX_CONF_UNSET;
         conf->zone_size = NGX_CONF_UNSET_SIZE;
+        conf->session_memory = NGX_CONF_UNSET_SIZE;
         conf->wait_limit = NGX_CONF_UNSET_UINT;
         conf->wait_limit_per = NGX_CONF_UNSET_UINT;
     }
@@ -315,6 +317,7 @@ init_main_conf(ngx_conf_t* cf, void* data) noexcept {
     ngx_conf_init_msec_value(conf->redis_connect_timeout, kRedisConnectTimeout);
     ngx_conf_init_msec_value(conf->redis_timeout, kRedisTimeout);
     ngx_conf_init_size_value(conf->zone_size, kZoneSize);
+    ngx_conf_init_size_value(conf->session_memory, kSessionMemory);
     ngx_conf_init_uint_value(conf->wait_limit, kWaitLimit);
     ngx_conf_init_uint_value(conf->wait_limit_per,
                              std::min(conf->wait_limit, kWaitLimitPer));

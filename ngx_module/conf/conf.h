@@ -75,7 +75,7 @@ Setter set_wait, set_wait_limit, set_poll;
 void merge_wait(ngx_conf_t* cf, const LocationConf* prev, LocationConf* conf);
 
 // ngx_module/conf/cache.cc
-Setter set_zone;
+Setter set_zone, set_session_memory;
 void merge_cache(const LocationConf* prev, LocationConf* conf);
 // Of each location that asks for records.
 void note_gate(ngx_conf_t* cf, const LocationConf* conf);

@@ -108,6 +108,25 @@ bound_to(ngx_http_request_t* r, const std::vector<std::string>& set_cookies) {
     return all;
 }
 
+void
+add_bound_variables(ngx_http_request_t* r, Evidence& evidence) {
+    if (binds(r)) {
+        for (const BindSource& source : *location_conf(r)->session_bind) {
+            if (!source.cookies) {
+                evidence.add(evaluated(r, source.value));
+            }
+        }
+    }
+    if (server_conf(r)->any_host) {
+        evidence.add(view(r->headers_in.server));
+    }
+    if (const auto* key = location_conf(r)->reauth_key) {
+        for (ngx_http_complex_value_t* value : *key) {
+            evidence.add(evaluated(r, value));
+        }
+    }
+}
+
 bool
 bound_here(ngx_http_request_t* r, const Session& session) {
     return bind_matches(*server_conf(r)->session_keys, session.binding,

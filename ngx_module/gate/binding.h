@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/access/memory.h"
 #include "core/identity/edge_session.h"
 #include "ngx_module/settings.h"
 
@@ -25,6 +26,10 @@ struct Gate;
 // configuration, of the request and its pool.
 std::vector<BoundTo> bound_to(ngx_http_request_t* r,
                               const std::vector<std::string>& set_cookies);
+
+// What of that no cookie says: the variables, and the host. What bound_to()
+// gives without an answer of the app depends on these and the cookies alone.
+void add_bound_variables(ngx_http_request_t* r, Evidence& evidence);
 
 // Whether the session is bound to what this request carries.
 bool bound_here(ngx_http_request_t* r, const Session& session);

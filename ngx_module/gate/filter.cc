@@ -97,14 +97,23 @@ set_cache_control(ngx_http_request_t* r, std::string_view value) {
 
 ngx_int_t
 keep_private(ngx_http_request_t* r) {
+    static constexpr HeaderName kName("Cache-Control", "cache-control");
     std::vector<std::string_view> lines;
     bool expires = false;
+    bool targeted = false;
     each_answer_header(r, [&](const ngx_table_elt_t& header) {
         if (is_named(header, "Cache-Control")) {
             lines.push_back(view(header.value));
         }
         expires |= is_named(header, "Expires");
+        targeted |= is_targeted_cache_control(view(header.key));
     });
+    if (lines.empty() && !targeted) {  // as most are
+        return push_header(r->headers_out.headers, kName,
+                           private_alone(expires)) == nullptr
+                   ? NGX_ERROR
+                   : NGX_OK;
+    }
     return set_cache_control(r, at_least_private(lines, expires));
 }
 
@@ -154,7 +163,7 @@ filter_answer(ngx_http_request_t* r, const Gate* gate, bool logged_out) {
     }
     const Response* response = response_decided(gate);
     const bool refused = response != nullptr && response->refused;
-    if (refused && add_refusal_headers(r, response->ruling) != NGX_OK) {
+    if (refused && add_refusal_headers(r, response->ruling()) != NGX_OK) {
         return NGX_ERROR;
     }
     return refused || cookies == NGX_OK || polled(r) || logout_refused(r)

@@ -5,6 +5,8 @@
 
 #include "ngx_module/edge.h"
 #include "ngx_module/gate/handlers.h"
+#include "ngx_module/gate/order.h"
+#include "ngx_module/gate/passage.h"
 #include "ngx_module/gate/response.h"
 #include "ngx_module/gate/ruling.h"
 #include "ngx_module/gate/wait.h"
@@ -19,6 +21,9 @@ namespace {
 // section 4.8): only the app knows.
 bool
 is_preflight(ngx_http_request_t* r) {
+    if (r->method != NGX_HTTP_OPTIONS) {
+        return false;
+    }
     // Both say something, and nothing goes along that a preflight never has: a
     // body or a tunnel.
     bool origin = false, method = false, more = false;
@@ -28,8 +33,18 @@ is_preflight(ngx_http_request_t* r) {
                   header.value.len != 0;
         more |= is_named(header, "Upgrade");
     });
-    return r->method == NGX_HTTP_OPTIONS && origin && method && !more &&
-           r->headers_in.content_length_n <= 0 && r->headers_in.chunked == 0;
+    return origin && method && !more && r->headers_in.content_length_n <= 0 &&
+           r->headers_in.chunked == 0;
+}
+
+ngx_int_t
+let_preflight(ngx_http_request_t* r) {
+    Gate* gate = gate_make(r);
+    if (gate == nullptr) {
+        return NGX_ERROR;
+    }
+    gate->part<Response>().preflight = true;
+    return NGX_OK;
 }
 
 ngx_int_t
@@ -37,21 +52,35 @@ access(ngx_http_request_t* r) {
     if (!gated(r)) {
         return NGX_DECLINED;
     }
-    Gate* gate = gate_make(r);
-    if (gate == nullptr) {
-        return NGX_ERROR;
-    }
     const bool preflight = location_conf(r)->preflight != 0 && is_preflight(r);
     if (let_go_of_body(r) != NGX_OK) {
         return NGX_ERROR;
     }
     if (preflight) {
-        gate->part<Response>().preflight = true;
-        return NGX_OK;
+        return let_preflight(r);
+    }
+    const std::optional<Evidence> evidence = passage_evidence(r);
+    if (evidence) {
+        if (auto passage = recall_passage(r, *evidence)) {
+            return respond(r, std::move(passage));
+        }
+    }
+    Gate* gate = gate_make(r);
+    if (gate == nullptr) {
+        return NGX_ERROR;
+    }
+    if (auto* response = gate->find<Response>()) {
+        response->look_anew();
     }
     Ruling ruling;
     const ngx_int_t rc = polled(r) ? find_ruling(r, gate, ruling)
                                    : wait_for_ruling(r, gate, ruling);
+    if (rc == NGX_OK && evidence) {
+        // Nobody is refused because there is no memory for that.
+        edge::event("an answer is not remembered", [&] {
+            remember_passage(r, *evidence, *gate->find<Order>(), ruling);
+        });
+    }
     return rc == NGX_OK ? respond(r, gate, std::move(ruling)) : rc;
 }
 

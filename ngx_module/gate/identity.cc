@@ -31,7 +31,9 @@ edge_session(ngx_http_request_t* r, Gate* gate) {
     const ServerConf* conf = server_conf(r);
     const Seconds recheck{location_conf(r)->session_recheck};
     Identity identity;
-    for (std::string_view token : request_cookies(r, conf->cookie->name)) {
+    const std::vector<std::string_view> tokens =
+        request_cookies(r, conf->cookie->name);
+    for (std::string_view token : tokens) {
         SessionVerdict verdict =
             verify_session(*conf->session_keys,
                            *location_conf(r)->session_audience, token, now());
@@ -52,8 +54,17 @@ edge_session(ngx_http_request_t* r, Gate* gate) {
         if (identity.user && *identity.issued_at >= session.issued_at) {
             continue;
         }
-        identity = {std::move(session.user), Reason::ok, session.version,
-                    session.issued_at, session.issued_at + recheck};
+        const UnixTime recheck_at = session.issued_at + recheck;
+        identity = {std::move(session.user),
+                    Reason::ok,
+                    session.version,
+                    session.issued_at,
+                    recheck_at,
+                    std::min(session.expires_at, recheck_at)};
+    }
+    if (tokens.size() > 1) {
+        // Another one may count when this one is over, or sooner.
+        identity.same_until.reset();
     }
     return identity;
 }

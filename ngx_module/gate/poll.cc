@@ -60,8 +60,7 @@ is_open(const Gate* gate) {
 Response&
 decide_by(Gate* gate, const Ruling& ruling) {
     auto& response = gate->part<Response>();
-    response.ruling = ruling;
-    response.decided = true;
+    response.decide(ruling);
     return response;
 }
 

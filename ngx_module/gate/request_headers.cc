@@ -106,26 +106,19 @@ remove_ours(ngx_http_request_t* r) {
     return NGX_OK;
 }
 
+constexpr HeaderName kUser("X-Entitle-User", "x-entitle-user");
+constexpr HeaderName kVersion("X-Entitle-Version", "x-entitle-version");
+constexpr HeaderName kEntitlements("X-Entitle-Entitlements",
+                                   "x-entitle-entitlements");
+
 ngx_int_t
-push(ngx_http_request_t* r, std::string_view name, std::string_view value) {
+push(ngx_http_request_t* r, const HeaderName& name, std::string_view value) {
     ngx_list_t* list = request_headers(r);
     const ngx_str_t copy = pool_copy(r->pool, value);
     return list != nullptr && copy.data != nullptr &&
                    push_header(*list, name, view(copy)) != nullptr
                ? NGX_OK
                : NGX_ERROR;
-}
-
-std::string
-joined(const std::vector<std::string>& names) {
-    std::string text;
-    for (const std::string& name : names) {
-        if (!text.empty()) {
-            text += ',';
-        }
-        text += name;
-    }
-    return text;
 }
 
 }  // namespace
@@ -135,26 +128,25 @@ set_request_headers(ngx_http_request_t* r, const Gate* gate) {
     if (remove_ours(r) != NGX_OK) {
         return NGX_ERROR;
     }
-    const auto& order = *gate->find<Order>();
-    const Ruling& ruling = gate->find<Response>()->ruling;
-    // A variable that was asked for meanwhile may have looked anew who it is.
-    const auto& user = order.identity().user;
-    const bool named =
-        order.known() || ruling.decision == Decision::allow_unverified;
-    if (!named || !user) {
+    const Known known = known_of(gate);
+    if (known.user == nullptr) {
         return NGX_OK;
     }
-    if (push(r, "X-Entitle-User", user->str()) != NGX_OK) {
+    if (push(r, kUser, known.user->str()) != NGX_OK) {
         return NGX_ERROR;
     }
-    if (!order.known()) {
-        return NGX_OK;  // what the record says is not known
+    if (!known.version) {
+        return NGX_OK;
     }
-    if (push(r, "X-Entitle-Version",
-             std::to_string(order.record().standing.version)) != NGX_OK) {
-        return NGX_ERROR;
+    const auto& response = *gate->find<Response>();
+    if (const Passage* passage = response.passage.get()) {
+        return push(r, kVersion, passage->version_text) == NGX_OK
+                   ? push(r, kEntitlements, passage->entitlements)
+                   : NGX_ERROR;
     }
-    return push(r, "X-Entitle-Entitlements", joined(ruling.entitlements));
+    return push(r, kVersion, std::to_string(*known.version)) == NGX_OK
+               ? push(r, kEntitlements, entitlements_text(response.found))
+               : NGX_ERROR;
 }
 
 // Post read phase of every request: before realip, rewrite and all else.

@@ -150,7 +150,7 @@ refuse_form(ngx_http_request_t* r, const Ruling& ruling) {
 ngx_int_t
 refuse(ngx_http_request_t* r, Gate* gate) {
     auto& response = gate->part<Response>();
-    const Ruling& ruling = response.ruling;
+    const Ruling& ruling = response.ruling();
     log_refusal(r, gate, ruling);
     response.refused = true;
     const ngx_int_t status = status_of(ruling.decision);
@@ -172,18 +172,72 @@ refuse(ngx_http_request_t* r, Gate* gate) {
 // Decided; what the app is told says so, too.
 ngx_int_t
 decide_by(ngx_http_request_t* r, Gate* gate, Ruling ruling) {
-    auto& response = gate->part<Response>();
-    response.ruling = std::move(ruling);
-    response.decided = true;
+    gate->part<Response>().decide(std::move(ruling));
     return set_request_headers(r, gate);
 }
 
+ngx_int_t
+let_in(ngx_http_request_t* r) {
+    // NGX_OK would satisfy `satisfy any`.
+    return location_conf(r)->gate == static_cast<ngx_uint_t>(GateMode::optional)
+               ? NGX_DECLINED
+               : NGX_OK;
+}
+
 }  // namespace
+
+std::string
+entitlements_text(const Ruling& ruling) {
+    std::string text;
+    for (const std::string& name : ruling.entitlements) {
+        if (!text.empty()) {
+            text += ',';
+        }
+        text += name;
+    }
+    return text;
+}
 
 const Response*
 response_decided(const Gate* gate) {
     const auto* response = gate == nullptr ? nullptr : gate->find<Response>();
     return response != nullptr && response->decided ? response : nullptr;
+}
+
+// A variable that was asked for meanwhile may have looked anew who it is.
+Known
+known_of(const Gate* gate) {
+    const Response* response = response_decided(gate);
+    if (response == nullptr) {
+        return {};
+    }
+    if (response->passage) {
+        return {&response->passage->user, response->passage->version,
+                CacheUse::hit};
+    }
+    const auto* order = gate->find<Order>();
+    if (order == nullptr || !order->identity().user) {
+        return {};
+    }
+    const User* user = &*order->identity().user;
+    if (order->known()) {
+        return {user, order->record().standing.version, order->record().use};
+    }
+    return response->found.decision == Decision::allow_unverified
+               ? Known{user, {}, {}}
+               : Known{};
+}
+
+ngx_int_t
+respond(ngx_http_request_t* r, std::shared_ptr<const Passage> passage) {
+    Gate* gate = gate_make(r);
+    if (gate == nullptr) {
+        return NGX_ERROR;
+    }
+    auto& response = gate->part<Response>();
+    response.passage = std::move(passage);
+    response.decided = true;
+    return set_request_headers(r, gate) == NGX_OK ? let_in(r) : NGX_ERROR;
 }
 
 ngx_int_t
@@ -193,13 +247,13 @@ respond(ngx_http_request_t* r, Gate* gate, Ruling ruling) {
         return NGX_ERROR;
     }
     if (location_conf(r)->gate == static_cast<ngx_uint_t>(GateMode::optional)) {
-        return NGX_DECLINED;  // NGX_OK would satisfy `satisfy any`
+        return let_in(r);
     }
     switch (decision) {
         case Decision::allow:
         case Decision::allow_stale:
         case Decision::allow_unverified:
-            return NGX_OK;
+            return let_in(r);
         case Decision::pay:
             if (polled(r)) {
                 return NGX_OK;  // waits there

@@ -10,15 +10,41 @@
 // error_page or, where there is none or it means another status, a small one.
 #pragma once
 
+#include <memory>
+#include <optional>
+
 #include "core/access/decision.h"
+#include "ngx_module/cache/record_cache.h"
 #include "ngx_module/gate/gate.h"
+#include "ngx_module/gate/passage.h"
 
 namespace entitle::ngx {
 
 // A part of the gate, wanted by the log.
 struct Response {
-    Ruling ruling;
-    bool decided = false;    // by that
+    // By which it is decided, if it is.
+    const Ruling&
+    ruling() const {
+        return passage ? passage->ruling : found;
+    }
+
+    void
+    decide(Ruling by) {
+        found = std::move(by);
+        passage.reset();
+        decided = true;
+    }
+    // Another location looks anew; until it knows, nobody is known.
+    void
+    look_anew() {
+        if (passage) {
+            decide(passage->ruling);
+        }
+    }
+
+    Ruling found;
+    std::shared_ptr<const Passage> passage;  // instead: as before
+    bool decided = false;
     bool refused = false;    // once refused, error pages are refusals too
     bool preflight = false;  // let through unasked: its response has no body
 
@@ -26,11 +52,25 @@ struct Response {
     leave() noexcept {}
 };
 
+// All that is effective, as apps and logs are told.
+std::string entitlements_text(const Ruling& ruling);
+
 // Null: the request is not decided about, so far.
 const Response* response_decided(const Gate* gate);
 
+// Who a decided request is from, and by what record that was decided.
+struct Known {
+    const User* user = nullptr;           // null: nobody is known
+    std::optional<std::int64_t> version;  // null: nor is the record
+    CacheUse use = CacheUse::none;
+};
+Known known_of(const Gate* gate);
+
 // Once its ruling was found; what the access handler returns.
 ngx_int_t respond(ngx_http_request_t* r, Gate* gate, Ruling ruling);
+// Let in as before.
+ngx_int_t respond(ngx_http_request_t* r,
+                  std::shared_ptr<const Passage> passage);
 // That it cannot be told, whatever the location lets pass then.
 ngx_int_t respond_trouble(ngx_http_request_t* r, Gate* gate);
 

@@ -70,9 +70,11 @@ rule_by_record(ngx_http_request_t* r, const RecordLookup& record) {
         return decide(record.standing, lines, *conf->grants, *conf->policy,
                       now());
     }
-    if (const auto held = access_of(r).effective(record.packed, now())) {
+    PackedAccess& access = access_of(r);
+    if (const auto held = access.effective(record.packed, now())) {
         if (const auto until = allowed_until(lines, *held)) {
             Ruling ruling{Decision::allow, Reason::ok, *until, {}, {}};
+            ruling.same_until = access.unchanged_until();
             ruling.entitlements.reserve(held->size());
             for (const HeldEntitlement& entitlement : *held) {
                 ruling.entitlements.emplace_back(entitlement.name);
@@ -141,6 +143,21 @@ rule_polled(ngx_http_request_t* r, Ruling ruling) {
 }
 
 }  // namespace
+
+void
+add_required_variables(ngx_http_request_t* r, Evidence& evidence) {
+    const std::vector<RequireLine>* configured = location_conf(r)->require;
+    if (configured == nullptr) {
+        return;
+    }
+    for (const RequireLine& line : *configured) {
+        for (const RequireName& name : line) {
+            if (!name.variables.empty()) {
+                evidence.add(required_name(r, name));
+            }
+        }
+    }
+}
 
 Ruling
 rule(ngx_http_request_t* r, const Order& order) {

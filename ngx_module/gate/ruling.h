@@ -2,9 +2,14 @@
 #pragma once
 
 #include "core/access/decision.h"
+#include "core/access/memory.h"
 #include "ngx_module/gate/order.h"
 
 namespace entitle::ngx {
+
+// What the variables of entitle_require ask for here; the rest of it is the
+// location's.
+void add_required_variables(ngx_http_request_t* r, Evidence& evidence);
 
 // Once the order has found out.
 Ruling rule(ngx_http_request_t* r, const Order& order);

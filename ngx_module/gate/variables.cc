@@ -23,27 +23,11 @@ decided(ngx_http_request_t* r) {
     return response_decided(gate_of(r));
 }
 
-// Null: it is not, or not by a record.
-const Order*
-known(ngx_http_request_t* r) {
-    if (decided(r) == nullptr) {
-        return nullptr;
-    }
-    const auto* order = gate_of(r)->find<Order>();
-    return order != nullptr && order->known() ? order : nullptr;
-}
-
 // Decided: who it is for certain. Before: what a valid session says.
 const User*
 user_of(ngx_http_request_t* r) {
-    if (const Response* response = decided(r)) {
-        const auto* order = gate_of(r)->find<Order>();
-        // While another location looks anew who it is, nobody is known.
-        return order != nullptr && order->identity().user &&
-                       (order->known() ||
-                        response->ruling.decision == Decision::allow_unverified)
-                   ? &*order->identity().user
-                   : nullptr;
+    if (decided(r) != nullptr) {
+        return known_of(gate_of(r)).user;
     }
     if (r != r->main || !gated(r)) {
         return nullptr;
@@ -63,58 +47,47 @@ user(ngx_http_request_t* r) {
 
 Value
 version(ngx_http_request_t* r) {
-    const Order* order = known(r);
-    return order == nullptr ? Value{}
-                            : std::to_string(order->record().standing.version);
+    const Known known = known_of(gate_of(r));
+    return known.version ? std::to_string(*known.version) : Value{};
 }
 
 Value
 decision(ngx_http_request_t* r) {
     const Response* response = decided(r);
     return response == nullptr ? Value{}
-                               : std::string(name(response->ruling.decision));
+                               : std::string(name(response->ruling().decision));
 }
 
 Value
 reason(ngx_http_request_t* r) {
     const Response* response = decided(r);
     return response == nullptr ? Value{}
-                               : std::string(name(response->ruling.reason));
+                               : std::string(name(response->ruling().reason));
 }
 
 Value
-entitlements_text(ngx_http_request_t* r) {
+entitlements(ngx_http_request_t* r) {
     const Response* response = decided(r);
-    if (response == nullptr) {
-        return {};
-    }
-    std::string text;
-    for (const std::string& name : response->ruling.entitlements) {
-        text += (text.empty() ? "" : ",") + name;
-    }
-    return text;
+    return response == nullptr ? Value{}
+                               : entitlements_text(response->ruling());
 }
 
 Value
 until(ngx_http_request_t* r) {
     const Response* response = decided(r);
     if (response == nullptr ||
-        (response->ruling.decision != Decision::allow &&
-         response->ruling.decision != Decision::allow_stale) ||
-        response->ruling.until == kForever) {
+        (response->ruling().decision != Decision::allow &&
+         response->ruling().decision != Decision::allow_stale) ||
+        response->ruling().until == kForever) {
         return {};
     }
-    return std::to_string(to_unix(response->ruling.until));
+    return std::to_string(to_unix(response->ruling().until));
 }
 
 // How the record was come by; empty where none was needed.
 Value
 cache(ngx_http_request_t* r) {
-    const Order* order = known(r);
-    if (order == nullptr) {
-        return {};
-    }
-    switch (order->record().use) {
+    switch (known_of(gate_of(r)).use) {
         case CacheUse::hit:
             return "HIT";
         case CacheUse::miss:
@@ -168,7 +141,7 @@ constexpr Definition kDefinitions[] = {
     {"entitle_version", version},
     {"entitle_decision", decision},
     {"entitle_reason", reason},
-    {"entitle_entitlements", entitlements_text},
+    {"entitle_entitlements", entitlements},
     {"entitle_until", until},
     {"entitle_cache", cache},
     {"entitle_return_url", return_url_text},

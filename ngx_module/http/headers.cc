@@ -44,6 +44,20 @@ push_header(ngx_list_t& list, std::string_view name,
     return push_header(list, header);
 }
 
+ngx_table_elt_t*
+push_header(ngx_list_t& list, const HeaderName& name,
+            std::string_view value) noexcept {
+    auto* pushed = static_cast<ngx_table_elt_t*>(ngx_list_push(&list));
+    if (pushed != nullptr) {
+        *pushed = {};
+        pushed->hash = name.hash;
+        pushed->key = str(name.name);
+        pushed->value = str(value);
+        pushed->lowcase_key = str(name.lower).data;
+    }
+    return pushed;
+}
+
 ngx_int_t
 add_header(ngx_http_request_t* r, std::string_view name,
            std::string_view value) noexcept {

@@ -46,6 +46,23 @@ is_named(const ngx_table_elt_t& header, std::string_view name) {
     return equal_ignoring_case(view(header.key), name);
 }
 
+// A name as nginx wants it beside a header, worked out by the compiler.
+struct HeaderName {
+    std::string_view name;
+    std::string_view lower;
+    ngx_uint_t hash;
+
+    consteval HeaderName(std::string_view its_name, std::string_view its_lower)
+        : name(its_name), lower(its_lower), hash(0) {
+        for (std::size_t i = 0; i < its_lower.size(); i++) {
+            if (its_lower[i] != ascii_lower(its_name[i])) {
+                throw "not the same name";
+            }
+            hash = ngx_hash(hash, static_cast<unsigned char>(its_lower[i]));
+        }
+    }
+};
+
 // The request's list, made if there is none. Null: no memory.
 ngx_list_t* request_headers(ngx_http_request_t* r) noexcept;
 
@@ -54,6 +71,8 @@ ngx_list_t* request_headers(ngx_http_request_t* r) noexcept;
 ngx_table_elt_t* push_header(ngx_list_t& list,
                              const ngx_table_elt_t& header) noexcept;
 ngx_table_elt_t* push_header(ngx_list_t& list, std::string_view name,
+                             std::string_view value) noexcept;
+ngx_table_elt_t* push_header(ngx_list_t& list, const HeaderName& name,
                              std::string_view value) noexcept;
 
 // Adds a header to the answer. NGX_ERROR: no memory. Copies nothing.
