@@ -5,19 +5,26 @@
 //   build/bench/core_bench
 #include <benchmark/benchmark.h>
 #include <openssl/hmac.h>
+#include <sched.h>
 
+#include <array>
+#include <atomic>
 #include <cstdio>
 #include <fstream>
 #include <iterator>
+#include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "core/access/memory.h"
 #include "core/access/requirement.h"
 #include "core/base/types.h"
 #include "core/crypto/hmac.h"
 #include "core/http/cookie.h"
 #include "core/identity/edge_session.h"
+#include "core/redis/lease.h"
 #include "core/stripe/client_reference.h"
 #include "core/stripe/event.h"
 #include "core/stripe/facts.h"
@@ -209,6 +216,87 @@ void client_reference(State& state) {
   for (auto _ : state) DoNotOptimize(references.make(user));
 }
 BENCHMARK(client_reference);
+
+// --- a cached record, by many at once ---
+
+// What a look into the zone does under its mutex, and what a remembered hit
+// reads instead. Threads stand for workers.
+struct SharedZone {
+  std::array<entitle::FillNumbers::Word, 4097> words{};
+  std::array<std::array<char, 192>, 64> entries{};
+  std::array<char*, 64> recent{};
+  alignas(64) std::atomic<int> mutex{0};
+
+  static void relax() {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+  }
+  // As nginx's: tries for a while, pausing longer each time, then yields.
+  void lock() {
+    for (;;) {
+      for (int pause = 1; pause < 2048; pause *= 2) {
+        if (mutex.load(std::memory_order_relaxed) == 0 &&
+            mutex.exchange(1) == 0) {
+          return;
+        }
+        for (int i = 0; i < pause; i++) relax();
+      }
+      sched_yield();
+    }
+  }
+  void unlock() { mutex.store(0); }
+};
+SharedZone zone;
+
+void record_with_the_lock(State& state) {
+  const entitle::FillNumbers numbers(zone.words.data(), zone.words.size());
+  std::array<char, 192> copy;
+  std::uint64_t user = static_cast<std::uint64_t>(state.thread_index()) << 56;
+  for (auto _ : state) {
+    user += 0x9e3779b97f4a7c15u;
+    const std::size_t at = user >> 58;
+    zone.lock();
+    copy = zone.entries[at];
+    std::swap(zone.recent[0], zone.recent[at]);
+    zone.unlock();
+    DoNotOptimize(copy);
+    DoNotOptimize(numbers.of(user));
+  }
+}
+BENCHMARK(record_with_the_lock)->ThreadRange(1, 8)->UseRealTime();
+
+void record_without_the_lock(State& state) {
+  const entitle::FillNumbers numbers(zone.words.data(), zone.words.size());
+  std::uint64_t user = static_cast<std::uint64_t>(state.thread_index()) << 56;
+  for (auto _ : state) {
+    user += 0x9e3779b97f4a7c15u;
+    DoNotOptimize(numbers.of(user));
+  }
+}
+BENCHMARK(record_without_the_lock)->ThreadRange(1, 8)->UseRealTime();
+
+// --- what was found out before ---
+
+// `same`: over the connection it was last found for.
+void recall(State& state, bool same) {
+  const std::string cookies =
+      "_ga=GA1.2.1234567890.1767225600; theme=dark; "
+      "sid=s%3AJx1mV0f8Q2c7pYt5wLr9.Zk3nD6hB1sXg4eUoTqiWaMlNvCyRjKfPb0E; "
+      "__Host-entitle=" +
+      entitle::sign_session(session_keys(1), "live", session());
+  entitle::Memory<int> memory(entitle::SipKey{1, 2}, 4 << 20);
+  entitle::Evidence evidence(&memory);
+  evidence.add(cookies);
+  memory.put(1, evidence, std::make_shared<const int>(1), sizeof(int));
+  std::uint64_t connection = 1;
+  for (auto _ : state) {
+    if (!same) connection++;
+    DoNotOptimize(memory.find(connection, evidence));
+  }
+}
+BENCHMARK_CAPTURE(recall, by_the_same_connection, true);
+BENCHMARK_CAPTURE(recall, by_another, false);
 
 }  // namespace
 
