@@ -1,7 +1,11 @@
 #include "core/delivery/lookup.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "core/base/percent.h"
 #include "core/json/writer.h"
+#include "core/source/stripe_id.h"
 #include "core/source/target.h"
 
 namespace entitle {
@@ -9,8 +13,39 @@ namespace {
 
 constexpr Seconds kEventLifetime = std::chrono::hours(24 * 35);
 
+// The last bar is the one between: a user may have some, a source has none.
 std::string unmatched_member(const Target& target, std::string_view source) {
-  return target.encode() + '|' + std::string(source);
+  std::string member = target.encode() + '|';
+  for (char c : source) {
+    if (c == '|' || c == '%') {
+      append_percent(member, c);
+    } else {
+      member += c;
+    }
+  }
+  return member;
+}
+
+// Whether an id says what it is of. What does not, old accounts chose: their
+// customers', which open nothing that nobody knows.
+bool says_its_kind(std::string_view source) {
+  constexpr std::string_view kPrefixes[] = {"cs_", "sub_", "in_",   "pi_",
+                                            "ch_", "py_",  "grant:"};
+  std::string_view id = StripeId(source).id();
+  return std::any_of(
+      std::begin(kPrefixes), std::end(kPrefixes),
+      [&](std::string_view prefix) { return id.starts_with(prefix); });
+}
+
+// Of a member that the version before wrote, where a source's bars stood as
+// they are: the one between. npos: it is none of those.
+std::size_t old_bar(std::string_view member) {
+  std::size_t bar = member.rfind('|');
+  while (bar != std::string_view::npos &&
+         !says_its_kind(member.substr(bar + 1))) {
+    bar = bar == 0 ? std::string_view::npos : member.rfind('|', bar - 1);
+  }
+  return bar;
 }
 
 }  // namespace
@@ -51,14 +86,17 @@ Command unmatched_remove(const Keys& keys, const Target& target,
   return {"ZREM", keys.unmatched(), unmatched_member(target, source)};
 }
 
-// An id of Stripe's has no bar, a user may.
 std::optional<Unmatched> unmatched_of(std::string_view member) {
   std::size_t bar = member.rfind('|');
   if (bar == std::string_view::npos) return std::nullopt;
+  std::size_t old = old_bar(member);
+  if (old != std::string_view::npos) bar = old;
   std::optional<Target> target = Target::decode(member.substr(0, bar));
   std::string_view source = member.substr(bar + 1);
   if (!target || source.empty()) return std::nullopt;
-  return Unmatched{*std::move(target), std::string(source)};
+  std::optional<std::string> decoded = percent_decode(source);
+  return Unmatched{*std::move(target),
+                   decoded ? *std::move(decoded) : std::string(source)};
 }
 
 std::vector<Command> email_lookup(const Keys& keys, std::string_view email,

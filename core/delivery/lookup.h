@@ -26,7 +26,8 @@ Command parked_add(const Keys& keys, std::string_view place, UnixTime now);
 Command parked_remove(const Keys& keys, std::string_view place);
 
 // A source of `target` that is paid for and opens nothing, by first sight. The
-// member is `u:42|cs_1`, the target as in the braces of its key.
+// member is `u:42|cs_1`: the target as in the braces of its key, and the source
+// with `%` and `|` percent-encoded, so that the last bar is the one between.
 Command unmatched_add(const Keys& keys, const Target& target,
                       std::string_view source, UnixTime now);
 Command unmatched_score(const Keys& keys, const Target& target,
