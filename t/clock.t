@@ -28,6 +28,7 @@ put($site, 'mia', 1);
     $site->start(cached_http(timeout => '300ms', more => <<'EOF', server => <<'EOF2'));
 entitle_stale 2s;
 entitle_grace 0s;
+entitle_pause_collection revoke;
 %%SESSIONS%%
 EOF
 location = /member {
@@ -94,7 +95,26 @@ is seen($site), '2 HIT pay', 'a_paid_period_ends_by_the_clock_without_asking';
 jump(0);
 is seen($site), '2 HIT allow', 'a_jump_back_is_as_if_nothing_was';
 is member(), '401 session_stale', '  to sessions, too: but the version has risen';
+
+# What a worker remembers of a session (entitle_session_memory) held at times that
+# are not there yet.
+my $old = $cookie;
+$cookie = 'app=s1; entitle=' . session(user => 'ada', version => 2, bind => ['s1']);
+is member(), '200 ok', 'a session of now' for 1 .. 3;
+my $fresh = $cookie;
+$cookie = 'app=s2; entitle=' . session(user => 'pia', version => 1, bind => ['s2'],
+    iat => int(time) - 2 * $DAY, exp => int(time) + 10 * $DAY);
+put_record($redis, 'pia', version => 1, subscription('active',
+    pause_collection => 'void', resumes_at => int(time) + $HOUR));
+is member(), '402 collection_paused', 'a collection that is paused';
+jump(2 * $HOUR);
+is member(), '200 ok', '  and has resumed' for 1 .. 3;
+jump(0);
+is member(), '402 collection_paused', '  is_paused_again_when_the_clock_is_set_back';
 jump(-$DAY);
+$cookie = $fresh;
+is member(), '401 session_invalid', '  and_a_session_is_one_of_later';
+$cookie = $old;
 is seen($site), '2 HIT allow', 'a_jump_back_ends_no_lease';
 is delivered('u3', int time), '400 timestamp_out_of_tolerance', '  but refuses what is signed later';
 put($site, 'ada', 3);

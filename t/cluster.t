@@ -20,7 +20,8 @@ alarm 90 + 30 * $FAILOVERS;
 my $site = Test::Entitle->new(workers => 2);
 my $all  = Test::Entitle::Cluster->new(dir => $site->dir . '/all');
 $site->write_file('html/page.html', 'page');
-$site->start(cached_http(redis => $all->address, lease => "${LEASE}s", more => 'entitle_stale 0;',
+$site->start(cached_http(redis => $all->address, lease => "${LEASE}s", sessions => 1,
+    more => 'entitle_stale 0;',
     server => <<'EOF'));
 location /app {
     entitle_session_redis app:cookie=sid json=/user;
@@ -67,9 +68,11 @@ ok warm($site, $_), 'what each node says is cached' for @users;
     my $late = 0;
     for my $round (1 .. 60) {
         my $user = $users[rand @users];
+        my $see = $round % 2 ? \&seen : \&seen_by_session;
+        $see->($site, $user) for 1 .. 3;
         my $version = $all->command(HINCRBY => record($user), version => 1);
         sleep 0.05;
-        my ($saw) = split / /, seen($site, $user);
+        my ($saw) = split / /, $see->($site, $user);
         $late++ if $saw < $version;
     }
     is $late, 0, 'a_change_at_any_node_is_seen';
@@ -84,6 +87,7 @@ my ($to) = grep { $_ != $from && $_->command('ROLE')->[0] eq 'master' } $all->ru
 {
     my $traffic = Test::Entitle::Traffic->new(site => $site, paid => $user, not_paid => 'eve');
     ok warm($site, $user), 'cached';
+    seen_by_session($site, $user) for 1 .. 10;
     $all->migrating($slot, $from, $to);
     is $site->get("/paid?user=$user")->status, 200, 'migrating, and still there';
     $all->move_keys($slot, $from, $to);
@@ -91,8 +95,10 @@ my ($to) = grep { $_ != $from && $_->command('ROLE')->[0] eq 'master' } $all->ru
     $all->finish_move($slot, $to);
     my $version = $all->command(HINCRBY => record($user), version => 1);
     sleep 0.05;
-    my ($saw) = split / /, seen($site, $user);
-    is $saw, $version, 'moved_is_followed_and_the_new_node_heard';
+    for my $see (\&seen, \&seen_by_session) {
+        my ($saw) = split / /, $see->($site, $user);
+        is $saw, $version, 'moved_is_followed_and_the_new_node_heard';
+    }
     ok warm($site, $user), 'and cached again';
     is $site->webhook(event($user, 'deleted'))->status, 200, 'what_comes_is_stored_there';
     is $site->get("/paid?user=$user")->status, 402, 'and seen';
@@ -136,6 +142,7 @@ my ($to) = grep { $_ != $from && $_->command('ROLE')->[0] eq 'master' } $all->ru
 
 {
     ok warm($site, 'u3'), 'cached';
+    seen_by_session($site, 'u3') for 1 .. 10;
     my $old = $all->server_of(record('u3'));
     $all->freeze($old);
     ok wait_until(sub { eval { $all->server_of(record('u3')) != $old } }, 30), 'a replica takes over';
@@ -144,9 +151,11 @@ my ($to) = grep { $_ != $from && $_->command('ROLE')->[0] eq 'master' } $all->ru
     $all->thaw($old);
     my ($late, $end) = (0, time + $LEASE + 1);
     while (time < $end) {
-        my $asked = time;
-        my ($saw) = seen($site, 'u3') =~ /^(\d+) /;
-        $late++ if $saw && $saw < $version && $asked > $when + $LEASE;
+        for my $see (\&seen, \&seen_by_session) {
+            my $asked = time;
+            my ($saw) = $see->($site, 'u3') =~ /^(\d+) /;
+            $late++ if $saw && $saw < $version && $asked > $when + $LEASE;
+        }
         sleep 0.01;
     }
     is $late, 0, 'a_primary_that_was_replaced_is_not_believed_beyond_the_lease';

@@ -12,7 +12,7 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use IO::Select;
 use Test::Entitle;
-use Test::Entitle::Cached qw(cached_http);
+use Test::Entitle::Cached qw(cached_http member member_seen);
 use Test::Entitle::GateSession;
 use Test::Entitle::Wire;
 use Time::HiRes qw(sleep time);
@@ -28,31 +28,17 @@ sub start {
     $site->write_file('html/page.html', 'page');
     $memory //= 'off';
     return $site->start(cached_http(redis => "redis://127.0.0.1:$redis_port",
-        lease => "${LEASE}s", more => <<"EOF", server => <<'EOF2'));
+        lease => "${LEASE}s", sessions => 1, more => <<"EOF"));
 keepalive_requests 10000000;
 entitle_session_memory $memory;
-%%SESSIONS%%
-server {
-    listen 127.0.0.1:%%PORT2%%;
-    location / { add_header X-User \$cookie_app; return 204; }
-}
 EOF
-location = /whoami { internal; proxy_pass http://127.0.0.1:%%PORT2%%; }
-location = /member {
-    %%REAUTH%%
-    entitle_require pro;
-    add_header X-Seen "$entitle_version $entitle_cache $entitle_decision" always;
-    try_files /page.html =404;
-}
-EOF2
 }
 
 my @version = (0) x $USERS;
-my @session = ('') x $USERS;  # cookies; the newest that anybody was given
 
 # What a user asks.
-sub paid   { my ($n) = @_; return (uri => "/paid?user=u$n") }
-sub member { my ($n) = @_; return (uri => '/member', headers => [Cookie => "app=u$n$session[$n]"]) }
+sub paid       { my ($n) = @_; return (uri => "/paid?user=u$n") }
+sub by_session { my ($n) = @_; return member("u$n") }
 
 # Writes and reads for a while; what was wrong, and how late.
 sub run {
@@ -71,9 +57,8 @@ sub run {
     my $take = sub {
         my ($reader) = @_;
         my $answer = $reader->{http}->receive;
-        my ($version, $cache) = split / /, $answer->header('X-Seen') // '0 NOTHING';
-        my %set = $answer->cookies;
-        $session[ $reader->{user} ] = "; entitle=$set{entitle}" if $set{entitle};
+        my ($version, $cache) = split / /,
+            $answer->header('X-Seen') ? member_seen("u$reader->{user}", $answer) : '0 NOTHING';
         $seen{asked}++;
         $seen{$cache}++;
         for my $write (@{ $history[ $reader->{user} ] }) {
@@ -141,16 +126,16 @@ sub heard {
 
 heard(\&paid, $home, $away);
 note 'with sessions';
-heard(\&member, $home, $away);
+heard(\&by_session, $home, $away);
 note 'with sessions that are remembered';
 my @remembering = map { start(Test::Entitle->new(workers => 2), $redis->port, '4m') } 1 .. 2;
 warm($redis, @remembering);
-heard(\&member, @remembering);
+heard(\&by_session, @remembering);
 $_->finish for @remembering;
 
 # --- no longer heard ------------------------------------------------------------
 
-for my $case ([\&paid, 'off'], [\&member, 'off'], [\&member, '4m']) {
+for my $case ([\&paid, 'off'], [\&by_session, 'off'], [\&by_session, '4m']) {
     my ($asks, $memory) = @$case;
     my $wire = Test::Entitle::Wire->new(to => $redis->port);
     my $deaf = start(Test::Entitle->new(workers => 2), $wire->port, $memory);

@@ -7,138 +7,11 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::Entitle;
+use Test::Entitle::GateMemory;
 use Test::Entitle::GateSession;
-use Test::Entitle::Jwt;
-use Test::Entitle::Zone;
 use Time::HiRes qw(sleep time);
 
-my $SIZE = 1 << 20;
-my $key  = Test::Entitle::Jwt->rsa;
-
-sub http {
-    my ($memory, %o) = @_;
-    my $session_key = $o{key} // '%%KEY%%';
-    my $lease = $o{lease} // '1s';
-    return <<"EOF2";
-entitle_redis redis://127.0.0.1:%%REDIS%%;
-entitle_redis_timeout 300ms;
-entitle_mode test;
-entitle_zone 1m;
-entitle_lease $lease;
-entitle_session_memory $memory;
-entitle_grant pro prod_Pro;
-entitle_grant plus prod_Plus;
-entitle_grace 0s;
-entitle_pause_collection revoke;
-entitle_session_key_file $session_key;
-entitle_session_cookie entitle secure=off;
-entitle_problem_json off;
-error_log %%DIR%%/logs/debug.log debug;
-map \$arg_user \$known { default \$arg_user; }
-log_format decided "\$uri \$entitle_user \$entitle_version \$entitle_decision \$entitle_entitlements";
-access_log %%DIR%%/logs/decided.log decided;
-add_header X-Seen "\$entitle_user \$entitle_version \$entitle_cache \$entitle_decision \$entitle_reason" always;
-add_header X-Told "\$http_x_entitle_user \$http_x_entitle_version \$http_x_entitle_entitlements" always;
-add_header X-Worker \$pid always;
-server {
-    listen 127.0.0.1:%%PORT%%;
-    entitle_session_scope tests;
-    entitle_session_bind cookie=app;
-    entitle_reauth /whoami;
-    entitle_reauth_user header=X-User;
-    entitle_require pro;
-    location = /whoami { internal; return 401; }
-    location = /page { }
-    location = /plus { entitle_require plus; try_files /page =404; }
-    location = /either { entitle_require \$arg_need; try_files /page =404; }
-    location = /short { entitle_session_recheck 2s; try_files /page =404; }
-    location = /device { entitle_session_bind cookie=app \$http_x_device; try_files /page =404; }
-    location = /org { entitle_reauth_key \$arg_org; try_files /page =404; }
-    location = /mine { entitle_session_bind cookie=app \$entitle_user; try_files /page =404; }
-    location = /optional { entitle optional; satisfy any; deny all; try_files /page =404; }
-    location = /mixed { satisfy any; deny all; try_files /page =404; }
-    location = /trusted { entitle_trusted_user \$known; try_files /page =404; }
-    location = /jwt { entitle_jwt cookie=jwt; entitle_jwt_key_file %%DIR%%/key.pem; try_files /page =404; }
-    location = /poll { entitle_poll 1s; }
-    location = /on { try_files /none /plus; }
-    location = /other { try_files /none /trusted?\$args; }
-    location = /same { try_files /none /page; }
-    location = /logout { entitle_logout all; }
-}
-server {
-    listen 127.0.0.1:%%PORT2%%;
-    entitle_session_bind cookie=app;
-    entitle_reauth /whoami;
-    entitle_reauth_user header=X-User;
-    entitle_require pro;
-    location = /page { }
-    location = /whoami { internal; proxy_pass http://127.0.0.1:%%PORT3%%; }
-}
-server {
-    listen 127.0.0.1:%%PORT3%%;
-    access_log off;
-    error_log %%DIR%%/logs/error.log info;
-    location = /whoami { add_header X-User \$cookie_app; return 204; }
-}
-EOF2
-}
-
-my ($site, $redis, $memory);
-my $debugged = 0;  # of debug.log
-
-sub begin {
-    my ($with, %o) = @_;
-    $memory = $with ne 'off';
-    $site = Test::Entitle->new(workers => $o{workers} // 1);
-    $redis = $site->redis;
-    $site->write_file('html/page', 'page');
-    $site->write_file('key.pem', $key->public_pem);
-    $site->start(http($with, %o));
-    $debugged = 0;
-    return;
-}
-
-# A customer of version 5.
-sub customer {
-    my ($user, %o) = @_;
-    put_record($redis, $user, version => 5, subscription('active', %o));
-    return $user;
-}
-
-sub cookies {
-    my ($user, %o) = @_;
-    return "app=of-$user; entitle=" . session(user => $user, version => 5,
-        bind => ["of-$user"], %o);
-}
-
-# How often somebody was let in as before since this was last asked.
-sub recalls {
-    my $log = $site->read_file('logs/debug.log');
-    my $count = () = substr($log, $debugged) =~ /entitle: let in as before/g;
-    $debugged = length $log;
-    return $count;
-}
-
-# "user version cache decision reason", and "again" where that was remembered.
-sub told {
-    my ($answer) = @_;
-    my $seen = ($answer->header('X-Seen') // '') =~ s/\s+$//r;
-    return $seen . (recalls() ? ' again' : '');
-}
-sub ask {
-    my ($uri, $cookies, @headers) = @_;
-    return told($site->get($uri, defined $cookies ? (Cookie => $cookies) : (), @headers));
-}
-
-# Let in, out of the zone, and remembered where there is a memory.
-sub remembered {
-    my ($name, @request) = @_;
-    my $wanted = $memory ? qr/^\S+ 5 HIT allow ok again$/ : qr/^\S+ 5 HIT allow ok$/;
-    my $last = '';
-    return ok(wait_until(sub { ($last = ask(@request)) =~ $wanted }, 20), $name)
-        || diag($last);
-}
-
+my ($site, $redis);
 my $AGAIN = qr/again/;
 
 # Somebody asks meanwhile, so that the lease holds.
@@ -154,8 +27,10 @@ sub wait_until_it_is {
 
 for my $with ('4m', 'off') {
     note "entitle_session_memory $with";
-    begin($with);
-    my $hit = 'ada 5 HIT allow ok' . ($memory ? ' again' : '');
+    $site  = memory_site($with);
+    $redis = $site->redis;
+    my $memory = $with ne 'off';
+    my $hit    = 'ada 5 HIT allow ok' . ($memory ? ' again' : '');
 
     # --- the same bytes ---------------------------------------------------------
 
@@ -170,9 +45,10 @@ for my $with ('4m', 'off') {
             is told($answer), $hit, "  $name";
             is $answer->header('Cache-Control'), 'private, no-cache', '    and kept private';
         }
-        remembered('and somebody else', '/page', cookies('bob'));
+        my %of = (ada => $ada, bob => cookies('bob'));
+        remembered('and somebody else', '/page', $of{bob});
         for my $user (qw(bob ada bob ada)) {
-            my $answer = $client->request(uri => '/page', headers => [Cookie => cookies($user)]);
+            my $answer = $client->request(uri => '/page', headers => [Cookie => $of{$user}]);
             like told($answer), qr/^$user 5 /, 'two_over_one_connection_are_told_apart';
         }
     }
@@ -227,12 +103,12 @@ for my $with ('4m', 'off') {
     remembered('a variable that is asked for', '/either?need=pro', $ada);
     is ask('/either?need=plus', $ada), 'ada 5 HIT pay not_entitled', '  and_another_value_of_it';
     is ask('/either', $ada), 'ada 5 HIT pay not_entitled', '  or none';
+    my $mine = cookies('ada', bind => ['of-ada', ['variable', '$entitle_user', '']]);
+    my $token = 'jwt=' . $JWT_KEY->token({ sub => 'ada', exp => time + 600 });
     for (1 .. 3) {
-        unlike ask('/mine', cookies('ada', bind => ['of-ada', ['variable', '$entitle_user', '']])),
-            $AGAIN, 'a_binding_to_what_we_say_is_never_remembered';
+        unlike ask('/mine', $mine), $AGAIN, 'a_binding_to_what_we_say_is_never_remembered';
         is ask('/trusted?user=ada'), 'ada 5 HIT allow ok', 'nor_is_a_trusted_variable';
-        is ask('/jwt', 'jwt=' . $key->token({ sub => 'ada', exp => time + 600 })),
-            'ada 5 HIT allow ok', 'nor_a_jwt';
+        is ask('/jwt', $token), 'ada 5 HIT allow ok', 'nor_a_jwt';
         unlike ask('/poll', $ada), $AGAIN, 'nor_a_poll';
         remembered('who_is_only_made_known', '/optional', $ada);
         is $site->get('/optional', Cookie => $ada)->status, 403, '  is_not_let_in_by_that';
@@ -290,18 +166,20 @@ for my $with ('4m', 'off') {
     like ask('/short', $bob), qr/login session_stale/, '  is_asked_about';
     $now = time;
     customer('mia', period_end => int($now) + 3);
-    remembered('what was bought until then', '/page', cookies('mia'));
+    my $mia = cookies('mia');
+    remembered('what was bought until then', '/page', $mia);
     wait_until_it_is(int($now) + 3.1);
-    is ask('/page', cookies('mia')), 'mia 5 HIT pay ended', '  ends_then';
+    is ask('/page', $mia), 'mia 5 HIT pay ended', '  ends_then';
     $now = time;
     put_record($redis, 'pia', version => 5, subscription('active'),
         subscription('active', id => 'sub_2', identifiers => ['prod_Plus'],
             pause_collection => 'void', resumes_at => int($now) + 3));
-    remembered('while a collection is paused', '/page', cookies('pia'));
-    is $site->get('/page', Cookie => cookies('pia'))->header('X-Told'), 'pia 5 pro',
+    my $pia = cookies('pia');
+    remembered('while a collection is paused', '/page', $pia);
+    is $site->get('/page', Cookie => $pia)->header('X-Told'), 'pia 5 pro',
         '  it gives nothing';
     wait_until_it_is(int($now) + 3.1);
-    is $site->get('/page', Cookie => cookies('pia'))->header('X-Told'), 'pia 5 plus,pro',
+    is $site->get('/page', Cookie => $pia)->header('X-Told'), 'pia 5 plus,pro',
         '  and_resumes_when_it_says';
     recalls();
 
@@ -352,68 +230,12 @@ for my $with ('4m', 'off') {
     # --- keys -----------------------------------------------------------------------
 
     remembered('before the keys change', '/page', $bob);
-    $site->reload(http($with, key => $site->write_file('other', 'fedcba98' x 8 . "\n")));
+    $site->reload(memory_http($with, key => $site->write_file('other', 'fedcba98' x 8 . "\n")));
     like ask('/page', $bob), qr/login session_invalid/, 'a_rotated_key_ends_it';
-    $site->reload(http($with));
+    $site->reload(memory_http($with));
     remembered('  and the old one', '/page', $bob);
 
     $site->expect_log(qr/redis "\S+" is unreachable|no answer within/);
-    $site->finish;
-}
-
-# --- no lock -----------------------------------------------------------------------
-
-# A worker is stopped as if it held the zone's mutex: who needs it waits.
-{
-    begin('4m', workers => 2, lease => '20s');
-    customer($_) for qw(ada bob cy);
-    my $cookies = cookies('ada');
-    my $token = 'jwt=' . $key->token({ sub => 'cy', exp => time + 600 });
-    my %clients;
-    ok wait_until(sub {
-        my $client = $site->connect;
-        my $answer = $client->request(uri => '/page', headers => [Cookie => $cookies]);
-        $clients{ $answer->header('X-Worker') } = $client;
-        return keys %clients == 2;
-    }, 20), 'a connection to each worker';
-    my ($victim, $other) = sort keys %clients;
-    my $get = sub {
-        my ($uri, $of) = @_;
-        return $clients{$other}->request(uri => $uri, headers => [Cookie => $of // $cookies]);
-    };
-    my $again = sub { $get->('/page'); sleep 0.1; return recalls() };
-    recalls();
-    ok wait_until($again, 20), 'remembered';
-    # Found anew, so that it is remembered for as long as can be.
-    ok wait_until(sub { !$again->() }, 20), 'asked about';
-    ok wait_until($again, 5), 'remembered';
-    ok wait_until(sub { ($get->('/jwt', $token)->header('X-Seen') // '') =~ / HIT / }, 20),
-        'and another found, who is not remembered';
-
-    my $zone = Test::Entitle::Zone->new(pid => $victim, size => $SIZE);
-    Test::Entitle::Zone::stop_worker($victim);
-    is $zone->holder, 0, 'a worker that is stopped does not hold the mutex';
-    $zone->set_holder($victim);
-    $zone->set_writing(1);
-    is $get->('/page')->status, 200, 'a_remembered_hit_takes_no_lock' for 1 .. 20;
-    is recalls(), 20, '  each';
-    like $get->('/jwt', $token)->header('X-Seen'), qr/^cy 5 HIT allow ok/,
-        'nor_does_who_was_found_lately' for 1 .. 20;
-    $clients{$other}->send(uri => '/page', headers => [Cookie => cookies('bob')]);
-    sleep 0.1;
-    ok !$clients{$other}->readable(0), '  and who is looked for in the zone waits';
-    kill KILL => $victim;
-    is $clients{$other}->receive->status, 200, '  until the master frees it';
-    ok $site->wait_for_log(qr/the zone starts empty/), 'the zone is made anew';
-    recalls();
-    is $get->('/page')->status, 200, 'who was remembered is let in';
-    is recalls(), 1, '  as before';
-    put_record($redis, $_, version => 5, subscription('canceled')) for qw(ada cy);
-    is $get->('/page')->status, 402, 'until_the_record_changes';
-    is recalls(), 0, '  and not as before';
-    is $get->('/jwt', $token)->status, 402, '  nor is who was found lately';
-    $site->expect_alert(qr/worker process $victim exited on signal 9/,
-        qr/shared memory zone "entitle" was locked by $victim/);
     $site->finish;
 }
 

@@ -19,11 +19,31 @@ use Test::Entitle::Process qw(wait_until);
 use Test::Entitle::Stripe qw(event_json);
 use Time::HiRes qw(sleep);
 
-our @EXPORT = qw(cached_http cached_site put bought seen all_seen warm told);
+our @EXPORT = qw(cached_http cached_site put bought seen all_seen warm told member
+    member_seen seen_by_session);
+
+# An app that believes its cookie, and a gate that asks it.
+my $APP = <<'EOF';
+%%SESSIONS%%
+server {
+    listen 127.0.0.1:%%PORT2%%;
+    location / { add_header X-User $cookie_app; return 204; }
+}
+EOF
+my $MEMBER = <<'EOF';
+location = /whoami { internal; proxy_pass http://127.0.0.1:%%PORT2%%; }
+location = /member {
+    %%REAUTH%%
+    entitle_require pro;
+    add_header X-Seen "$entitle_version $entitle_cache $entitle_decision" always;
+    try_files /page.html =404;
+}
+EOF
 
 # What stands in http { }. redis (redis://127.0.0.1:%%REDIS%%), timeout (500ms) and
 # connect (as timeout), zone (1m), lease (1s), listen (options of it), more
-# (directives in http), server (in server).
+# (directives in http), server (in server), sessions (for member(); takes the
+# second port).
 sub cached_http {
     my (%o) = @_;
     my $redis   = $o{redis} // 'redis://127.0.0.1:%%REDIS%%';
@@ -32,6 +52,7 @@ sub cached_http {
     my $zone    = $o{zone}  // '1m';
     my $lease   = $o{lease} // '1s';
     my ($listen, $more, $server) = map { $_ // '' } @o{qw(listen more server)};
+    ($more, $server) = ($more . $APP, $server . $MEMBER) if $o{sessions};
     return <<"EOF2";
 entitle_redis $redis;
 entitle_redis_timeout $timeout;
@@ -93,6 +114,24 @@ sub told {
 sub seen {
     my ($site, $user) = @_;
     return told($site->get('/paid?user=' . ($user // 'ada')));
+}
+
+# What the browser of a user asks, with the newest session that it was given; and
+# what it is told by that.
+my %session;
+sub member {
+    my ($user) = @_;
+    return (uri => '/member', headers => [Cookie => "app=$user" . ($session{$user} // '')]);
+}
+sub member_seen {
+    my ($user, $answer) = @_;
+    my %set = $answer->cookies;
+    $session{$user} = "; entitle=$set{entitle}" if $set{entitle};
+    return told($answer);
+}
+sub seen_by_session {
+    my ($site, $user) = @_;
+    return member_seen($user, $site->request(member($user)));
 }
 
 # What every worker says, each answer once. One worker that is quicker than its
