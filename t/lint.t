@@ -118,6 +118,15 @@ fails('edges', 'a socket in core', qr{^core/base/hex\.cc:1: includes <sys/socket
 fails('edges', 'nginx past nginx.h',
     qr{^ngx_module/gate/own\.h:2: includes <ngx_http\.h>}m,
     'ngx_module/gate/own.h' => "// Own.\n#include <ngx_http.h>\n");
+my %tool = ('lint/rooms' => "$clean{'lint/rooms'}cli/command\n");
+fails('edges', 'a tool that uses the module',
+    qr{^cli/command/main\.cc:1: includes ngx_module/gate/own\.h of ngx_module/gate}m,
+    %tool, 'ngx_module/gate/own.h' => "// Own.\n",
+    'cli/command/main.cc' => qq{#include "ngx_module/gate/own.h"\n});
+fails('edges', 'a core that uses the tool',
+    qr{^core/base/hex\.cc:1: includes cli/command/own\.h of cli/command}m,
+    %tool, 'cli/command/own.h' => "// Own.\n",
+    'core/base/hex.cc' => qq{#include "cli/command/own.h"\n$clean{'core/base/hex.cc'}});
 fails('clashes', 'one object of two sources',
     qr{^core/gate/gate\.cc and ngx_module/gate/gate\.cc both make addon/gate/gate\.o}m,
     'core/gate/gate.cc' => '');
@@ -141,6 +150,14 @@ fails('unused', 'a function that the tests alone use', qr{e::unhex\(int\): only 
             . "int access(int n) { Client c{n}; return hex(rules(c)); } }\n");
     my ($status, $said) = check('unused', %template);
     is "$status $said", '0 ', 'unused: what a template of a header calls is used';
+}
+{
+    my ($status, $said) = check('unused', %tool,
+        'core/base/hex.h' => "// Hex.\nnamespace e { int hex(int n); int unhex(int n); }\n",
+        'core/base/hex.cc' =>
+            "$clean{'core/base/hex.cc'}namespace e { int unhex(int n) { return n; } }\n",
+        'cli/command/main.cc' => qq{#include "core/base/hex.h"\nint main() { return e::unhex(0); }\n});
+    is "$status $said", '0 ', 'unused: what the tool uses is used';
 }
 fails('unused', 'a name of a header that stands nowhere else',
     qr{^core/base/hex\.h:2: declares e::kDigits: nobody uses it}m,

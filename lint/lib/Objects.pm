@@ -4,13 +4,13 @@ use strict;
 use warnings;
 use File::Temp;
 
-# Of the objects below $objects (nginx's objs/): {file => symbols}, where
+# Of the objects below $objects (nginx's objs/, so not the tool's): {file => symbols}, where
 # symbols has `uses` {mangled => 1}, `defines` {mangled => [type, address]} and
 # `refers` {mangled => 1}, what the object's own code and data name.
 sub symbols {
     my ($tree, $objects) = @_;
     my (%of, %file, @paths);
-    for my $file (grep { /\.cc$/ } $tree->files) {
+    for my $file (grep { /\.cc$/ && !m{^cli/} } $tree->files) {
         my $path = "$objects/addon/" . $tree->object_name($file);
         -f $path or die "no object of $file below $objects: build first\n";
         $file{$path} = $file;

@@ -25,7 +25,7 @@ sub read_rooms {
     for (split /\n/, slurp($path)) {
         $line++;
         next if /^\s*(#|$)/;
-        if (m{^(core|ngx_module)/(\w+)((?:\s+[\w.]+)*)\s*$}) {
+        if (m{^(core|ngx_module|cli)/(\w+)((?:\s+[\w.]+)*)\s*$}) {
             my ($tree, $name, $files) = ($1, $2, $3);
             my $room = "$tree/$name";
             die "$path:$line: $room is there twice\n"
@@ -40,12 +40,12 @@ sub read_rooms {
     }
 }
 
-# Sources of both trees, sorted, as paths from the root.
+# Sources of all trees, sorted, as paths from the root.
 sub files {
     my ($self) = @_;
     return @{$self->{files}} if $self->{files};
     my @found;
-    my @folders = grep { -d "$self->{root}/$_" } qw(core ngx_module);
+    my @folders = grep { -d "$self->{root}/$_" } qw(core ngx_module cli);
     while (my $folder = shift @folders) {
         opendir my $dir, "$self->{root}/$folder" or die "$folder: $!\n";
         for my $name (grep { !/^\./ } readdir $dir) {
@@ -70,6 +70,7 @@ sub room {    # undef: none
 
 sub may_use {
     my ($self, $from, $to) = @_;
+    return 0 if $from =~ m{^cli/} && $to =~ m{^ngx_module/};
     return $self->{rank}{$to} <= $self->{rank}{$from};
 }
 

@@ -1,0 +1,50 @@
+// The commands: each is one file with what it does and what it prints; their
+// words on the command line are main.cc's.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "cli/base/stop.h"
+#include "cli/kept/context.h"
+#include "core/json/writer.h"
+
+namespace entitle::cli {
+
+// What a command says, and how it ends. Text ends in a line feed; JSON is one
+// object without any.
+struct Answer {
+  Exit how = Exit::fine;
+  std::string text;
+};
+
+// What they take besides. docs/entitlectl.md says what each means.
+struct ListOptions {
+  std::size_t most = 100;  // how many are shown
+};
+struct IgnoreOptions {
+  std::vector<std::string> names;
+  bool remove = false;
+};
+struct EventsOptions {
+  std::string user;  // empty: everybody's
+  std::size_t most = 20;
+};
+
+// What somebody paid for and belongs to nobody.
+Answer parked(const Context& context, const ListOptions& options, bool as_json);
+// What somebody paid for and no grant knows.
+Answer unmatched(const Context& context, const ListOptions& options,
+                 bool as_json);
+// What an operator waves through: adds to it, or takes off, and lists it.
+Answer ignore(const Context& context, const IgnoreOptions& options,
+              bool as_json);
+// What came last, of one user or of all.
+Answer events(const Context& context, const EventsOptions& options,
+              bool as_json);
+
+// "prefix":…,"mode":…: the first members of every answer in JSON.
+void write_space(json::Writer& out, const Context& context);
+
+}  // namespace entitle::cli

@@ -1,0 +1,251 @@
+#include "cli/conf/site.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "cli/base/stop.h"
+
+namespace entitle::cli {
+namespace {
+
+using Directives = std::vector<Directive>;
+
+[[noreturn]] void refuse(const Directive& directive, std::string_view why) {
+  throw Stop(Exit::cannot_tell, fmt::format("\"{}\" {} in {}", directive.name(),
+                                            why, directive.at()));
+}
+
+const std::string& value_of(const Directive& directive) {
+  if (directive.words.size() < 2) refuse(directive, "needs a value");
+  return directive.words[1];
+}
+
+// The last of that name; nginx has no more than one.
+const Directive* find(const Directives& directives, std::string_view name) {
+  const Directive* found = nullptr;
+  for (const Directive& directive : directives) {
+    if (directive.name() == name) found = &directive;
+  }
+  return found;
+}
+
+std::vector<const Directive*> all(const Directives& directives,
+                                  std::string_view name) {
+  std::vector<const Directive*> found;
+  for (const Directive& directive : directives) {
+    if (directive.name() == name) found.push_back(&directive);
+  }
+  return found;
+}
+
+bool says_off(const Directive& directive) {
+  return directive.words.size() == 2 && directive.words[1] == "off";
+}
+
+Seconds seconds_of(const Directive& directive) {
+  return std::chrono::duration_cast<Seconds>(time_of(value_of(directive)));
+}
+
+// --- a server's --------------------------------------------------------------
+
+void take_policy(const Directives& said, Policy& policy) {
+  if (auto* d = find(said, "entitle_grace")) policy.grace = seconds_of(*d);
+  if (auto* d = find(said, "entitle_past_due_grace")) {
+    policy.past_due_grace = seconds_of(*d);
+  }
+  if (auto* d = find(said, "entitle_provisional")) {
+    policy.provisional = says_off(*d) ? Seconds{0} : seconds_of(*d);
+  }
+  auto revokes = [&](std::string_view name, bool& value) {
+    if (auto* d = find(said, name)) value = value_of(*d) == "revoke";
+  };
+  revokes("entitle_refund", policy.refund_revokes);
+  revokes("entitle_dispute", policy.dispute_revokes);
+  revokes("entitle_pause_collection", policy.pause_revokes);
+}
+
+void take_grants(const Directives& said, GrantMap& grants) {
+  const auto lines = all(said, "entitle_grant");
+  if (lines.empty()) return;
+  grants = GrantMap();
+  for (const Directive* line : lines) {
+    if (says_off(*line)) continue;
+    const std::string& name = value_of(*line);
+    for (std::size_t i = 2; i < line->words.size(); ++i) {
+      std::optional<Identifier> identifier = Identifier::parse(line->words[i]);
+      if (!identifier) {
+        refuse(*line, fmt::format("names no identifier: {}", line->words[i]));
+      }
+      grants.add(name, *std::move(identifier));
+    }
+  }
+}
+
+Mode mode_of(const Directive& directive) {
+  const std::string& value = value_of(directive);
+  if (value != "live" && value != "test") {
+    refuse(directive, "must be live or test");
+  }
+  return value == "live" ? Mode::live : Mode::test;
+}
+
+void take_server_words(const Directives& said, Server& server) {
+  if (auto* d = find(said, "entitle_redis_prefix")) {
+    server.prefix = says_off(*d) ? "entitle:" : value_of(*d);
+  }
+  if (auto* d = find(said, "entitle_mode")) server.mode = mode_of(*d);
+  take_policy(said, server.policy);
+  take_grants(said, server.grants);
+}
+
+// --- a location's ------------------------------------------------------------
+
+void take_gate(const Directives& said, Location& location) {
+  const auto lines = all(said, "entitle_require");
+  bool requires_something = false;
+  if (!lines.empty()) location.require.clear();
+  for (const Directive* line : lines) {
+    if (says_off(*line)) continue;
+    requires_something = true;
+    location.require.push_back(
+        {{line->words.begin() + 1, line->words.end()}, line->at()});
+  }
+  if (auto* d = find(said, "entitle")) {
+    location.gated = value_of(*d) != "off";
+    location.optional = value_of(*d) == "optional";
+  } else if (requires_something || find(said, "entitle_poll") != nullptr) {
+    location.gated = true;
+    location.optional = false;
+  }
+}
+
+Location location_of(const Directive& directive, const Location& above);
+
+void take_location_words(const Directives& said, Location& location) {
+  take_gate(said, location);
+  if (auto* d = find(said, "entitle_webhook")) location.webhook = mode_of(*d);
+  // These never inherit a gate.
+  const bool apart = location.webhook || find(said, "entitle_status") ||
+                     find(said, "entitle_logout");
+  if (apart) {
+    location.gated = false;
+    location.require.clear();
+  }
+  for (const Directive* inner : all(said, "location")) {
+    location.locations.push_back(location_of(*inner, location));
+  }
+}
+
+Location location_of(const Directive& directive, const Location& above) {
+  Location location;
+  location.gated = above.gated;
+  location.optional = above.optional;
+  location.require = above.require;
+  location.at = directive.at();
+  const auto& words = directive.words;
+  if (words.size() == 3) {
+    location.modifier = words[1];
+    location.path = words[2];
+  } else {
+    location.path = value_of(directive);
+    // nginx takes `location =/x` as well.
+    for (std::string_view modifier : {"=", "^~", "~*", "~"}) {
+      if (location.path.starts_with(modifier)) {
+        location.modifier = modifier;
+        location.path.erase(0, modifier.size());
+        break;
+      }
+    }
+    if (location.path.starts_with('@')) location.modifier = "@";
+  }
+  take_location_words(directive.block, location);
+  return location;
+}
+
+// --- all of it ---------------------------------------------------------------
+
+Server server_of(const Directive& directive, const Server& above) {
+  Server server = above;
+  server.at = directive.at();
+  const Directives& said = directive.block;
+  for (const Directive* d : all(said, "server_name")) {
+    server.names.insert(server.names.end(), d->words.begin() + 1,
+                        d->words.end());
+  }
+  for (const Directive* d : all(said, "listen")) {
+    server.listens.push_back(value_of(*d));
+  }
+  take_server_words(said, server);
+  server.root.at = directive.at();
+  take_location_words(said, server.root);
+  return server;
+}
+
+void take_redis(const ReadConf& conf, const Directives& said,
+                RedisSettings& redis) {
+  const NamedFiles files{
+      [&](const std::string& name) { return read_named_file(conf, name); },
+      [&](const std::string& name) {
+        return name.starts_with('/') ? name : conf.folder + '/' + name;
+      }};
+  for (const Directive& directive : said) {
+    if (!directive.name().starts_with("entitle_redis")) continue;
+    take_redis_word(redis, directive.name(), value_of(directive), files);
+    if (directive.name() == "entitle_redis_wait" &&
+        directive.words.size() == 3) {
+      redis.wait_replicas = std::atoi(directive.words[1].c_str());
+      redis.wait_time = time_of(directive.words[2]);
+    }
+  }
+}
+
+bool any_of(const Location& location, bool (*is)(const Location&)) {
+  return is(location) ||
+         std::any_of(location.locations.begin(), location.locations.end(),
+                     [&](const Location& inner) { return any_of(inner, is); });
+}
+
+void add_webhooks(const Location& location, std::vector<Mode>& modes) {
+  if (location.webhook) modes.push_back(*location.webhook);
+  for (const Location& inner : location.locations) add_webhooks(inner, modes);
+}
+
+}  // namespace
+
+std::string Server::name() const {
+  if (!names.empty() && !names.front().empty()) return names.front();
+  return listens.empty() ? at : listens.front();
+}
+
+bool Server::has_gate() const {
+  return any_of(root, [](const Location& location) { return location.gated; });
+}
+
+std::vector<Mode> Server::webhooks() const {
+  std::vector<Mode> modes;
+  add_webhooks(root, modes);
+  std::sort(modes.begin(), modes.end());
+  modes.erase(std::unique(modes.begin(), modes.end()), modes.end());
+  return modes;
+}
+
+Site site_of(const ReadConf& conf) {
+  Site site;
+  site.from = conf.from;
+  site.redis = default_redis();
+  for (const Directive* http : all(conf.directives, "http")) {
+    const Directives& said = http->block;
+    take_redis(conf, said, site.redis);
+    Server above;
+    take_server_words(said, above);
+    take_gate(said, above.root);
+    for (const Directive* server : all(said, "server")) {
+      site.servers.push_back(server_of(*server, above));
+    }
+  }
+  return site;
+}
+
+}  // namespace entitle::cli
