@@ -82,6 +82,25 @@ bool is_ambiguous(const Delivery& delivery,
       });
 }
 
+bool takes_back(const Source& payment) {
+  return std::any_of(payment.refunds.begin(), payment.refunds.end(),
+                     [](const RefundFact& fact) { return fact.full; }) ||
+         std::any_of(payment.disputes.begin(), payment.disputes.end(),
+                     [](const DisputeFact& fact) { return fact.suspends(); });
+}
+
+// Of what the event takes back, a payment that paid nothing among `known`.
+std::string unknown_payment(const Sources& said, const Sources& known) {
+  for (const auto& [payment, source] : said) {
+    if (!takes_back(source)) continue;
+    bool paid = std::any_of(known.begin(), known.end(), [&](const auto& one) {
+      return is_paid_by(one.second, {payment});
+    });
+    if (!paid) return payment;
+  }
+  return {};
+}
+
 Outcome outcome_of(const PlaceReport& report, bool opens_nothing) {
   if (!report.user) {
     return report.ignored ? Outcome::ignored : Outcome::parked;
@@ -91,13 +110,14 @@ Outcome outcome_of(const PlaceReport& report, bool opens_nothing) {
   return opens_nothing ? Outcome::unmatched : Outcome::applied;
 }
 
-void conclude(Delivery& delivery, PlaceReport report) {
+void conclude(Delivery& delivery, const Sources& said, PlaceReport report) {
   DeliveryResult& result = delivery.result;
   const DeliveryOptions& options = delivery.options;
   std::vector<Projection> projections = project(report.record.sources);
   result.ambiguous = is_ambiguous(delivery, projections);
   note_unmatched(delivery, report, projections);
   result.waved_through |= report.ignored;
+  result.unknown_payment = unknown_payment(said, report.record.sources);
   result.outcome = outcome_of(report, result.opens_nothing);
   result.user = report.user;
   result.before = std::move(report.before);
@@ -221,7 +241,7 @@ Conversation<DeliveryResult> deliver(Facts facts, EventHead event,
   if (!report.email_was.empty() && report.email_was != report.email_is) {
     delivery.result.by_older_email = report.by_older_email;
   }
-  if (speaks) conclude(delivery, report);
+  if (speaks) conclude(delivery, own.sources, report);
   auto writing = write_lookups(delivery, facts, report);
   Progress progress = co_await writing;
   if (progress == Progress::failed) {

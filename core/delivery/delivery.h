@@ -37,6 +37,9 @@ struct DeliveryResult {
   bool waved_through = false;  // the same, but an operator ignores it
   // Who keeps what was claimed by an e-mail that this event corrects.
   std::optional<User> by_older_email;
+  // The payment that this event takes back, where nothing is known to be paid
+  // by it, so that nothing is taken away.
+  std::string unknown_payment;
   bool owner_changed = false;  // conflicting claims: facts moved
   bool ambiguous = false;
   std::string error;  // for the log: why not_stored, or

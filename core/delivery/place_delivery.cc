@@ -35,9 +35,13 @@ struct Refusal {
 };
 
 bool acceptable(std::string_view place, const Claim& claim) {
-  if (claim.kind != ClaimKind::forward) return claim.target.user().has_value();
+  bool forwards = claim.kind == ClaimKind::forward;
+  if (!forwards && claim.kind != ClaimKind::part_of) {
+    return claim.target.user().has_value();
+  }
+  std::string_view part = forwards ? place : std::string_view(claim.source);
   std::string_view target = claim.target.place();
-  return !target.empty() && may_forward(place, target);
+  return !part.empty() && !target.empty() && may_forward(part, target);
 }
 
 // A place that becomes part of one more place has that one learn all it knows.
@@ -225,7 +229,7 @@ bool conflicting(const Place& before, const Place& after) {
   return std::any_of(
       before.naming.begin(), before.naming.end(), [&](const auto& said) {
         auto now = after.naming.find(said.first);
-        return now != after.naming.end() &&
+        return now != after.naming.end() && said.second.front().target.user() &&
                now->second.front().target != said.second.front().target;
       });
 }

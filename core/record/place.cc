@@ -20,21 +20,6 @@ auto weight_of_user(const Claim& claim) {
       std::string_view(claim.other_kind), std::string_view(claim.target.str()));
 }
 
-// Of one source all that name it are alike, but a later version's that say
-// that they count for more, or for nothing.
-int rank_of_naming(const Claim& claim) {
-  constexpr int kAsGoodAsTheCustomers = 3;
-  int said = rank(claim);
-  return said == 0 ? 0 : std::max(said, kAsGoodAsTheCustomers);
-}
-
-auto weight_of_naming(const Claim& claim) {
-  return std::make_tuple(
-      rank_of_naming(claim), claim.created, std::string_view(claim.event),
-      claim.kind, std::string_view(claim.other_kind),
-      std::string_view(claim.target.str()), std::string_view(claim.source));
-}
-
 auto weight_of_place(const Claim& claim) {
   std::string_view place = claim.target.place();
   return std::make_tuple(StripeId(place).kind(), place);
@@ -68,39 +53,6 @@ void bound(std::vector<Claim>& claims) {
     std::size_t& count = names_place(claim) ? places : users;
     return ++count > Place::kMaxClaims;
   });
-}
-
-// About as much as it takes in Redis, with `owner:`.
-std::size_t bytes_of(const Claim& claim) {
-  constexpr std::size_t kNames = 80;
-  return kNames + 2 * (claim.source.size() + claim.target.str().size()) +
-         claim.event.size();
-}
-
-std::size_t naming_bytes(const Naming& naming) {
-  std::size_t bytes = 0;
-  for (const auto& [source, claims] : naming) {
-    for (const Claim& claim : claims) bytes += bytes_of(claim);
-  }
-  return bytes;
-}
-
-void name(Naming& naming, const Claim& claim) {
-  std::vector<Claim>& claims = naming[claim.source];
-  auto same = std::find_if(claims.begin(), claims.end(), [&](const Claim& c) {
-    return c.target == claim.target && c.other_kind == claim.other_kind;
-  });
-  if (same == claims.end()) {
-    claims.push_back(claim);
-  } else if (same->says_what(claim)) {
-    same->unknown.merge(claim.unknown);
-  } else if (weight_of_naming(*same) < weight_of_naming(claim)) {
-    *same = claim;
-  }
-  std::sort(claims.begin(), claims.end(), [](const Claim& a, const Claim& b) {
-    return weight_of_naming(a) > weight_of_naming(b);
-  });
-  if (claims.size() > Place::kMaxClaimsOfSource) claims.pop_back();
 }
 
 Claim of_all(Claim claim) {
@@ -220,6 +172,7 @@ void Place::add(const Claim& claim) {
         naming.contains(claim.source) || naming_bytes(naming) < kMaxNamingBytes;
     name(room ? naming : waiting, claim);
   }
+  if (claim.kind == ClaimKind::part_of) return;
   Claim whole = of_all(claim);
   auto same = std::find_if(claims.begin(), claims.end(), [&](const Claim& c) {
     return c.kind == whole.kind && c.target == whole.target &&
@@ -292,14 +245,14 @@ Owners Place::owners() const {
   }
   if (claims.empty() || rank(claims.front()) == 0) return owners;
   owners.rest = claims.front().target;
-  for (const auto& [source, about] : naming) {
-    const Claim& first = about.front();
+  Named named = named_by(naming, waiting);
+  for (const auto& [source, first] : named.by) {
     // What counts for more than any purchase's word (an operator's) has all.
-    bool decides = rank_of_naming(first) >= rank(claims.front());
-    if (rank(first) == 0 || !decides || first.target == owners.rest) continue;
-    owners.exceptions.emplace(source, first.target);
+    bool decides = rank_of_naming(*first) >= rank(claims.front());
+    if (!decides || first->target == owners.rest) continue;
+    owners.exceptions.emplace(source, first->target);
   }
-  for (const auto& [source, about] : waiting) owners.nobodys.insert(source);
+  owners.nobodys = std::move(named.nobodys);
   return owners;
 }
 

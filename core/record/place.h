@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "core/record/naming.h"
 #include "core/record/owners.h"
 #include "core/redis/reply.h"
 #include "core/source/claim.h"
@@ -20,11 +21,8 @@
 
 namespace entitle {
 
-using Naming = std::map<std::string, std::vector<Claim>, std::less<>>;
-
 struct Place {
   static constexpr std::size_t kMaxClaims = 8;  // of each: users, places
-  static constexpr std::size_t kMaxClaimsOfSource = 2;
   // Of all sources together, as naming_bytes() counts: some 14,000 that are
   // named each by one user.
   static constexpr std::size_t kMaxNamingBytes = 2 << 20;
@@ -60,8 +58,7 @@ struct Place {
   // target), then the kMaxClaims places greatest by what they stand for (see
   // may_forward) and id.
   //
-  // `naming` keeps of one that is about a source the newest of each (source,
-  // target), and of those the kMaxClaimsOfSource newest of each source. No
+  // `naming` keeps those about single sources (core/record/naming.h). No
   // source gives up its claims for another: once there are kMaxNamingBytes, one
   // that nobody named before goes to `waiting`, and is nobody's until there is
   // room.
@@ -77,9 +74,10 @@ struct Place {
   // Whose everything here is: a pure function of the claims. "p:<place>" when
   // it is known to be part of another place, whoever else claims it (its claims
   // are passed on as well, so they count there). Else a source is whose its
-  // newest claim says, unless one of all of it counts for more (a later
-  // version's kinds); what nothing names is the customer's: by the customer's
-  // metadata, else the newest claim of any source, else by e-mail.
+  // newest claim says, or that of the same purchase, unless one of all of it
+  // counts for more (a later version's kinds); what nothing names is the
+  // customer's: by the customer's metadata, else the newest claim of any
+  // source, else by e-mail.
   Owners owners() const;
   std::optional<Target> owner() const { return owners().rest; }
   // Whose all of it is by an e-mail that was corrected since: such a claim is
@@ -87,7 +85,8 @@ struct Place {
   std::optional<User> owner_by_older_email() const;
   // Every place this one is part of, the greatest first.
   std::vector<std::string> forwards() const;
-  std::vector<Claim> user_claims() const;  // of sources, too
+  // All that names users, and all about single sources.
+  std::vector<Claim> user_claims() const;
   // Facts go straight on: nothing waits, and all who may hold any are owners.
   bool settled() const;
   // What settle() must do again.

@@ -16,13 +16,14 @@ struct KindRow {
   int rank;
 };
 
-constexpr std::array<KindRow, 6> kKinds = {{
+constexpr std::array<KindRow, 7> kKinds = {{
     {ClaimKind::forward, "forward", 0},
     {ClaimKind::email, "email", 1},
     {ClaimKind::customer_metadata, "customer_metadata", 3},
     {ClaimKind::session_metadata, "session_metadata", 2},
     {ClaimKind::subscription_metadata, "subscription_metadata", 2},
     {ClaimKind::client_reference, "client_reference", 2},
+    {ClaimKind::part_of, "part_of", 0},
 }};
 
 std::string_view name_of(const Claim& claim) {
@@ -57,7 +58,9 @@ void read_kind(std::string by, Claim& claim) {
 // Of a kind we know, whether it names what that kind names.
 bool is_sound(const Claim& claim) {
   if (claim.kind == ClaimKind::other) return !claim.other_kind.empty();
-  if (claim.kind == ClaimKind::forward) return !claim.target.place().empty();
+  if (claim.kind == ClaimKind::forward || claim.kind == ClaimKind::part_of) {
+    return !claim.target.place().empty();
+  }
   return claim.target.user().has_value();
 }
 
@@ -99,6 +102,12 @@ int rank(const Claim& claim) {
   }
   bool names_user = claim.target.user().has_value();
   return names_user ? static_cast<int>(said_rank(claim)) : 0;
+}
+
+Claim part_of(std::string part, std::string_view whole, UnixTime said,
+              std::string event) {
+  return {ClaimKind::part_of, said, std::move(event), Target::of_place(whole),
+          std::move(part)};
 }
 
 bool is_explicit(ClaimKind kind) {

@@ -26,7 +26,8 @@ namespace entitle {
 // Who says it. The metadata of a customer and an e-mail speak of the customer;
 // the explicit ones of a source, or of whatever nothing better is known of.
 // `forward` says that the place is part of another one: what it is told about
-// users is told to that one.
+// users is told to that one. `part_of` names no user either: a payment and the
+// invoice it paid are one purchase, an invoice's is its subscription's.
 enum class ClaimKind {
   forward,
   email,
@@ -34,6 +35,7 @@ enum class ClaimKind {
   session_metadata,
   subscription_metadata,
   client_reference,
+  part_of,
   other,  // a later version's
 };
 
@@ -53,6 +55,11 @@ struct Claim {
 // What counts first where no claim names a source: the customer's metadata,
 // what was said of any source, e-mail. 0: it names no user.
 int rank(const Claim& claim);
+
+// That a source is part of another one, both Stripe ids; not of itself, and
+// never in circles (core/record/place.h, may_forward).
+Claim part_of(std::string part, std::string_view whole, UnixTime said,
+              std::string event);
 
 // Said of a purchase: by a session's reference or metadata, or a
 // subscription's.

@@ -225,8 +225,11 @@ SessionFact purchase_fact(const Reading& reading,
 }
 
 void add_purchase(const Reading& reading, SessionFact fact, PlaceFacts& own) {
-  Source& source =
-      own.sources[reading.qualified(stripe::id(reading.object(), "id"))];
+  std::string id = reading.qualified(stripe::id(reading.object(), "id"));
+  if (!fact.payment_intent.empty()) {
+    own.claims.push_back(part_claim(reading, fact.payment_intent, id));
+  }
+  Source& source = own.sources[std::move(id)];
   source.place = own.place;
   source.sessions.insert(std::move(fact));
 }
@@ -339,6 +342,8 @@ void subscription_invoice_facts(const Reading& reading,
     }
   }
   if (!besides.empty()) {
+    own.claims.push_back(part_claim(reading, reading.qualified(id),
+                                    reading.qualified(subscription)));
     add_to(facts.identifiers, besides);
     add_purchase(reading, purchase_fact(reading, std::move(besides)), own);
   }
@@ -359,6 +364,8 @@ void invoice_payment_facts(const Reading& reading, Facts& facts) {
   }
   PlaceFacts own{reading.qualified(invoice), {}, {}};
   add_forward(reading, reading.qualified(payment), own.place, facts);
+  own.claims.push_back(
+      part_claim(reading, reading.qualified(payment), own.place));
   Source& source = own.sources[own.place];
   source.place = own.place;
   source.sessions.insert(payment_link(reading, reading.qualified(payment)));

@@ -239,6 +239,12 @@ SessionFact payment_link(const Reading& reading, std::string payment) {
   return fact;
 }
 
+Claim part_claim(const Reading& reading, std::string part,
+                 std::string_view whole) {
+  return part_of(std::move(part), whole, reading.head().created,
+                 reading.head().id);
+}
+
 void add_forward(const Reading& reading, std::string from,
                  std::string_view to_place, Facts& facts) {
   Claim claim{ClaimKind::forward, reading.head().created, reading.head().id,

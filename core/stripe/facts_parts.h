@@ -96,6 +96,10 @@ PlaceFacts own_place(const Reading& reading, std::string place,
 // nothing, but what is given back of the payment is given back of that.
 SessionFact payment_link(const Reading& reading, std::string payment);
 
+// That a source is part of another one, whoever owns that.
+Claim part_claim(const Reading& reading, std::string part,
+                 std::string_view whole);
+
 // Another place that learns where to forward: first in Facts::places.
 void add_forward(const Reading& reading, std::string from,
                  std::string_view to_place, Facts& facts);

@@ -1,6 +1,7 @@
 #include "core/record/place.h"
 
 #include <algorithm>
+#include <array>
 #include <csetjmp>
 #include <cstdarg>
 #include <cstddef>
@@ -108,7 +109,7 @@ void naming_is_the_same_in_any_order(void**) {
   Place expected = claimed(claims);
   assert_int_equal(expected.naming.size(), 200);
   for (const auto& [source, of] : expected.naming) {
-    assert_int_equal(of.size(), Place::kMaxClaimsOfSource);
+    assert_int_equal(of.size(), kMaxUsersOfSource);
   }
   assert_int_equal(expected.claims.size(), Place::kMaxClaims);
   std::mt19937 random(2);
@@ -119,6 +120,89 @@ void naming_is_the_same_in_any_order(void**) {
     assert_true(place.naming == expected.naming);
     assert_true(place.claims == expected.claims);
     assert_true(place.owners() == expected.owners());
+  }
+}
+
+Claim part(const char* source, const char* whole, std::int64_t said = 5) {
+  return part_of(source, whole, unix_time(said), "evt_" + std::to_string(said));
+}
+
+void a_payment_and_what_it_paid_have_one_owner(void**) {
+  Place place =
+      claimed({user_claim("evt_0", 0, "carol", ClaimKind::customer_metadata),
+               about("in_1", user_claim("evt_1", 1, "alice"))});
+  assert_owns(place, "pi_1", "u:carol");
+  place.add(part("pi_1", "in_1"));
+  assert_owns(place, "pi_1", "u:alice");
+  assert_owns(place, "in_1", "u:alice");
+  // The newest word on either is one on both, and on all payments of it.
+  place.add(about("pi_1", user_claim("evt_2", 2, "bob")));
+  place.add(part("ch_2", "in_1"));
+  for (const char* one : {"pi_1", "in_1", "ch_2"}) {
+    assert_owns(place, one, "u:bob");
+  }
+  assert_owns(place, "pi_3", "u:carol");
+  // What something is part of names nobody.
+  assert_owner({part("pi_1", "in_1")}, "nobody");
+  assert_int_equal(place.claims.size(), 3);
+}
+
+void an_invoice_follows_its_subscription_and_not_the_other_way_round(void**) {
+  Place place =
+      claimed({user_claim("evt_0", 0, "carol", ClaimKind::customer_metadata),
+               about("sub_1", user_claim("evt_1", 1, "alice")),
+               part("pi_1", "in_1"), part("in_1", "sub_1")});
+  assert_owns(place, "in_1", "u:alice");
+  assert_owns(place, "pi_1", "u:alice");
+  place.add(about("pi_1", user_claim("evt_2", 2, "bob")));
+  assert_owns(place, "in_1", "u:bob");
+  assert_owns(place, "pi_1", "u:bob");
+  assert_owns(place, "sub_1", "u:alice");
+  place.add(about("sub_1", user_claim("evt_3", 3, "dora")));
+  assert_owns(place, "in_1", "u:bob");
+  assert_owns(place, "sub_1", "u:dora");
+}
+
+void what_is_one_purchase_is_one_in_any_order(void**) {
+  std::mt19937 random(3);
+  for (int run = 0; run < 200; run++) {
+    std::vector<Claim> claims{
+        user_claim("evt_0", 0, "carol", ClaimKind::customer_metadata)};
+    for (int i = 0; i < 12; i++) {
+      std::string n = std::to_string(random() % 3);
+      std::string kind = std::array{"pi_", "in_", "sub_"}[random() % 3];
+      claims.push_back(
+          about(kind + n, user_claim("evt_" + std::to_string(i), i,
+                                     "u" + std::to_string(random() % 4))));
+      std::string invoice = "in_" + std::to_string(random() % 3);
+      claims.push_back(part(("pi_" + n).c_str(), invoice.c_str(), i));
+      if (i % 4 == 0) claims.push_back(part(invoice.c_str(), "sub_1", i));
+    }
+    Place expected = claimed(claims);
+    for (const auto& [source, of] : expected.naming) {
+      for (const Claim& claim : of) {
+        if (claim.kind != ClaimKind::part_of || source[0] != 'p') continue;
+        assert_true(expected.owners().of(source) ==
+                    expected.owners().of(claim.target.place()));
+      }
+    }
+    for (int times = 0; times < 5; times++) {
+      std::shuffle(claims.begin(), claims.end(), random);
+      Place place = claimed(claims);
+      for (std::size_t i = 0; i < 9; i++) place.add(claims[i]);
+      assert_true(place.naming == expected.naming);
+      assert_true(place.owners() == expected.owners());
+      std::vector<Command> commands =
+          place_commands(Keys("entitle:", Mode::live), "cus_1", Place(), place);
+      Reply hash{Reply::Type::array, 0, "", {}};
+      for (std::size_t i = 2; i < commands.at(0).size(); i++) {
+        hash.elements.push_back(
+            Reply{Reply::Type::string, 0, commands[0][i], {}});
+      }
+      std::optional<Place> read = Place::decode(hash);
+      assert_true(read.has_value());
+      assert_true(read->owners() == expected.owners());
+    }
   }
 }
 
@@ -371,6 +455,10 @@ int main() {
       cmocka_unit_test(source_is_whose_it_is_named),
       cmocka_unit_test(kinds_of_naming_a_source_are_alike),
       cmocka_unit_test(naming_is_the_same_in_any_order),
+      cmocka_unit_test(a_payment_and_what_it_paid_have_one_owner),
+      cmocka_unit_test(
+          an_invoice_follows_its_subscription_and_not_the_other_way_round),
+      cmocka_unit_test(what_is_one_purchase_is_one_in_any_order),
       cmocka_unit_test(nobody_gives_up_a_source_for_another),
       cmocka_unit_test(what_waits_is_named_once_there_is_room),
       cmocka_unit_test(newest_email_counts),

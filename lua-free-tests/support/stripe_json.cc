@@ -364,12 +364,13 @@ std::string invoice_event(const Envelope& envelope, std::string_view type,
     out.text("subscription", invoice.subscription);
     out.maybe("payment_intent", invoice.payment_intent);
     out.raw("subscription_details", Object().raw("metadata", metadata).str());
-  } else {
+  } else if (!invoice.subscription.empty()) {
     out.raw("parent", Object()
                           .text("type", "subscription_details")
                           .raw("subscription_details", details)
                           .str());
   }
+  if (invoice.subscription.empty()) out.raw("metadata", metadata);
   out.text("status", invoice.status);
   return event(envelope, "invoice." + std::string(type), out.str());
 }

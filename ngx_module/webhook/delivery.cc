@@ -67,6 +67,13 @@ describe(const DeliveryResult& result, const Facts& facts, const char* asked) {
                     ? ", nobody is named yet: see \"entitle_user_from\""
                     : ", waits until its owner's record takes it";
     }
+    if (!result.unknown_payment.empty()) {
+        line += (line.empty() ? "" : ", ") +
+                std::string("nothing is known to be paid by \"") +
+                result.unknown_payment +
+                "\", so nothing is taken away: of an invoice's payment only "
+                "\"invoice_payment.paid\" tells, select it at Stripe";
+    }
     if (result.by_older_email) {
         line += (line.empty() ? "" : ", ") + std::string("what user \"") +
                 result.by_older_email->str() +
@@ -98,7 +105,8 @@ log_level(const DeliveryResult& result, const Facts& facts) {
         case Outcome::duplicate:
         case Outcome::superseded:
         case Outcome::ignored:
-            return result.owner_changed || result.by_older_email || facts.warns
+            return result.owner_changed || result.by_older_email ||
+                           !result.unknown_payment.empty() || facts.warns
                        ? NGX_LOG_WARN
                        : NGX_LOG_INFO;
         case Outcome::parked:
