@@ -2,12 +2,15 @@
 // account (docs/redis.md, `ignored`).
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
 #include "core/delivery/options.h"
 #include "core/redis/conversation.h"
 #include "core/redis/transaction.h"
+#include "core/source/identifier.h"
+#include "core/source/source.h"
 #include "core/stripe/facts.h"
 
 namespace entitle {
@@ -16,10 +19,24 @@ namespace entitle {
 // sources it speaks of, their place and its account. Not empty `places`.
 std::vector<std::string> names_to_ignore(const Facts& facts);
 
-// Whether any of these is ignored. `key`: Keys::ignored().
-Conversation<bool> is_ignored(Transactions& redis, std::string key,
-                              std::vector<std::string> names);
-// By itself.
+// What a source is called.
+struct SourceNames {
+  std::vector<std::string> whole;    // it, its place and its account
+  std::vector<Identifier> known_by;  // none where a grant knows one of them
+  ItemPeriods items;  // what else its things are known by, where it is told
+  std::vector<std::string> all() const;
+};
+
+// Whether it is ignored where these names are: as a whole, or each thing that
+// was bought by one of its names. A thing's are its price, product and lookup
+// key. Where nobody says what was bought, the payment link stands for all of
+// it; and where there is none, any word of the metadata.
+bool is_ignored(const SourceNames& source, const std::set<std::string>& names);
+
+// Which of these names are ignored. `key`: Keys::ignored().
+Conversation<std::set<std::string>> ignored_among(
+    Transactions& redis, std::string key, std::vector<std::string> names);
+// Whether any is, by itself.
 Conversation<bool> is_ignored(DeliveryOptions options,
                               std::vector<std::string> names);
 

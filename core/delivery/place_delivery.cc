@@ -318,7 +318,8 @@ Conversation<Commit> keep_and_settle(Delivery& delivery,
   Commit commit = co_await keeping;
   if (commit != Commit::committed) co_return commit;
   if (!after.owner() && is_paid_for(after.sources)) {
-    auto asking = ignores_all_paid_for(delivery, after.sources);
+    auto asking =
+        ignores_all_paid_for(delivery, after.sources, {&delivery.options, 1});
     report.ignored = co_await asking;
   }
   if (!after.owner() && !report.ignored && is_paid_for(after.sources)) {

@@ -119,7 +119,7 @@ Conversation<SourceIds> still_so(Sweep& s, Sources sources,
   for (const std::string& id : opening_nothing(sources, s.views)) {
     if (members.contains(id)) ids.insert(id);
   }
-  auto asking = ignored_of(s.delivery, std::move(sources), ids);
+  auto asking = ignored_of(s.delivery, std::move(sources), ids, s.views);
   SourceIds ignored = co_await asking;
   for (const std::string& id : ignored) ids.erase(id);
   co_return ids;
@@ -173,7 +173,8 @@ Conversation<bool> still_waits(Sweep& s, Held held) {
   if (!held.sources) co_return true;
   if (held.owned) co_return !held.sources->empty();
   if (!is_paid_for(*held.sources)) co_return false;
-  auto asking = ignores_all_paid_for(s.delivery, *std::move(held.sources));
+  auto asking =
+      ignores_all_paid_for(s.delivery, *std::move(held.sources), s.views);
   bool ignored = co_await asking;
   co_return !ignored;
 }

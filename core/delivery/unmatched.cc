@@ -10,6 +10,7 @@
 #include "core/delivery/ignored.h"
 #include "core/delivery/lookup.h"
 #include "core/record/keys.h"
+#include "core/source/resolve.h"
 #include "core/source/stripe_id.h"
 
 namespace entitle {
@@ -34,25 +35,41 @@ bool is_known(const Projection& projection, const DeliveryOptions& options) {
       });
 }
 
-// By what an operator may ignore a source: what it is known by, itself, its
-// customer (or other place) and their account. By source, for each of `ids`.
-std::map<std::string, std::vector<std::string>> names_of(const Sources& sources,
-                                                         const Ids& ids) {
-  std::map<std::string, std::vector<std::string>> names;
+bool any_knows(std::span<const DeliveryOptions> views,
+               const std::vector<Identifier>& identifiers) {
+  return std::any_of(
+      identifiers.begin(), identifiers.end(), [&](const Identifier& one) {
+        return std::any_of(views.begin(), views.end(), [&](const auto& view) {
+          return !view.grants->entitlements_of(one).empty();
+        });
+      });
+}
+
+// By what an operator may ignore a source, for each of `ids`.
+std::map<std::string, SourceNames> names_of(
+    const Sources& sources, const Ids& ids,
+    std::span<const DeliveryOptions> views) {
+  std::map<std::string, SourceNames> names;
   for (const std::string& id : ids) {
     auto found = sources.find(id);
     if (found == sources.end()) continue;
     const std::string& place = found->second.place;
-    names[id] = {id, place};
+    SourceNames& own = names[id];
+    own.whole = {id, place};
     std::string_view account = StripeId(place).account();
-    if (!account.empty()) names[id].emplace_back(account);
+    if (!account.empty()) own.whole.emplace_back(account);
+    std::optional<ResolvedSubscription> resolved = resolve(found->second);
+    if (resolved) own.items = std::move(resolved->items);
   }
   for (const Projection& projection : project(sources)) {
     auto of = names.find(projection.source);
     if (of == names.end()) continue;
-    for (const Identifier& identifier : projection.identifiers) {
-      of->second.push_back(identifier.str());
-    }
+    of->second.known_by.insert(of->second.known_by.end(),
+                               projection.identifiers.begin(),
+                               projection.identifiers.end());
+  }
+  for (auto& [id, own] : names) {
+    if (any_knows(views, own.known_by)) own.known_by.clear();
   }
   return names;
 }
@@ -231,21 +248,24 @@ SourceIds opening_nothing(const Sources& sources,
 }
 
 Conversation<SourceIds> ignored_of(Delivery& delivery, Sources sources,
-                                   SourceIds ids) {
+                                   SourceIds ids,
+                                   std::span<const DeliveryOptions> views) {
   Ids ignored;
-  for (auto& [id, names] : names_of(sources, ids)) {
-    auto asking = is_ignored(delivery.redis, delivery.options.keys.ignored(),
-                             std::move(names));
-    bool yes = co_await asking;
-    if (yes) ignored.insert(id);
+  for (auto& [id, names] : names_of(sources, ids, views)) {
+    auto asking = ignored_among(delivery.redis, delivery.options.keys.ignored(),
+                                names.all());
+    std::set<std::string> among = co_await asking;
+    if (is_ignored(names, among)) ignored.insert(id);
   }
   delivery.ignored.insert(ignored.begin(), ignored.end());
   co_return ignored;
 }
 
-Conversation<bool> ignores_all_paid_for(Delivery& delivery, Sources sources) {
+Conversation<bool> ignores_all_paid_for(
+    Delivery& delivery, Sources sources,
+    std::span<const DeliveryOptions> views) {
   Ids ids = paid_for(sources);
-  auto asking = ignored_of(delivery, std::move(sources), ids);
+  auto asking = ignored_of(delivery, std::move(sources), ids, views);
   Ids ignored = co_await asking;
   co_return !ids.empty() && ignored == ids;
 }
@@ -257,7 +277,8 @@ Conversation<Progress> index_unmatched(Delivery& delivery, User user,
   Ids nothing = opening_nothing(sources, {&delivery.options, 1});
   const Ids ids = concerned(delivery, report, nothing, also);
   Ids in = both(ids, nothing);
-  auto asking = ignored_of(delivery, std::move(sources), in);
+  auto asking =
+      ignored_of(delivery, std::move(sources), in, {&delivery.options, 1});
   Ids ignored = co_await asking;
   auto putting = put(delivery, Target::of(user), without(in, ignored));
   co_await putting;
@@ -269,7 +290,8 @@ Conversation<Progress> index_unmatched(Delivery& delivery, User user,
 Conversation<Progress> index_unmatched(Delivery& delivery, std::string place,
                                        Sources waiting) {
   Ids in = opening_nothing(waiting, {&delivery.options, 1});
-  auto asking = ignored_of(delivery, std::move(waiting), in);
+  auto asking =
+      ignored_of(delivery, std::move(waiting), in, {&delivery.options, 1});
   Ids ignored = co_await asking;
   auto putting = put(delivery, Target::of_place(place), without(in, ignored));
   co_await putting;

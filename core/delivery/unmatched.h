@@ -39,13 +39,16 @@ using SourceIds = std::set<std::string>;
 SourceIds opening_nothing(const Sources& sources,
                           std::span<const DeliveryOptions> views);
 
-// Those of `ids` that an operator ignores; the delivery keeps them, too.
+// Those of `ids` that an operator ignores; the delivery keeps them, too. What
+// one of the views has a grant for is ignored as a whole only.
 Conversation<SourceIds> ignored_of(Delivery& delivery, Sources sources,
-                                   SourceIds ids);
+                                   SourceIds ids,
+                                   std::span<const DeliveryOptions> views);
 
 // Whether an operator ignores all of these that somebody has paid for, and
 // there is any. The delivery keeps which.
-Conversation<bool> ignores_all_paid_for(Delivery& delivery, Sources sources);
+Conversation<bool> ignores_all_paid_for(Delivery& delivery, Sources sources,
+                                        std::span<const DeliveryOptions> views);
 
 // Puts into the index what opens nothing in the record just written
 // (`report.record`) and takes out what no longer does; `also` is looked at,

@@ -27,6 +27,7 @@ extern "C" {
 
 using namespace entitle;
 using test::Envelope;
+using test::Item;
 using test::item;
 using test::MemoryRedis;
 using test::Shape;
@@ -396,12 +397,17 @@ void a_subscription_without_a_customer_is_warned_of(void**) {
 // --- what an operator has waved through
 // ---------------------------------------
 
+std::string nobodys_subscription(const char* id, std::vector<Item> items) {
+  test::Subscription bought{
+      .id = id, .status = "active", .items = std::move(items)};
+  return test::subscription_event(at(id, 0, Shape::basil), "created", bought);
+}
+
+Item ware(const char* name) { return item(name, test::kNow + 20 * kDay); }
+
 void what_is_ignored_is_not_parked(void**) {
-  const std::string bought =
-      with(test::subscription_event(at("1", 0, Shape::basil), "created",
-                                    anns("active")),
-           "\"user_id\":\"ann\"", "\"x\":\"y\"");
-  for (const char* name : {"cus_1", "sub_1", "price_pro", "prod_pro"}) {
+  const std::string bought = nobodys_subscription("sub_1", {ware("other")});
+  for (const char* name : {"cus_1", "sub_1", "price_other", "prod_other"}) {
     MemoryRedis redis;
     redis.run({"SADD", "entitle:live:ignored", name});
     DeliveryResult result = tell(redis, bought);
@@ -410,21 +416,135 @@ void what_is_ignored_is_not_parked(void**) {
     assert_string_equal(members(redis, "parked").c_str(), "");
     assert_string_equal(members(redis, "unmatched").c_str(), "");
     // It is kept all the same.
-    assert_string_equal(has(redis).c_str(), "pro");
+    const MemoryRedis::Value* place = redis.find("entitle:live:{p:cus_1}");
+    assert_non_null(place);
 
     // Another purchase of the same customer is not ignored with it.
     if (std::string(name) == "cus_1") continue;
-    MemoryRedis more;
-    more.run({"SADD", "entitle:live:ignored", name});
-    tell(more, bought);
-    test::Subscription second = anns("active");
-    second.id = "sub_2";
-    second.user = "";
-    second.items = {item("course", test::kNow + 20 * kDay)};
-    result = tell(more, test::subscription_event(at("2", 0, Shape::basil),
-                                                 "created", second));
+    result = tell(redis, nobodys_subscription("sub_2", {ware("course")}));
     assert_true(result.outcome == Outcome::parked);
-    assert_string_equal(members(more, "parked").c_str(), "cus_1");
+    assert_string_equal(members(redis, "parked").c_str(), "cus_1");
+  }
+}
+
+void what_a_grant_knows_is_ignored_as_a_whole_only(void**) {
+  for (const char* name : {"price_pro", "prod_pro", "price_other"}) {
+    MemoryRedis redis;
+    redis.run({"SADD", "entitle:live:ignored", name});
+    DeliveryResult result = tell(
+        redis, nobodys_subscription("sub_1", {ware("pro"), ware("other")}));
+    assert_true(result.outcome == Outcome::parked);
+    assert_string_equal(members(redis, "parked").c_str(), "cus_1");
+    assert_string_equal(has(redis).c_str(), "pro");
+  }
+  for (const char* name : {"sub_1", "cus_1"}) {
+    MemoryRedis redis;
+    redis.run({"SADD", "entitle:live:ignored", name});
+    DeliveryResult result =
+        tell(redis, nobodys_subscription("sub_1", {ware("pro")}));
+    assert_true(result.outcome == Outcome::ignored);
+  }
+}
+
+// The names of one thing are as good as each other; each thing needs one.
+void ignoring_one_thing_hides_none_that_is_sold_with_it(void**) {
+  struct Case {
+    Command ignored;  // after SADD and the key
+    bool all;
+  };
+  const Case cases[] = {
+      {{"price_fee"}, false},
+      {{"prod_fee"}, false},
+      {{"price_fee", "price_new"}, true},
+      {{"prod_fee", "prod_new"}, true},
+      {{"metadata.shop=books"}, false},
+      {{"lookup_key=fee_key"}, false},
+  };
+  for (const Case& one : cases) {
+    for (bool one_off : {false, true}) {
+      for (bool named : {false, true}) {
+        MemoryRedis redis;
+        Command command = {"SADD", "entitle:live:ignored"};
+        command.insert(command.end(), one.ignored.begin(), one.ignored.end());
+        redis.run(command);
+        if (named) has(redis);
+        std::string bought =
+            one_off
+                ? paid(Shape::basil,
+                       {.subscription = "",
+                        .besides = {item("fee", 0), item("new", 0)}})
+                : with(
+                      nobodys_subscription("sub_1", {ware("fee"), ware("new")}),
+                      "\"metadata\":{", "\"metadata\":{\"shop\":\"books\"");
+        DeliveryResult result = tell(redis, bought);
+        Outcome seen = named ? (one.all ? Outcome::applied : Outcome::unmatched)
+                             : (one.all ? Outcome::ignored : Outcome::parked);
+        if (result.outcome != seen) {
+          fail_msg("%s: one-off %d, named %d: %s", one.ignored.back().c_str(),
+                   one_off, named,
+                   std::string(entitle::name(result.outcome)).c_str());
+        }
+        assert_int_equal(result.waved_through, one.all);
+        assert_int_equal(members(redis, "unmatched").empty(), one.all);
+        assert_int_equal(members(redis, "parked").empty(), one.all || named);
+      }
+    }
+  }
+}
+
+// An item by its price, the other by its product: Stripe says which is which.
+void items_may_be_ignored_by_different_kinds_of_names(void**) {
+  MemoryRedis redis;
+  redis.run({"SADD", "entitle:live:ignored", "price_fee", "prod_new"});
+  DeliveryResult result =
+      tell(redis, nobodys_subscription("sub_1", {ware("fee"), ware("new")}));
+  assert_true(result.outcome == Outcome::ignored);
+}
+
+// What a fee is known by: its price, its product, its lookup key.
+void one_name_of_a_fee_is_enough(void**) {
+  for (const char* name : {"price_fee", "prod_fee"}) {
+    MemoryRedis redis;
+    redis.run({"SADD", "entitle:live:ignored", name});
+    has(redis);
+    DeliveryResult result = tell(
+        redis,
+        paid(Shape::basil, {.subscription = "", .besides = {item("fee", 0)}}));
+    assert_true(result.outcome == Outcome::applied);
+    assert_true(result.waved_through);
+    assert_string_equal(members(redis, "unmatched").c_str(), "");
+  }
+}
+
+// Of a session without line items its link says what was bought, and where
+// there is none, any word of its metadata.
+void a_session_is_ignored_by_its_link_or_else_its_metadata(void**) {
+  test::Session by_link = anns_session();
+  by_link.names = "";
+  by_link.payment_link = "plink_9";
+  const std::string tags = "\"metadata\":{\"order\":\"17\",\"shop\":\"books\",";
+  const std::string linked =
+      with(test::session_event(at("1", 0, Shape::basil), "completed", by_link),
+           "\"metadata\":{", tags);
+  by_link.payment_link = "";
+  const std::string unlinked =
+      with(test::session_event(at("1", 0, Shape::basil), "completed", by_link),
+           "\"metadata\":{", tags);
+  struct Case {
+    const char* ignored;
+    const std::string& told;
+    bool waved;
+  };
+  for (const Case& one : {Case{"plink_9", linked, true},
+                          Case{"metadata.shop=books", linked, false},
+                          Case{"metadata.shop=books", unlinked, true},
+                          Case{"metadata.shop=cakes", unlinked, false}}) {
+    MemoryRedis redis;
+    redis.run({"SADD", "entitle:live:ignored", one.ignored});
+    DeliveryResult result = tell(redis, one.told);
+    assert_int_equal(result.waved_through, one.waved);
+    assert_true(result.outcome ==
+                (one.waved ? Outcome::applied : Outcome::unmatched));
   }
 }
 
@@ -489,6 +609,11 @@ int main() {
       cmocka_unit_test(of_items_of_which_there_are_none_it_is_said),
       cmocka_unit_test(a_subscription_without_a_customer_is_warned_of),
       cmocka_unit_test(what_is_ignored_is_not_parked),
+      cmocka_unit_test(what_a_grant_knows_is_ignored_as_a_whole_only),
+      cmocka_unit_test(ignoring_one_thing_hides_none_that_is_sold_with_it),
+      cmocka_unit_test(items_may_be_ignored_by_different_kinds_of_names),
+      cmocka_unit_test(one_name_of_a_fee_is_enough),
+      cmocka_unit_test(a_session_is_ignored_by_its_link_or_else_its_metadata),
       cmocka_unit_test(a_failed_refund_takes_back_no_other),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);

@@ -150,6 +150,22 @@ void what_is_parked_leaves_when_all_of_it_is_ignored(void**) {
   }
 }
 
+// What any of the servers has a grant for is not ignored with what it is sold
+// with, neither where it waits for its owner.
+void what_one_server_knows_is_ignored_as_a_whole_only(void**) {
+  for (std::vector<DeliveryOptions> views :
+       {std::vector{options(), with_more()}, {with_more(), options()}}) {
+    MemoryRedis redis;
+    buys(redis, "", "1", "price_odd");
+    redis.run({"SADD", "entitle:live:ignored", "price_odd"});
+    run_sweep(redis, sweep_parked(views, 0));
+    assert_members(redis, kParked, "cus_1");
+    redis.run({"SADD", "entitle:live:ignored", "cs_1"});
+    run_sweep(redis, sweep_parked(views, 0));
+    assert_members(redis, kParked, "");
+  }
+}
+
 void what_is_gone_leaves_and_what_cannot_be_read_stays(void**) {
   MemoryRedis redis;
   for (const char* member :
@@ -281,6 +297,7 @@ int main() {
       cmocka_unit_test(one_of_several_servers_that_knows_it_is_enough),
       cmocka_unit_test(what_is_ignored_by_name_leaves),
       cmocka_unit_test(what_is_parked_leaves_when_all_of_it_is_ignored),
+      cmocka_unit_test(what_one_server_knows_is_ignored_as_a_whole_only),
       cmocka_unit_test(what_is_gone_leaves_and_what_cannot_be_read_stays),
       cmocka_unit_test(a_user_with_a_bar_is_found),
       cmocka_unit_test(what_is_bought_meanwhile_is_put_back),
