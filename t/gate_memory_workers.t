@@ -68,6 +68,26 @@ my $SIZE = 1 << 20;
     $site->finish;
 }
 
+# --- a lease -------------------------------------------------------------------------
+
+# Of several locations, each by its own; none waits for Redis' silence to be noticed.
+{
+    my $site = memory_site('4m', timeout => '5s');
+    customer('ada');
+    my $ada = cookies('ada');
+    remembered($_, $_, $ada) for qw(/page /long);
+    $site->redis->freeze;
+    sleep 1.1;
+    like ask('/long', $ada), qr/HIT allow ok again$/, 'a_longer_lease_holds';
+    my $client = $site->connect->send(uri => '/page', headers => [Cookie => $ada]);
+    sleep 0.2;
+    ok !$client->readable(0), '  where_a_shorter_one_has_ended';
+    $site->redis->thaw;
+    is $client->receive->status, 200, '  and is asked for again';
+    remembered('and as it was', '/page', $ada);
+    $site->finish;
+}
+
 # --- other settings ------------------------------------------------------------------
 
 # What was remembered goes with the configuration it was found by.

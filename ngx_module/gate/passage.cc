@@ -111,7 +111,7 @@ remember_passage(ngx_http_request_t* r, const Evidence& evidence,
     const RecordLookup& record = order.record();
     if (ruling.decision != Decision::allow || !ruling.same_until ||
         !order.known() || !identity.user || !identity.same_until ||
-        record.use != CacheUse::hit || !record.found) {
+        !record.found) {
         return;
     }
     const UnixTime until =

@@ -22,14 +22,15 @@ our @EXPORT = qw($JWT_KEY memory_http memory_site customer cookies recalls told 
 
 our $JWT_KEY = Test::Entitle::Jwt->rsa;
 
-# What stands in http { }. key, lease.
+# What stands in http { }. key, lease, timeout.
 sub memory_http {
     my ($memory, %o) = @_;
     my $session_key = $o{key} // '%%KEY%%';
     my $lease = $o{lease} // '1s';
+    my $timeout = $o{timeout} // '300ms';
     return <<"EOF2";
 entitle_redis redis://127.0.0.1:%%REDIS%%;
-entitle_redis_timeout 300ms;
+entitle_redis_timeout $timeout;
 entitle_mode test;
 entitle_zone 1m;
 entitle_lease $lease;
@@ -59,6 +60,7 @@ server {
     location = /page { }
     location = /plus { entitle_require plus; try_files /page =404; }
     location = /either { entitle_require \$arg_need; try_files /page =404; }
+    location = /long { entitle_lease 10s; try_files /page =404; }
     location = /short { entitle_session_recheck 2s; try_files /page =404; }
     location = /device { entitle_session_bind cookie=app \$http_x_device; try_files /page =404; }
     location = /org { entitle_reauth_key \$arg_org; try_files /page =404; }
