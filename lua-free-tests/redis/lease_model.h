@@ -17,6 +17,7 @@ namespace entitle::test {
 
 struct Tally {
   long believed = 0;
+  long remembered = 0;          // of those: without looking into the zone
   long old_within_lease = 0;    // believed, changed since, no longer ago
   long older_than_lease = 0;    // the violation
   long older_than_network = 0;  // changed longer ago than a message takes
@@ -25,6 +26,7 @@ struct Tally {
 
   Tally& operator+=(const Tally& other) {
     believed += other.believed;
+    remembered += other.remembered;
     old_within_lease += other.old_within_lease;
     older_than_lease += other.older_than_lease;
     older_than_network += other.older_than_network;
@@ -37,6 +39,9 @@ struct Tally {
 class LeaseModel {
  public:
   enum class Faults { none, all };
+  // Whether a worker keeps what it believed, for as long as it may, and looks
+  // into the zone only then.
+  enum class Memory { off, on };
   // A rule taken away, to see that it is needed.
   enum class Without {
     nothing,
@@ -48,11 +53,14 @@ class LeaseModel {
     pong,           // the subscription need not answer
     instance,       // whoever was read from is good enough
     warrant,        // an isolated old primary is good enough
+    looking,        // what is remembered is believed by itself
   };
 
-  LeaseModel(int seed, Faults faults, Without without)
+  LeaseModel(int seed, Faults faults, Without without,
+             Memory memory = Memory::off)
       : random_(static_cast<std::uint64_t>(seed)),
         faults_(faults == Faults::all),
+        memory_(memory == Memory::on),
         without_(without) {
     for (int i = seed % kMostWorkers; i >= 0; --i) {
       workers_.push_back(new_worker());
@@ -111,6 +119,11 @@ class LeaseModel {
     std::vector<Wire> subscribers;       // who listens, and who hears it
   };
 
+  struct Entry {
+    FillStamp stamp;
+    int version = 0;
+  };
+
   struct Worker {
     Lease lease;
     int generation = 0;  // a new one after a crash or reload
@@ -118,11 +131,7 @@ class LeaseModel {
     std::array<bool, kUsers> filling{};
     int next_beat = 0;
     MonoTime warranted{};  // until when it surely listens to the primary
-  };
-
-  struct Entry {
-    FillStamp stamp;
-    int version = 0;
+    std::array<Entry, kUsers> remembered{};
   };
 
   std::uint64_t hash(int user) const {
@@ -174,7 +183,7 @@ class LeaseModel {
   Worker new_worker() {
     unsigned parts = Lease::subscription | Lease::data;
     if (without_ == Without::pong) parts &= ~unsigned{Lease::subscription};
-    return Worker{Lease(length(), parts), 0, nullptr, nullptr, {}, 0, {}};
+    return Worker{Lease(length(), parts), 0, nullptr, nullptr, {}, 0, {}, {}};
   }
   // Of a lease, and of what others say of the primary.
   Milliseconds length() const {
@@ -294,15 +303,26 @@ class LeaseModel {
     }
   }
 
-  void read(int w, int user) {
-    Worker& self = worker(w);
-    Entry& entry = zone_[static_cast<std::size_t>(user)];
-    FillStamp stamp = entry.stamp;
+  bool believes(int w, int user, FillStamp stamp) {
     if (without_ == Without::start) {
       stamp.began = clock().time_since_epoch().count();
     }
     if (without_ == Without::instance) stamp.instance = listening_to(w).tag();
-    if (self.lease.may_believe(stamp, numbers_, hash(user), clock())) {
+    return worker(w).lease.may_believe(stamp, numbers_, hash(user), clock());
+  }
+  bool stands(int w, int user, const Entry& remembered) {
+    return without_ == Without::looking ? remembered.stamp.instance != 0
+                                        : believes(w, user, remembered.stamp);
+  }
+
+  void read(int w, int user) {
+    const Entry& entry = zone_[static_cast<std::size_t>(user)];
+    Entry& remembered = worker(w).remembered[static_cast<std::size_t>(user)];
+    if (memory_ && stands(w, user, remembered)) {
+      ++tally_.remembered;
+      judge(user, remembered.version);
+    } else if (believes(w, user, entry.stamp)) {
+      remembered = entry;
       judge(user, entry.version);
     } else {
       fill(w, user);
@@ -388,7 +408,7 @@ class LeaseModel {
   void break_something() {
     int w = pick(workers());
     Worker& self = worker(w);
-    switch (pick(6)) {
+    switch (pick(7)) {
       case 0:  // half-open
       case 1:
         if (self.subscription) self.subscription->silent = true;
@@ -405,6 +425,9 @@ class LeaseModel {
         break;
       case 5:
         fail_over();
+        break;
+      case 6:  // made anew: whose worker died in the middle of a change
+        zone_.fill({});
         break;
     }
     at(now_ + 20 + pick(300), [this] { break_something(); });
@@ -443,6 +466,7 @@ class LeaseModel {
 
   std::mt19937_64 random_;
   bool faults_;
+  bool memory_;
   Without without_;
   int now_ = 0;
   long order_ = 0;

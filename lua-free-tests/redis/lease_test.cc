@@ -23,6 +23,7 @@ using entitle::mono_time;
 using entitle::test::LeaseModel;
 using entitle::test::Tally;
 using Faults = LeaseModel::Faults;
+using Memory = LeaseModel::Memory;
 using Without = LeaseModel::Without;
 
 constexpr std::uint64_t kUser = 0x1234567890abcdef;
@@ -223,50 +224,62 @@ void without_a_subscription_nothing_is_stored_or_believed(void**) {
 
 constexpr int kRuns = 100;
 
-void never_older_than_the_lease_whatever_fails(void**) {
+Tally runs(Faults faults, Memory memory) {
   Tally tally;
   for (int seed = 0; seed < kRuns; ++seed) {
-    LeaseModel model(seed, Faults::all, Without::nothing);
+    LeaseModel model(seed, faults, Without::nothing, memory);
     tally += model.run();
   }
-  assert_int_equal(tally.older_than_lease, 0);
-  // It did believe, also old values while the lease allowed it, and it met
-  // every kind of trouble.
-  assert_true(tally.believed > 100 * kRuns);
-  assert_true(tally.old_within_lease > 0);
-  assert_true(tally.overtaken_fills > kRuns);
-  assert_true(tally.reconnects > kRuns);
+  return tally;
+}
+
+void never_older_than_the_lease_whatever_fails(void**) {
+  for (Memory memory : {Memory::off, Memory::on}) {
+    const Tally tally = runs(Faults::all, memory);
+    assert_int_equal(tally.older_than_lease, 0);
+    // It did believe, also old values while the lease allowed it, and it met
+    // every kind of trouble.
+    assert_true(tally.believed > 100 * kRuns);
+    assert_true(tally.old_within_lease > 0);
+    assert_true(tally.overtaken_fills > kRuns);
+    assert_true(tally.reconnects > kRuns);
+    assert_true(memory == Memory::on ? tally.remembered > 50 * kRuns
+                                     : tally.remembered == 0);
+  }
 }
 
 // Nothing fails and nothing is slow: a change is known as soon as its message
 // has come.
 void as_fresh_as_the_network_where_nothing_fails(void**) {
-  Tally tally;
-  for (int seed = 0; seed < kRuns; ++seed) {
-    LeaseModel model(seed, Faults::none, Without::nothing);
-    tally += model.run();
+  for (Memory memory : {Memory::off, Memory::on}) {
+    const Tally tally = runs(Faults::none, memory);
+    assert_int_equal(tally.older_than_network, 0);
+    assert_int_equal(tally.older_than_lease, 0);
+    assert_true(tally.believed > 300 * kRuns);
   }
-  assert_int_equal(tally.older_than_network, 0);
-  assert_int_equal(tally.older_than_lease, 0);
-  assert_true(tally.believed > 300 * kRuns);
 }
 
 // The model is able to find what it looks for: take one rule away, and
 // something too old is believed.
+void is_needed(Without rule, Memory memory) {
+  Tally tally;
+  for (int seed = 0; seed < 10 * kRuns && tally.older_than_lease == 0; ++seed) {
+    LeaseModel model(seed, Faults::all, rule, memory);
+    tally += model.run();
+  }
+  if (tally.older_than_lease == 0) {
+    fail_msg("without rule %d nothing went wrong", static_cast<int>(rule));
+  }
+}
+
 void every_rule_is_needed(void**) {
   for (Without rule : {Without::invalidations, Without::numbers, Without::start,
                        Without::lease, Without::sending_time, Without::pong,
                        Without::instance, Without::warrant}) {
-    Tally tally;
-    for (int seed = 0; seed < 10 * kRuns && tally.older_than_lease == 0;
-         ++seed) {
-      LeaseModel model(seed, Faults::all, rule);
-      tally += model.run();
-    }
-    if (tally.older_than_lease == 0) {
-      fail_msg("without rule %d nothing went wrong", static_cast<int>(rule));
-    }
+    is_needed(rule, Memory::off);
+    is_needed(rule, Memory::on);
   }
+  is_needed(Without::looking, Memory::on);
 }
 
 }  // namespace
