@@ -33,7 +33,8 @@ package Test::Entitle;
 #
 # Environment: ENTITLE_TEST_NGINX, ENTITLE_TEST_MODULE (other binaries),
 # ENTITLE_VALGRIND=1, ENTITLE_SLOW=1 (five times the patience, as with valgrind),
-# ENTITLE_TEST_DEBUG=1 (error_log at debug),
+# ENTITLE_TEST_DEBUG=1 (error_log at debug), ENTITLE_TEST_MEMORY=off (or a size: where
+# a test does not say itself what entitle_session_memory is),
 # ENTITLE_TEST_LEAVE=1 (keep the directory and say where; a test that fails
 # keeps it in any case).
 
@@ -166,6 +167,9 @@ sub configuration {
     $main .= $self->{main};
     if (defined $http) {
         $http = _patient($http) if patience() > 1;
+        $http = "entitle_session_memory $ENV{ENTITLE_TEST_MEMORY};\n$http"
+            if $ENV{ENTITLE_TEST_MEMORY} && $http =~ /^\s*entitle_redis /m
+            && $http !~ /entitle_session_memory/;
         my $temp = join '', map { "    ${_}_temp_path %%DIR%%/temp/$_;\n" }
             qw(client_body proxy fastcgi uwsgi scgi);
         $http = <<"EOF" . $http . "}\n";
