@@ -122,6 +122,8 @@ for my $with ('4m', 'off') {
     remembered("$_ leads on", $_, $ada) for qw(/same);
     remembered('what leads elsewhere', '/page', $ada);
     like ask('/on', $ada), qr/^ada 5 HIT pay not_entitled/, '  is_asked_for_there' for 1 .. 2;
+    customer('nobody');
+    like ask('/leads', $ada), qr/^nobody 5 /, '  or_is_asked_about_and_nobody_until_then' for 1 .. 4;
     like ask('/other?user=bob', $ada), qr/^bob 5 HIT allow ok/, '  or_is_somebody_else_there'
         for 1 .. 2;
 

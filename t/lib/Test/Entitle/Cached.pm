@@ -19,8 +19,8 @@ use Test::Entitle::Process qw(wait_until);
 use Test::Entitle::Stripe qw(event_json);
 use Time::HiRes qw(sleep);
 
-our @EXPORT = qw(cached_http cached_site put bought seen all_seen warm told member
-    member_seen seen_by_session);
+our @EXPORT = qw(cached_http cached_site put bought seen all_seen warm told seen_by_session);
+our @EXPORT_OK = qw(member member_seen);
 
 # An app that believes its cookie, and a gate that asks it.
 my $APP = <<'EOF';

@@ -72,6 +72,13 @@ server {
     location = /poll { entitle_poll 1s; }
     location = /on { try_files /none /plus; }
     location = /other { try_files /none /trusted?\$args; }
+    location = /leads { try_files /none /asks; }
+    location = /asks { entitle_reauth /whom; try_files /page =404; }
+    location = /whom {
+        internal;
+        proxy_set_header X-Known \$entitle_user;
+        proxy_pass http://127.0.0.1:%%PORT3%%/known;
+    }
     location = /same { try_files /none /page; }
     location = /logout { entitle_logout all; }
 }
@@ -89,6 +96,7 @@ server {
     access_log off;
     error_log %%DIR%%/logs/error.log info;
     location = /whoami { add_header X-User \$cookie_app; return 204; }
+    location = /known { add_header X-User "nobody\$http_x_known"; return 204; }
 }
 EOF2
 }
