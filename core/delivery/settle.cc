@@ -272,12 +272,24 @@ bool tell_of_waiting(const Settling& s, Sources& here, Sources& leaving) {
   return merge(here, told);
 }
 
-Edit remove_foreign(Settling& s, const Target& holder, Sources& leaving,
+// Whether a fact leaves. Of what stays here for every owner only a later
+// version's members may, which were said of all of the customer.
+bool moves(const Sources& leaving, const Sources& share) {
+  return std::any_of(leaving.begin(), leaving.end(), [&](const auto& one) {
+    auto mine = share.find(one.first);
+    if (mine == share.end()) return true;
+    Source known = one.second;
+    known.unknown = mine->second.unknown;
+    return known != mine->second;
+  });
+}
+
+Edit remove_foreign(Settling& s, const Target& holder, bool& moved,
                     const Record& before, Record& after) {
   if (!in_time(s, before)) return {Edit::Action::refuse};
   Sources here = sources_of(before, s.id);
   Sources share = s.owners.share(here, s.id, holder);
-  leaving = misplaced(here, share);
+  Sources leaving = misplaced(here, share);
   after.places[s.id].set(s.place.epoch, s.all_owners.contains(holder));
   bool marked = after.places == before.places;
   bool told = tell_of_waiting(s, after.sources, leaving);
@@ -288,8 +300,9 @@ Edit remove_foreign(Settling& s, const Target& holder, Sources& leaving,
     auto mine = share.find(id);
     if (mine != share.end()) after.sources.insert(*mine);
   }
-  bool only_told = told && leaving.empty();
-  return {Edit::Action::write, only_told ? "applied" : "moved"};
+  moved = moves(leaving, share);
+  if (moved) return {Edit::Action::write, "moved"};
+  return {Edit::Action::write, told ? "applied" : ""};
 }
 
 // Where what `holder` held goes.
@@ -317,9 +330,10 @@ bool stays_behind(const Settling& s, const Target& holder,
 }
 
 Conversation<Round> empty_holder(Settling& s, Target holder) {
-  Sources leaving;
+  bool moved = false;
   Editor editor = [&](const Record& before, Record& after) {
-    return remove_foreign(s, holder, leaving, before, after);
+    moved = false;
+    return remove_foreign(s, holder, moved, before, after);
   };
   PlaceReport report;
   EditReason reason{s.id, {}, gaining_from(s, holder)};
@@ -336,7 +350,7 @@ Conversation<Round> empty_holder(Settling& s, Target holder) {
     s.waits = true;
     co_return Round::done;
   }
-  bool taken = edited == Edited::done && !leaving.empty();
+  bool taken = edited == Edited::done && moved;
   if (taken && s.owners.rest->user()) s.delivery.result.owner_changed = true;
   co_return round_of(edited);
 }

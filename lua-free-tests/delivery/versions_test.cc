@@ -183,6 +183,34 @@ void it_survives_waiting_for_an_owner(void**) {
   assert_field(redis, kCustomer, "format", "9");
 }
 
+// That a customer was deleted every owner's record says. What a later version
+// wrote into one of those copies is of the customer, so it goes where that is,
+// and nobody has contradicted anybody.
+void what_it_wrote_into_a_copy_is_kept_and_is_no_conflict(void**) {
+  MemoryRedis redis;
+  tell(redis, test::customer_event({"evt_1", 1000}, "created", "cus_1", "bob"));
+  test::Subscription sub{.items = {test::item("pro", 99000)}};
+  sub.user = "alice";
+  tell(redis, test::subscription_event({"evt_s1", 1001}, "created", sub));
+  tell(redis, test::customer_event({"evt_2", 1002}, "deleted", "cus_1", ""));
+  std::string copy = redis.field(kAlice, "source:cus_1").value();
+  redis.run({"HSET", kAlice, "source:cus_1",
+             copy.insert(1, R"("credits":[{"event":"evt_9","n":5}],)")});
+  sub.id = "sub_2";
+  tell(redis, test::subscription_event({"evt_s2", 1003}, "created", sub));
+  assert_has_all(redis, kAlice, "source:cus_1",
+                 R"({"deleted":{"event":"evt_2"}})");
+  assert_has_all(redis, kBob, "source:cus_1",
+                 R"({"credits":[{"event":"evt_9","n":5}]})");
+  assert_field(redis, "entitle:live:webhook", "conflicts", "(none)");
+  for (const std::string& log : {kAlice + ":log", kBob + ":log"}) {
+    const auto& lines = std::get<MemoryRedis::List>(*redis.find(log));
+    for (const std::string& line : lines) {
+      assert_true(line.find("\"moved\"") == std::string::npos);
+    }
+  }
+}
+
 void a_claim_of_an_unknown_kind_without_a_rank_decides_nothing(void**) {
   MemoryRedis redis;
   redis.run({"HSET", kCustomer, "claims",
@@ -383,6 +411,7 @@ int main() {
       cmocka_unit_test(it_survives_a_new_claim_of_the_customer),
       cmocka_unit_test(it_moves_with_its_source),
       cmocka_unit_test(it_survives_waiting_for_an_owner),
+      cmocka_unit_test(what_it_wrote_into_a_copy_is_kept_and_is_no_conflict),
       cmocka_unit_test(
           a_claim_of_an_unknown_kind_without_a_rank_decides_nothing),
       cmocka_unit_test(records_and_places_say_their_format),
