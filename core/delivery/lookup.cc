@@ -13,19 +13,6 @@ namespace {
 
 constexpr Seconds kEventLifetime = std::chrono::hours(24 * 35);
 
-// The last bar is the one between: a user may have some, a source has none.
-std::string unmatched_member(const Target& target, std::string_view source) {
-  std::string member = target.encode() + '|';
-  for (char c : source) {
-    if (c == '|' || c == '%') {
-      append_percent(member, c);
-    } else {
-      member += c;
-    }
-  }
-  return member;
-}
-
 // Whether an id says what it is of. What does not, old accounts chose: their
 // customers', which open nothing that nobody knows.
 bool says_its_kind(std::string_view source) {
@@ -61,29 +48,17 @@ Command event_lookup(const Keys& keys, std::string_view event, Outcome outcome,
           std::to_string(kEventLifetime.count())};
 }
 
-Command parked_add(const Keys& keys, std::string_view place, UnixTime now) {
-  return {"ZADD", keys.parked(), "NX", std::to_string(to_unix(now)),
-          std::string(place)};
-}
-
-Command parked_remove(const Keys& keys, std::string_view place) {
-  return {"ZREM", keys.parked(), std::string(place)};
-}
-
-Command unmatched_add(const Keys& keys, const Target& target,
-                      std::string_view source, UnixTime now) {
-  return {"ZADD", keys.unmatched(), "NX", std::to_string(to_unix(now)),
-          unmatched_member(target, source)};
-}
-
-Command unmatched_score(const Keys& keys, const Target& target,
-                        std::string_view source) {
-  return {"ZSCORE", keys.unmatched(), unmatched_member(target, source)};
-}
-
-Command unmatched_remove(const Keys& keys, const Target& target,
-                         std::string_view source) {
-  return {"ZREM", keys.unmatched(), unmatched_member(target, source)};
+// The last bar is the one between: a user may have some, a source has none.
+std::string unmatched_member(const Target& target, std::string_view source) {
+  std::string member = target.encode() + '|';
+  for (char c : source) {
+    if (c == '|' || c == '%') {
+      append_percent(member, c);
+    } else {
+      member += c;
+    }
+  }
+  return member;
 }
 
 std::optional<Unmatched> unmatched_of(std::string_view member) {

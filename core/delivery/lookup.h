@@ -21,20 +21,10 @@ namespace entitle {
 Command event_lookup(const Keys& keys, std::string_view event, Outcome outcome,
                      std::string_view place, const std::optional<User>& user);
 
-// A place that holds something and belongs to no user, by first sight.
-Command parked_add(const Keys& keys, std::string_view place, UnixTime now);
-Command parked_remove(const Keys& keys, std::string_view place);
-
-// A source of `target` that is paid for and opens nothing, by first sight. The
-// member is `u:42|cs_1`: the target as in the braces of its key, and the source
-// with `%` and `|` percent-encoded, so that the last bar is the one between.
-Command unmatched_add(const Keys& keys, const Target& target,
-                      std::string_view source, UnixTime now);
-Command unmatched_score(const Keys& keys, const Target& target,
-                        std::string_view source);
-Command unmatched_remove(const Keys& keys, const Target& target,
-                         std::string_view source);
-
+// A source of `target` in `unmatched`: `u:42|cs_1`, the target as in the braces
+// of its key, and the source with `%` and `|` percent-encoded, so that the last
+// bar is the one between.
+std::string unmatched_member(const Target& target, std::string_view source);
 struct Unmatched {
   Target target;
   std::string source;

@@ -83,9 +83,10 @@ Conversation<PlaceRead> watch_place(Delivery& delivery, std::string id);
 Conversation<Commit> write_place(Delivery& delivery, std::string id,
                                  Place before, Place after);
 
-// Puts the place on the list of parked ones, or takes it off.
-Conversation<Progress> list_as_parked(Delivery& delivery, std::string id,
-                                      bool parked);
+// Puts the place on the list of parked ones; what is watched is forgotten.
+Conversation<Progress> list_as_parked(Delivery& delivery, std::string id);
+// Takes it off: it has an owner, who has all.
+Conversation<Progress> unlist_as_parked(Delivery& delivery, std::string id);
 
 // Gives what `facts` say to every place in `to`.
 Conversation<Progress> deliver_to_places(Delivery& delivery,

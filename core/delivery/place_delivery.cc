@@ -5,7 +5,7 @@
 #include "core/access/projection.h"
 #include "core/base/rising.h"
 #include "core/base/types.h"
-#include "core/delivery/lookup.h"
+#include "core/delivery/listed.h"
 #include "core/delivery/options.h"
 #include "core/delivery/parts.h"
 #include "core/delivery/room.h"
@@ -256,7 +256,7 @@ Conversation<Commit> keep_in_place(Delivery& delivery, const PlaceFacts& facts,
 // become somebody's meanwhile, and whoever settled it have come too early to
 // find it on the list: then it is taken off again, and `place` is as it is now.
 Conversation<Progress> park(Delivery& delivery, std::string id, Place& place) {
-  auto listing = list_as_parked(delivery, id, true);
+  auto listing = list_as_parked(delivery, id);
   co_await listing;
   Sources waiting = place.sources;
   auto indexing = index_unmatched(delivery, id, waiting);
@@ -266,7 +266,7 @@ Conversation<Progress> park(Delivery& delivery, std::string id, Place& place) {
   if (read.progress == Progress::failed) co_return Progress::failed;
   place = std::move(read.place);
   if (place.owner()) {
-    auto unlisting = list_as_parked(delivery, id, false);
+    auto unlisting = unlist_as_parked(delivery, id);
     co_await unlisting;
     auto unindexing = unindex(delivery, id, waiting);
     co_await unindexing;
@@ -301,7 +301,7 @@ Conversation<Straight> through_settled(Delivery& delivery,
   // nothing.
   bool may_be_repeated = report.known || !delivery.speaks_of(facts.sources);
   if (result == Straight::done && may_be_repeated) {
-    auto unlisting = list_as_parked(delivery, facts.place, false);
+    auto unlisting = unlist_as_parked(delivery, facts.place);
     co_await unlisting;
     auto unindexing = unindex(delivery, facts.place, facts.sources);
     co_await unindexing;
@@ -341,14 +341,18 @@ bool says_nothing(const PlaceFacts& facts) {
   return facts.claims.empty() && facts.sources.empty() && !facts.email;
 }
 
-Conversation<Progress> list_as_parked(Delivery& delivery, std::string id,
-                                      bool parked) {
-  const Keys& keys = delivery.options.keys;
-  std::vector<Command> commands;
-  commands.push_back(parked ? parked_add(keys, id, seconds_of(delivery.options))
-                            : parked_remove(keys, id));
-  auto listing = delivery.redis.send(keys.parked(), std::move(commands));
+Conversation<Progress> list_as_parked(Delivery& delivery, std::string id) {
+  auto listing = put_on(delivery, delivery.options.keys.parked(), {id});
   co_await listing;
+  co_return Progress::done;
+}
+
+Conversation<Progress> unlist_as_parked(Delivery& delivery, std::string id) {
+  std::string list = delivery.options.keys.parked();
+  std::vector<Command> commands;
+  commands.push_back({"ZREM", list, std::move(id)});
+  auto unlisting = delivery.redis.send(std::move(list), std::move(commands));
+  co_await unlisting;
   co_return Progress::done;
 }
 

@@ -450,7 +450,8 @@ Conversation<Progress> list_what_waits(Settling& s) {
       [&](const auto& one) { return !s.owners.of(one.first).has_value(); });
   bool may_be_listed = s.may_be_parked && !s.place.settled();
   if (!waits && !may_be_listed) co_return Progress::done;
-  auto listing = list_as_parked(s.delivery, s.id, waits);
+  auto listing = waits ? list_as_parked(s.delivery, s.id)
+                       : unlist_as_parked(s.delivery, s.id);
   Progress progress = co_await listing;
   co_return progress;
 }
@@ -530,7 +531,7 @@ Conversation<Progress> settle(Delivery& delivery, std::string id, Place place,
     if (round == Round::done) co_return Progress::done;
     if (round == Round::failed) co_return Progress::failed;
     if (round == Round::waits) {
-      auto listing = list_as_parked(delivery, s.id, true);
+      auto listing = list_as_parked(delivery, s.id);
       co_await listing;
       co_return Progress::done;
     }

@@ -7,6 +7,7 @@
 
 #include "core/access/projection.h"
 #include "core/base/types.h"
+#include "core/delivery/listed.h"
 #include "core/delivery/lookup.h"
 #include "core/delivery/parts.h"
 #include "core/delivery/unmatched.h"
@@ -18,159 +19,160 @@
 namespace entitle {
 namespace {
 
-struct Member {
-  std::string text, score;
+// The members of a list that speak of one record or place, with the source that
+// each is about; empty: all of it.
+using Group = std::map<std::string, std::string>;
+
+struct Sweep;
+
+// What a record or place holds. Null: it cannot be read, and so its members are
+// left alone.
+struct Held {
+  std::optional<Sources> sources{};
+  bool owned = false;  // of a place: it is known whose
+};
+
+// What is looked through.
+struct List {
+  std::string key;
+  // What a member speaks of. Null: it is none of ours.
+  std::optional<Unmatched> (*parts)(std::string_view member);
+  // Which of these belong on it.
+  Conversation<Members> (*belonging)(Sweep& s, Held held, const Group& group);
 };
 
 struct Sweep {
   Delivery& delivery;
   const std::vector<DeliveryOptions>& views;
-  std::string list;  // its key
+  List list;
   Swept swept{};
 };
 
-// What a member speaks of. Null: it cannot be read, and so is left alone.
-struct Held {
-  Progress progress = Progress::done;
-  std::optional<Sources> sources{};
-  bool owned = false;  // of a place: it is known whose
-};
-
-Held failed(Sweep& s, const Reply& reply) {
-  s.swept.error = reply.text;
-  return {Progress::failed};
-}
-
-Conversation<std::vector<Member>> read_members(Sweep& s, std::size_t from) {
+Conversation<std::vector<std::string>> read_members(Sweep& s,
+                                                    std::size_t from) {
   std::vector<Command> commands;
-  commands.push_back({"ZRANGE", s.list, std::to_string(from),
-                      std::to_string(from + kMostSwept - 1), "WITHSCORES"});
-  auto asking = s.delivery.redis.send(s.list, std::move(commands));
+  commands.push_back({"ZRANGE", s.list.key, std::to_string(from),
+                      std::to_string(from + kMostSwept - 1)});
+  auto asking = s.delivery.redis.send(s.list.key, std::move(commands));
   std::vector<Reply> replies = co_await asking;
-  const Reply& reply = replies.front();
-  std::vector<Member> members;
+  Reply& reply = replies.front();
+  std::vector<std::string> members;
   if (reply.is_error()) s.swept.error = reply.text;
-  for (std::size_t i = 0; i + 1 < reply.elements.size(); i += 2) {
-    members.push_back({reply.elements[i].text, reply.elements[i + 1].text});
+  for (Reply& member : reply.elements) {
+    members.push_back(std::move(member.text));
   }
   s.swept.end = members.size() < kMostSwept;
   co_return members;
 }
 
-Conversation<Held> read_place(Sweep& s, std::string id) {
-  auto reading = s.delivery.redis.read(s.delivery.options.keys.place(id));
-  Reply reply = co_await reading;
-  if (reply.is_error() && !reply.is_error("WRONGTYPE")) {
-    co_return failed(s, reply);
-  }
+Held held_by_place(const Reply& reply) {
   std::optional<Place> place = Place::decode(reply);
-  if (!place) co_return Held{};
+  if (!place) return {};
   bool owned = place->owner().has_value();
-  co_return Held{Progress::done, std::move(place->sources), owned};
+  return {std::move(place->sources), owned};
 }
 
-Conversation<Held> read_target(Sweep& s, Target target) {
+Held held_by_user(const Reply& reply) {
+  std::optional<Record> record = Record::decode(reply);
+  if (!record) return {};
+  return {std::move(record->sources)};
+}
+
+// Which of the group belong on the list, as things are now. Null: that cannot
+// be told.
+Conversation<std::optional<Members>> belonging(Sweep& s, Target target,
+                                               const Group& group) {
+  const Keys& keys = s.delivery.options.keys;
   std::optional<User> user = target.user();
-  if (!user) {
-    auto reading = read_place(s, std::string(target.place()));
-    Held held = co_await reading;
-    co_return held;
-  }
-  auto reading = s.delivery.redis.read(s.delivery.options.keys.record(*user));
+  auto reading = s.delivery.redis.read(
+      user ? keys.record(*user) : keys.place(std::string(target.place())));
   Reply reply = co_await reading;
   if (reply.is_error() && !reply.is_error("WRONGTYPE")) {
-    co_return failed(s, reply);
+    s.swept.error = reply.text;
+    co_return std::nullopt;
   }
-  std::optional<Record> record = Record::decode(reply);
-  if (!record) co_return Held{};
-  co_return Held{Progress::done, std::move(record->sources)};
+  Held held = user ? held_by_user(reply) : held_by_place(reply);
+  if (!held.sources) co_return std::nullopt;
+  auto judging = s.list.belonging(s, std::move(held), group);
+  Members members = co_await judging;
+  co_return members;
 }
 
-// "ZREM" takes the members off, "ZADD" puts them back where they were.
-Conversation<Progress> change(Sweep& s, std::string_view word,
-                              std::vector<Member> members) {
-  std::vector<Command> commands;
-  for (Member& member : members) {
-    Command& command =
-        commands.emplace_back(Command{std::string(word), s.list});
-    if (word == "ZADD") {
-      command.emplace_back("NX");
-      command.push_back(std::move(member.score));
-    }
-    command.push_back(std::move(member.text));
-  }
-  if (commands.empty()) co_return Progress::done;
-  auto sending = s.delivery.redis.send(s.list, std::move(commands));
-  std::vector<Reply> replies = co_await sending;
-  for (const Reply& reply : replies) {
-    if (reply.is_error()) s.swept.error = reply.text;
-  }
+// Most stay, which is seen without watching the list.
+Conversation<Progress> look_at(Sweep& s, Target target, const Group& group) {
+  Members leaving;
+  for (const auto& [member, source] : group) leaving.insert(member);
+  s.swept.stay += leaving.size();
+  auto looking = belonging(s, target, group);
+  std::optional<Members> stay = co_await looking;
+  if (!s.swept.error.empty()) co_return Progress::failed;
+  if (!stay) co_return Progress::done;
+  for (const std::string& member : *stay) leaving.erase(member);
+  Belongs belongs = [&](const Members&) { return belonging(s, target, group); };
+  auto taking = take_off(s.delivery, s.list.key, std::move(leaving), belongs);
+  TakenOff taken = co_await taking;
+  s.swept.gone += taken.count;
+  s.swept.stay -= taken.count + taken.missing;
+  if (!taken.error.empty()) s.swept.error = std::move(taken.error);
   co_return s.swept.error.empty() ? Progress::done : Progress::failed;
+}
+
+Conversation<Swept> sweep(std::vector<DeliveryOptions> views, std::size_t from,
+                          List list) {
+  const DeliveryOptions& options = views.front();
+  EventHead nobodys{};
+  Delivery delivery{nobodys, options, Transactions(options.jitter_seed),
+                    {},      {},      {}};
+  Sweep s{delivery, views, std::move(list)};
+  auto reading = read_members(s, from);
+  std::vector<std::string> members = co_await reading;
+  std::map<Target, Group> groups;
+  for (std::string& member : members) {
+    std::optional<Unmatched> parts = s.list.parts(member);
+    if (parts) {
+      groups[parts->target].emplace(std::move(member),
+                                    std::move(parts->source));
+    } else {
+      s.swept.stay++;
+    }
+  }
+  for (const auto& [target, group] : groups) {
+    auto looking = look_at(s, target, group);
+    Progress progress = co_await looking;
+    if (progress == Progress::failed) break;
+  }
+  co_return std::move(s.swept);
 }
 
 // --- what opens nothing ------------------------------------------------------
 
-using BySource = std::multimap<std::string, Member>;
-
-// Those of `members` whose source still opens nothing and is not ignored.
-Conversation<SourceIds> still_so(Sweep& s, Sources sources,
-                                 const BySource& members) {
-  SourceIds ids;
-  for (const std::string& id : opening_nothing(sources, s.views)) {
-    if (members.contains(id)) ids.insert(id);
-  }
-  auto asking = ignored_of(s.delivery, std::move(sources), ids, s.views);
+// Those whose source still opens nothing and is not ignored.
+Conversation<Members> opening_nothing(Sweep& s, Held held, const Group& group) {
+  SourceIds ids = entitle::opening_nothing(*held.sources, s.views);
+  std::erase_if(ids, [&](const std::string& id) {
+    return std::none_of(group.begin(), group.end(), [&](const auto& member) {
+      return member.second == id;
+    });
+  });
+  auto asking = ignored_of(s.delivery, *std::move(held.sources), ids, s.views);
   SourceIds ignored = co_await asking;
-  for (const std::string& id : ignored) ids.erase(id);
-  co_return ids;
-}
-
-Conversation<Progress> look_at_target(Sweep& s, Target target,
-                                      BySource members) {
-  auto reading = read_target(s, target);
-  Held held = co_await reading;
-  if (held.progress == Progress::failed) co_return Progress::failed;
-  s.swept.stay += members.size();
-  if (!held.sources) co_return Progress::done;
-  auto judging = still_so(s, *std::move(held.sources), members);
-  SourceIds stay = co_await judging;
-  std::vector<Member> leave;
-  for (auto member = members.begin(); member != members.end();) {
-    if (stay.contains(member->first)) {
-      member = members.erase(member);
-    } else {
-      leave.push_back((member++)->second);
+  Members members;
+  for (const auto& [member, source] : group) {
+    if (ids.contains(source) && !ignored.contains(source)) {
+      members.insert(member);
     }
   }
-  if (leave.empty()) co_return Progress::done;
-  s.swept.stay -= leave.size();
-  s.swept.gone += leave.size();
-  auto removing = change(s, "ZREM", std::move(leave));
-  Progress progress = co_await removing;
-  if (progress == Progress::failed) co_return progress;
-
-  auto again = read_target(s, target);
-  held = co_await again;
-  std::vector<Member> back;
-  if (held.sources) {
-    auto judging_again = still_so(s, *std::move(held.sources), members);
-    stay = co_await judging_again;
-  }
-  for (const auto& [source, member] : members) {
-    if (!held.sources || stay.contains(source)) back.push_back(member);
-  }
-  s.swept.stay += back.size();
-  s.swept.gone -= back.size();
-  auto restoring = change(s, "ZADD", std::move(back));
-  progress = co_await restoring;
-  co_return progress;
+  co_return members;
 }
 
 // --- what is nobody's --------------------------------------------------------
 
+std::optional<Unmatched> whole_place(std::string_view member) {
+  return Unmatched{Target::of_place(member), {}};
+}
+
 // Also what has an owner who cannot be given it; not what is ignored by name.
 Conversation<bool> still_waits(Sweep& s, Held held) {
-  if (!held.sources) co_return true;
   if (held.owned) co_return !held.sources->empty();
   if (!is_paid_for(*held.sources)) co_return false;
   auto asking =
@@ -179,77 +181,28 @@ Conversation<bool> still_waits(Sweep& s, Held held) {
   co_return !ignored;
 }
 
-Conversation<Progress> look_at_place(Sweep& s, Member member) {
-  auto reading = read_place(s, member.text);
-  Held held = co_await reading;
-  if (held.progress == Progress::failed) co_return Progress::failed;
+Conversation<Members> waiting(Sweep& s, Held held, const Group& group) {
   auto judging = still_waits(s, std::move(held));
   bool waits = co_await judging;
-  if (waits) {
-    s.swept.stay++;
-    co_return Progress::done;
+  Members members;
+  for (const auto& [member, source] : group) {
+    if (waits) members.insert(member);
   }
-  std::vector<Member> one{member};
-  auto removing = change(s, "ZREM", one);
-  Progress progress = co_await removing;
-  if (progress == Progress::failed) co_return progress;
-  auto again = read_place(s, member.text);
-  held = co_await again;
-  auto judging_again = still_waits(s, std::move(held));
-  waits = co_await judging_again;
-  if (!waits) {
-    s.swept.gone++;
-    co_return Progress::done;
-  }
-  s.swept.stay++;
-  auto restoring = change(s, "ZADD", std::move(one));
-  progress = co_await restoring;
-  co_return progress;
+  co_return members;
 }
 
 }  // namespace
 
 Conversation<Swept> sweep_unmatched(std::vector<DeliveryOptions> views,
                                     std::size_t from) {
-  const DeliveryOptions& options = views.front();
-  EventHead nobodys{};
-  Delivery delivery{nobodys, options, Transactions(options.jitter_seed),
-                    {},      {},      {}};
-  Sweep s{delivery, views, options.keys.unmatched()};
-  auto reading = read_members(s, from);
-  std::vector<Member> members = co_await reading;
-  std::map<Target, BySource> by_target;
-  for (Member& member : members) {
-    std::optional<Unmatched> parts = unmatched_of(member.text);
-    if (parts) {
-      by_target[parts->target].emplace(parts->source, std::move(member));
-    } else {
-      s.swept.stay++;
-    }
-  }
-  for (auto& [target, some] : by_target) {
-    auto looking = look_at_target(s, target, std::move(some));
-    Progress progress = co_await looking;
-    if (progress == Progress::failed) break;
-  }
-  co_return std::move(s.swept);
+  List list{views.front().keys.unmatched(), unmatched_of, opening_nothing};
+  return sweep(std::move(views), from, std::move(list));
 }
 
 Conversation<Swept> sweep_parked(std::vector<DeliveryOptions> views,
                                  std::size_t from) {
-  const DeliveryOptions& options = views.front();
-  EventHead nobodys{};
-  Delivery delivery{nobodys, options, Transactions(options.jitter_seed),
-                    {},      {},      {}};
-  Sweep s{delivery, views, options.keys.parked()};
-  auto reading = read_members(s, from);
-  std::vector<Member> members = co_await reading;
-  for (Member& member : members) {
-    auto looking = look_at_place(s, std::move(member));
-    Progress progress = co_await looking;
-    if (progress == Progress::failed) break;
-  }
-  co_return std::move(s.swept);
+  List list{views.front().keys.parked(), whole_place, waiting};
+  return sweep(std::move(views), from, std::move(list));
 }
 
 }  // namespace entitle

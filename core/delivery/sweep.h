@@ -3,12 +3,9 @@
 // is no longer so without an event that says it: a grant was written meanwhile,
 // an operator ignores it, it has ended, its place has expired.
 //
-// Nothing is put on a list here but what was just taken off: after a member is
-// taken off, what it speaks of is read once more, so that who wrote that
-// meanwhile and found the member in its place does not lose it (unless the
-// worker ends in between: until the next event of it). Several may
-// look through one list, and each knows its own configuration only: what any of
-// them knows a grant for is settled.
+// How a member leaves: core/delivery/listed.h. Several may look through one
+// list, and each knows its own configuration only: what any of them knows a
+// grant for is settled.
 #pragma once
 
 #include <cstddef>

@@ -8,6 +8,7 @@
 #include "core/access/grants.h"
 #include "core/base/types.h"
 #include "core/delivery/ignored.h"
+#include "core/delivery/listed.h"
 #include "core/delivery/lookup.h"
 #include "core/record/keys.h"
 #include "core/source/resolve.h"
@@ -17,9 +18,6 @@ namespace entitle {
 namespace {
 
 using Ids = SourceIds;
-
-constexpr int kMostChecks = 8;
-constexpr std::size_t kScore = 3;  // where it is in ZADD key NX score member
 
 // Effective. A subscription's session only stands in for the subscription.
 bool is_bought(const Projection& projection, const DeliveryOptions& options) {
@@ -86,100 +84,47 @@ void note_failure(Delivery& delivery, const std::string& why) {
       "the index of what opens nothing was not written: " + why;
 }
 
-// Also what is in it already is a change of the index, which stops whoever is
-// about to take it out: it is put anew where it was.
+Members members_of(const Target& target, const Ids& ids) {
+  Members members;
+  for (const std::string& id : ids) {
+    members.insert(unmatched_member(target, id));
+  }
+  return members;
+}
+
 Conversation<Progress> put(Delivery& delivery, Target target, Ids ids) {
-  const Keys& keys = delivery.options.keys;
-  UnixTime now = seconds_of(delivery.options);
-  std::vector<Command> commands;
-  for (const std::string& id : ids) {
-    commands.push_back(unmatched_add(keys, target, id, now));
-    commands.push_back(unmatched_score(keys, target, id));
-  }
-  if (commands.empty()) co_return Progress::done;
-  auto telling = delivery.redis.send(keys.unmatched(), std::move(commands));
-  std::vector<Reply> replies = co_await telling;
-  if (replies.size() != 2 * ids.size()) {
-    note_failure(delivery, "answers are missing");
-    co_return Progress::done;
-  }
-  std::vector<Command> anew;
-  auto reply = replies.begin();
-  for (const std::string& id : ids) {
-    const Reply& added = *reply++;
-    const Reply& score = *reply++;
-    if (added.is_error()) note_failure(delivery, added.text);
-    if (added.is_error() || added.integer != 0) continue;
-    anew.push_back(unmatched_remove(keys, target, id));
-    Command& add = anew.emplace_back(unmatched_add(keys, target, id, now));
-    if (score.type == Reply::Type::string) add[kScore] = score.text;
-  }
-  if (anew.empty()) co_return Progress::done;
-  auto writing = delivery.redis.write(keys.unmatched(), std::move(anew));
-  CommitReply written = co_await writing;
-  if (written.status != Commit::committed) {
-    note_failure(delivery, written.error);
-  }
+  auto putting = put_on(delivery, delivery.options.keys.unmatched(),
+                        members_of(target, ids));
+  std::string error = co_await putting;
+  if (!error.empty()) note_failure(delivery, error);
   co_return Progress::done;
 }
 
-// Which of these members are in the index; watched from then on. Null: it could
-// not be asked.
-Conversation<std::optional<Ids>> watch_for(Delivery& delivery, Target target,
-                                           Ids ids) {
-  const Keys& keys = delivery.options.keys;
-  std::vector<Command> asking;
-  for (const std::string& id : ids) {
-    asking.push_back(unmatched_score(keys, target, id));
-  }
-  auto watching =
-      delivery.redis.watch_and_ask(keys.unmatched(), std::move(asking));
-  std::vector<Reply> scores = co_await watching;
-  if (scores.front().is_error()) {
-    note_failure(delivery, scores.front().text);
-    co_return std::nullopt;
-  }
-  Ids there;
-  auto score = scores.begin();
-  for (const std::string& id : ids) {
-    if (!(score++)->is_nil()) there.insert(id);
-  }
-  co_return there;
+// What of a user's record belongs into the index, as it is now.
+Conversation<std::optional<Members>> belonging(Delivery& delivery, User user,
+                                               const Ids& ignored,
+                                               Found& found) {
+  auto reading = read_record(delivery, user);
+  RecordRead read = co_await reading;
+  found = read.found;
+  if (found != Found::read) co_return std::nullopt;
+  Ids now = opening_nothing(read.record.sources, {&delivery.options, 1});
+  co_return members_of(Target::of(user), without(now, ignored));
 }
 
-// Takes out those of `ids` that are nothing of the kind in the record as it is
-// while the index is watched, and those ignored. Whoever brings a source back
-// meanwhile tells the index after the record, which stops this: what is in the
-// record is never taken out, not even for a moment that a crash could make
-// last.
+// Takes out those of `ids` that are nothing of the kind in the record, and
+// those ignored.
 Conversation<Progress> take_out(Delivery& delivery, User user, Ids ids,
                                 Ids ignored) {
-  const Keys& keys = delivery.options.keys;
-  const Target target = Target::of(user);
-  for (int check = 0; !ids.empty() && check < kMostChecks; ++check) {
-    auto watching = watch_for(delivery, target, ids);
-    std::optional<Ids> there = co_await watching;
-    if (!there || there->empty()) co_return Progress::done;
-    auto reading = read_record(delivery, user);
-    RecordRead read = co_await reading;
-    if (read.found == Found::failed) co_return Progress::failed;
-    if (read.found == Found::unreadable) co_return Progress::done;
-    Ids now = opening_nothing(read.record.sources, {&delivery.options, 1});
-    ids = without(*there, without(now, ignored));
-    if (ids.empty()) co_return Progress::done;
-    std::vector<Command> commands;
-    for (const std::string& id : ids) {
-      commands.push_back(unmatched_remove(keys, target, id));
-    }
-    auto removing = delivery.redis.commit(keys.unmatched(), commands);
-    CommitReply removed = co_await removing;
-    if (removed.status == Commit::refused) {
-      note_failure(delivery, removed.error);
-    }
-    bool again =
-        removed.status == Commit::conflict && delivery.redis.try_again();
-    if (!again) co_return Progress::done;
-  }
+  Found found = Found::read;
+  Belongs belongs = [&](const Members&) {
+    return belonging(delivery, user, ignored, found);
+  };
+  auto taking = take_off(delivery, delivery.options.keys.unmatched(),
+                         members_of(Target::of(user), ids), belongs);
+  TakenOff taken = co_await taking;
+  if (found == Found::failed) co_return Progress::failed;
+  if (!taken.error.empty()) note_failure(delivery, taken.error);
   co_return Progress::done;
 }
 
@@ -304,7 +249,8 @@ Conversation<Progress> unindex(Delivery& delivery, std::string place,
   const Target target = Target::of_place(place);
   std::vector<Command> commands;
   for (const auto& [id, source] : sources) {
-    commands.push_back(unmatched_remove(keys, target, id));
+    commands.push_back(
+        {"ZREM", keys.unmatched(), unmatched_member(target, id)});
   }
   if (commands.empty()) co_return Progress::done;
   auto telling = delivery.redis.send(keys.unmatched(), std::move(commands));

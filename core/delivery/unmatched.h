@@ -2,11 +2,9 @@
 // are effective, so somebody paid, and that no `entitle_grant` knows. Who looks
 // at it need not read every record.
 //
-// What is told to the index is told after the record is written, and before a
-// place is settled, so that a delivery that broke off is finished by the next
-// one. What is taken out is taken out only if nothing was told to the index
-// since the record, read once more, had nothing of the kind: so a delivery that
-// comes late takes out nothing that has come back meanwhile.
+// It is told after the record is written, and before a place is settled, so
+// that a delivery that broke off is finished by the next one. How members come
+// and go: core/delivery/listed.h.
 #pragma once
 
 #include <set>

@@ -14,25 +14,14 @@ extern "C" {
 #include <string>
 #include <vector>
 
-#include "core/base/types.h"
-#include "core/record/keys.h"
-#include "core/redis/reply.h"
 #include "core/source/target.h"
 
 using namespace entitle;
 
 namespace {
 
-const Keys kKeys("entitle:", Mode::live);
-
 std::string member(const char* target, const char* source) {
-  Command add =
-      unmatched_add(kKeys, Target(target), source, unix_time(1750000000));
-  Command remove = unmatched_remove(kKeys, Target(target), source);
-  Command score = unmatched_score(kKeys, Target(target), source);
-  assert_string_equal(add.back().c_str(), remove.back().c_str());
-  assert_string_equal(add.back().c_str(), score.back().c_str());
-  return add.back();
+  return unmatched_member(Target(target), source);
 }
 
 void assert_parts(const std::string& text, const char* target,

@@ -8,7 +8,9 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/access/grants.h"
@@ -289,6 +291,122 @@ void what_is_parked_meanwhile_is_put_back(void**) {
   assert_int_equal(swept.stay, 1);
 }
 
+// --- what comes while a list is looked through
+// --------------------------------
+
+// One command at a time; MULTI ... EXEC is one for Redis.
+template <class Result>
+class Steps {
+ public:
+  Steps(MemoryRedis& redis, Conversation<Result> talk)
+      : redis_(redis), talk_(std::move(talk)) {}
+  bool done() { return talk_.next() == nullptr; }
+  void advance() {
+    const std::vector<Command>& commands = talk_.next()->commands;
+    bool queues = false;
+    do {
+      const Command& command = commands.at(replies_.size());
+      queues =
+          command.front() == "MULTI" || (queues && command.front() != "EXEC");
+      replies_.push_back(redis_.run(connection_, command));
+    } while (queues);
+    if (replies_.size() == commands.size()) {
+      talk_.resume(std::exchange(replies_, {}));
+    }
+  }
+
+ private:
+  MemoryRedis& redis_;
+  Conversation<Result> talk_;
+  MemoryRedis::Connection connection_;
+  std::vector<Reply> replies_;
+};
+
+struct Listed {
+  std::string user, list, member;
+  Conversation<Swept> (*sweep)(std::vector<DeliveryOptions>, std::size_t);
+};
+const Listed kListed[] = {
+    {"alice", kUnmatched, "u:alice|cs_1", sweep_unmatched},
+    {"", kUnmatched, "p:cus_1|cs_1", sweep_unmatched},
+    {"", kParked, "cus_1", sweep_parked}};
+
+bool is_listed(const MemoryRedis& redis, const Listed& what) {
+  return members(redis, what.list).find(what.member) != std::string::npos;
+}
+
+// It is on the list from before, when there was nothing to it. Wherever the one
+// who looks the list through is, and wherever that breaks off, it is listed in
+// the end, though who told of it is not asked again.
+void what_comes_while_the_list_is_looked_through_is_listed(void**) {
+  std::mt19937 random(11);
+  for (const Listed& what : kListed) {
+    std::size_t crashed = 0;
+    for (int run = 0; run < 600; run++) {
+      MemoryRedis redis;
+      redis.run({"ZADD", what.list, "NX", "5", what.member});
+      std::vector<Claim> claims;
+      if (!what.user.empty()) claims = {user_claim("evt_1", 10, what.user)};
+      const Delivered purchased =
+          purchase("evt_1", "cus_1", "cs_1", std::move(claims), "price_odd");
+      Steps buying(redis, entitle::test::deliver(purchased));
+      Steps sweeping(redis, what.sweep({options()}, 0));
+      const unsigned most = random() % 40;
+      unsigned steps = 0;
+      while (!buying.done() || (!sweeping.done() && steps < most)) {
+        bool may_sweep = !sweeping.done() && steps < most;
+        if (!buying.done() && (!may_sweep || random() % 2 == 0)) {
+          buying.advance();
+        } else {
+          sweeping.advance();
+          steps++;
+        }
+      }
+      crashed += !sweeping.done();
+      if (!is_listed(redis, what)) {
+        fail_msg("run %d: %s is lost", run, what.member.c_str());
+      }
+    }
+    assert_in_range(crashed, 50, 550);
+  }
+}
+
+// What is so is on the list at every moment.
+void what_stays_is_never_off_the_list(void**) {
+  for (const Listed& what : kListed) {
+    MemoryRedis redis;
+    redis.run({"ZADD", what.list, "NX", "5", what.member});
+    bool bought = false;
+    auto before = [&](const Command& command) {
+      if (bought) assert_true(is_listed(redis, what));
+      if (command.front() != "ZREM" || bought) return;
+      bought = true;
+      buys(redis, what.user, "1", "price_odd");
+    };
+    Swept swept = run_sweep(redis, what.sweep({options()}, 0), before);
+    assert_true(bought);
+    assert_true(is_listed(redis, what));
+    assert_int_equal(swept.stay, 1);
+    assert_int_equal(swept.gone, 0);
+  }
+}
+
+// Another node may have taken it off.
+void who_finds_it_gone_did_not_take_it_off(void**) {
+  for (const Listed& what : kListed) {
+    MemoryRedis redis;
+    redis.run({"ZADD", what.list, "NX", "5", what.member});
+    Swept swept = run_sweep(redis, what.sweep({options()}, 0),
+                            [&](const Command& command) {
+                              if (command.front() != "WATCH") return;
+                              redis.run({"ZREM", what.list, what.member});
+                            });
+    assert_int_equal(swept.stay, 0);
+    assert_int_equal(swept.gone, 0);
+    assert_string_equal(swept.error.c_str(), "");
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -306,6 +424,9 @@ int main() {
       cmocka_unit_test(places_that_are_gone_leave_and_those_that_wait_stay),
       cmocka_unit_test(a_payment_that_only_says_its_invoice_leaves),
       cmocka_unit_test(what_is_parked_meanwhile_is_put_back),
+      cmocka_unit_test(what_comes_while_the_list_is_looked_through_is_listed),
+      cmocka_unit_test(what_stays_is_never_off_the_list),
+      cmocka_unit_test(who_finds_it_gone_did_not_take_it_off),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }

@@ -29,7 +29,7 @@ Reply list(const Range& range) {
   return reply;
 }
 
-// ZRANGE key first last WITHSCORES
+// ZRANGE key first last [WITHSCORES]
 Reply range(const MemoryRedis::SortedSet& ordered, const Command& command) {
   std::vector<std::pair<std::int64_t, std::string>> all;
   for (const auto& [member, score] : ordered.scores) {
@@ -41,7 +41,7 @@ Reply range(const MemoryRedis::SortedSet& ordered, const Command& command) {
   for (std::size_t i = std::stoul(command.at(2)); i < all.size() && i <= last;
        i++) {
     flat.push_back(all[i].second);
-    flat.push_back(std::to_string(all[i].first));
+    if (command.size() > 4) flat.push_back(std::to_string(all[i].first));
   }
   return list(flat);
 }
