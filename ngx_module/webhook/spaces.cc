@@ -3,23 +3,26 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
 namespace entitle::ngx {
 namespace {
 
-struct GrantsByPrefix {
-    GrantsByPrefix() {
+struct GrantsBySpace {
+    GrantsBySpace() {
         for (const PrefixServers& one : servers_by_prefix()) {
-            std::set<const GrantMap*> seen;  // servers inherit them
-            for (const ServerConf* server : one.servers) {
-                if (seen.insert(server->grants).second) {
-                    grants[one.prefix].add(*server->grants);
+            for (const Mode mode : {Mode::live, Mode::test}) {
+                std::set<const GrantMap*> seen;  // servers inherit them
+                for (const ServerConf* server : readers_of(one, mode)) {
+                    if (seen.insert(server->grants).second) {
+                        grants[{one.prefix, mode}].add(*server->grants);
+                    }
                 }
             }
         }
     }
 
-    std::map<std::string, GrantMap, std::less<>> grants;
+    std::map<std::pair<std::string, Mode>, GrantMap> grants;
 };
 
 }  // namespace
@@ -46,10 +49,23 @@ servers_by_prefix() {
     return all;
 }
 
+std::vector<const ServerConf*>
+readers_of(const PrefixServers& one, Mode mode) {
+    std::vector<const ServerConf*> readers;
+    for (const ServerConf* server : one.servers) {
+        if (static_cast<Mode>(server->mode) == mode) {
+            readers.push_back(server);
+        }
+    }
+    return readers.empty() ? one.servers : readers;
+}
+
 const GrantMap&
 shared_grants(ngx_http_request_t* r) {
-    const auto& known = main_conf(r)->worker->part<GrantsByPrefix>().grants;
-    const auto shared = known.find(view(server_conf(r)->prefix));
+    const Mode mode = location_conf(r)->webhook == 2 ? Mode::live : Mode::test;
+    const auto& known = main_conf(r)->worker->part<GrantsBySpace>().grants;
+    const auto shared =
+        known.find({std::string(view(server_conf(r)->prefix)), mode});
     return shared == known.end() ? *server_conf(r)->grants : shared->second;
 }
 

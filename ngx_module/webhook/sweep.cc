@@ -26,11 +26,11 @@ class Sweeper {
         : talk_(conf, on_done, this),
           timer_([](void* self) { static_cast<Sweeper*>(self)->go_on(); },
                  this) {
-        for (PrefixServers& one : servers_by_prefix()) {
+        for (const PrefixServers& one : servers_by_prefix()) {
             for (const Mode mode : {Mode::live, Mode::test}) {
                 const Keys keys(one.prefix, mode);
-                lists_.push_back({keys, one.servers, false});
-                lists_.push_back({keys, one.servers, true});
+                lists_.push_back({keys, readers_of(one, mode), false});
+                lists_.push_back({keys, readers_of(one, mode), true});
             }
         }
         timer_.start(kFirst + Milliseconds{static_cast<std::int64_t>(
