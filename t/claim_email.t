@@ -202,4 +202,18 @@ for my $value (qw(X-Email header= json=email header=X-Email;entitle_claim_email$
     like $said, qr/\[emerg\]/, '  with a reason';
 }
 
+# --- an e-mail that is corrected after somebody came with the wrong one -----------------
+
+my (undef, $mistyped) = guest_buys('ron@example.com');
+is enter('ron,ron@example.com')->status, 200, 'who has the mistyped address comes first';
+$answer = $site->webhook(event_json('customer.updated.email', 'data.object.id' => $mistyped,
+    'data.object.email' => 'roy@example.com', 'data.object.metadata' => {},
+    'data.previous_attributes' => { email => 'ron@example.com' }));
+is $answer->status, 200, 'the_correction_is_200';
+like $site->log, qr/\[warn\].*what user "ron" claimed by its old e-mail stays theirs/,
+    'a_correction_of_what_somebody_claimed_is_warned_of';
+is $redis->command('ZSCORE', 'entitle:test:parked', $mistyped), undef, 'and is on no list';
+is enter('ron,ron@example.com')->status, 200, 'who claimed it keeps it';
+is enter('roy,roy@example.com')->status, 200, 'until_somebody_comes_with_the_new_one';
+
 done_testing;

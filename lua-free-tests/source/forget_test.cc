@@ -367,6 +367,66 @@ void a_deleted_customer_is_remembered_and_what_was_theirs_goes(void**) {
   assert_true(project(kept).at(0).state == Projection::State::ended);
 }
 
+// Whatever it is; what was said after the deletion as long as that.
+void each_kind_of_a_deleted_customers_facts_goes_in_its_time(void**) {
+  for (Time after : {Time{-9}, Time{30}}) {
+    const Time said = kStart + after * kDay;
+    const test::Envelope event{"evt_1", said, test::Shape::before_basil};
+    Subscription past_due{.items = {item("pro", said + 30 * kDay)}};
+    past_due.status = "past_due";
+    Subscription was = past_due;
+    was.status = "active";
+    auto cycle = [&](const char* id, std::vector<test::Item> items) {
+      return test::invoice_event({id, said}, "paid",
+                                 {.id = id,
+                                  .items = std::move(items),
+                                  .prorations = {item("seat", said)},
+                                  .issued = said,
+                                  .billing_reason = "subscription_cycle",
+                                  .period_start = said - 30 * kDay,
+                                  .period_end = said});
+    };
+    const test::Payment payment{.customer = "cus_1"};
+    Sources all;
+    for (const std::string& body :
+         {test::subscription_event(event, "updated", past_due, &was),
+          cycle("evt_2", {item("pro", said + 30 * kDay)}), cycle("evt_3", {}),
+          test::session_event({"evt_4", said}, "completed",
+                              {.payment_intent = "pi_1"}),
+          test::charge_refunded_event({"evt_5", said}, payment, true),
+          test::payment_event(
+              {"evt_6", said},
+              {.intent = "pi_2", .charge = "ch_2", .customer = "cus_1"}, "",
+              "x"),
+          test::summary_event({"evt_7", said}, "cus_1", {"gold"}, false)}) {
+      merge(all, test::sources_of({body}));
+    }
+    all["pi_1"].disputes.insert(
+        test::sources_of({test::dispute_event({"evt_8", said}, "created", {},
+                                              "du_1", "lost")})
+            .at("pi_1")
+            .disputes.front());
+    const Source& subscription = all.at("sub_1");
+    assert_true(subscription.entered_past_due.has_value());
+    assert_int_equal(subscription.invoices.size(), 1);
+    assert_int_equal(subscription.renewals.size(), 1);
+    assert_int_equal(subscription.keys.size(), 1);
+    merge(all, test::sources_of({test::customer_event(
+                   {"evt_9", kStart}, "deleted", "cus_1", "")}));
+
+    const Time last = std::max(said, kStart);
+    Sources kept = all;
+    pass_to(kept, last + 400 * kDay);
+    assert_true(kept == all);
+    pass_to(kept, last + 401 * kDay);
+    assert_int_equal(kept.size(), 1);
+    Source only;
+    only.place = "cus_1";
+    only.deleted = all.at("cus_1").deleted;
+    assert_true(kept.at("cus_1") == only);
+  }
+}
+
 void more_than_200_are_not_too_many(void**) {
   Sources all;
   for (int n = 0; n < 250; ++n) merge(all, cancelled(kStart + n));
@@ -442,6 +502,7 @@ int main() {
       cmocka_unit_test(a_grant_is_forgotten_400_days_after_its_end),
       cmocka_unit_test(
           a_deleted_customer_is_remembered_and_what_was_theirs_goes),
+      cmocka_unit_test(each_kind_of_a_deleted_customers_facts_goes_in_its_time),
       cmocka_unit_test(more_than_200_are_not_too_many),
       cmocka_unit_test(a_clock_that_is_ahead_forgets_nothing),
       cmocka_unit_test(a_cut_list_is_remembered_until_a_whole_one),

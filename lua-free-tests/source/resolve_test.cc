@@ -179,6 +179,67 @@ void of_what_cannot_be_known_the_least_is_taken(void**) {
   assert_settles(h, "unpaid", true);
 }
 
+// By status before all else, whatever else they say.
+void past_due_is_less_than_active_and_more_than_unpaid(void**) {
+  auto resolved = [](std::vector<std::pair<const char*, test::Time>> updates) {
+    std::vector<std::string> bodies;
+    int n = 90;
+    for (auto [status, end] : updates) {
+      Subscription sub = with_status(status);
+      sub.items[0].period_end = end;
+      bodies.push_back(test::subscription_event(
+          {"evt_" + std::to_string(n++), 20}, "updated", sub));
+    }
+    return *resolve(test::sources_of(bodies).at("sub_1"));
+  };
+  for (bool active_ends_first : {true, false}) {
+    test::Time first = 5000, second = 6000;
+    if (!active_ends_first) std::swap(first, second);
+    ResolvedSubscription least =
+        resolved({{"active", first}, {"past_due", second}});
+    assert_string_equal(least.state.status.c_str(), "past_due");
+    assert_true(least.ambiguous);
+    least = resolved({{"past_due", first}, {"unpaid", second}});
+    assert_string_equal(least.state.status.c_str(), "unpaid");
+    least = resolved({{"trialing", first}, {"past_due", second}});
+    assert_string_equal(least.state.status.c_str(), "past_due");
+  }
+}
+
+// What changed the tags was lost: those that came later follow one another all
+// the same.
+void a_lost_change_of_tags_does_not_hide_the_order(void**) {
+  History h(with_status("active"));
+  h.created(10)
+      .updated(20, [](Subscription& sub) { sub.note = "gold"; })
+      .lose_last();
+  h.updated(20, set_status("past_due")).updated(20, set_status("active"));
+  assert_settles(h, "active", false);
+}
+
+// Two of one second that say the same are no doubt.
+void doubt_about_the_beginning_stays_until_a_later_second(void**) {
+  Subscription active = with_status("active"),
+               past_due = with_status("past_due");
+  auto body = [](const char* id, test::Time at, const Subscription& sub) {
+    return test::subscription_event({id, at}, "updated", sub);
+  };
+  auto ambiguous = [](std::vector<std::string> bodies) {
+    return resolve(test::sources_of(bodies).at("sub_1"))->ambiguous;
+  };
+  const std::string a = body("evt_1", 20, active),
+                    b = body("evt_2", 20, active),
+                    c = body("evt_3", 20, past_due);
+  assert_false(ambiguous({a}));
+  assert_false(ambiguous({a, b}));
+  assert_true(ambiguous({a, c}));
+  // Twice the same after that, and the doubt has an end only by one alone.
+  const std::string d = body("evt_4", 30, active),
+                    e = body("evt_5", 30, active);
+  assert_true(ambiguous({a, c, d, e}));
+  assert_false(ambiguous({a, c, d}));
+}
+
 void a_later_single_update_ends_all_doubt(void**) {
   auto cancel = [](Subscription& sub) { sub.cancel_at = 5000; };
   auto undo = [](Subscription& sub) { sub.cancel_at.reset(); };
@@ -537,6 +598,9 @@ int main() {
       cmocka_unit_test(cancelled_and_undone_in_one_second),
       cmocka_unit_test(plans_and_names_of_one_second_are_put_in_order),
       cmocka_unit_test(of_what_cannot_be_known_the_least_is_taken),
+      cmocka_unit_test(past_due_is_less_than_active_and_more_than_unpaid),
+      cmocka_unit_test(a_lost_change_of_tags_does_not_hide_the_order),
+      cmocka_unit_test(doubt_about_the_beginning_stays_until_a_later_second),
       cmocka_unit_test(a_later_single_update_ends_all_doubt),
       cmocka_unit_test(a_full_second_whose_start_is_lost_is_flagged),
       cmocka_unit_test(a_notice_never_overrides_an_update_of_its_second),

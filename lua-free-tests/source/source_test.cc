@@ -610,6 +610,69 @@ void every_cut_of_a_source_is_refused(void**) {
   }
 }
 
+template <class Fact>
+Fact said_at(test::Time at) {
+  Fact fact;
+  fact.event = "evt_1";
+  fact.created = unix_time(at);
+  return fact;
+}
+
+void the_newest_fact_counts_of_whatever_kind(void**) {
+  auto assert_newest = [](auto add) {
+    Source source;
+    source.refunds.insert(said_at<RefundFact>(500));
+    source.disputes.insert(said_at<DisputeFact>(500));
+    add(source);
+    assert_int_equal(to_unix(source.newest()), 1000);
+  };
+  assert_newest([](Source& s) { s.snapshots.insert(said_at<Snapshot>(1000)); });
+  assert_newest(
+      [](Source& s) { s.sessions.insert(said_at<SessionFact>(1000)); });
+  assert_newest([](Source& s) {
+    s.refunds = {};
+    s.refunds.insert(said_at<RefundFact>(1000));
+  });
+  assert_newest([](Source& s) {
+    s.disputes = {};
+    s.disputes.insert(said_at<DisputeFact>(1000));
+  });
+  assert_newest(
+      [](Source& s) { s.summaries.insert(said_at<SummaryFact>(1000)); });
+  assert_newest([](Source& s) {
+    PaidInvoice invoice = said_at<PaidInvoice>(1000);
+    invoice.identifiers = {*Identifier::parse("price_1")};
+    s.invoices.insert(std::move(invoice));
+  });
+  assert_newest([](Source& s) { s.renewals.insert(said_at<Renewal>(1000)); });
+  assert_newest(
+      [](Source& s) { s.entered_past_due = said_at<PastDueFact>(1000); });
+  assert_newest([](Source& s) { s.deleted = said_at<DeletedFact>(1000); });
+}
+
+void of_two_grants_of_one_id_the_longer_stays(void**) {
+  auto granted = [](test::Time until, const char* name) {
+    Sources all;
+    all["grant:x"].granted =
+        Granted{unix_time(until), {*Identifier::parse(name)}};
+    return all;
+  };
+  const Sources shorter = granted(1000, "metadata=z");
+  const Sources longer = granted(2000, "metadata=a");
+  for (const auto& [first, second] :
+       {std::pair(shorter, longer), std::pair(longer, shorter)}) {
+    Sources all = first;
+    bool changed = merge(all, second);
+    assert_int_equal(changed, first == shorter);
+    assert_true(all == longer);
+  }
+  // A grant joins a source that has said something else.
+  Sources other;
+  other["grant:x"].deleted = said_at<DeletedFact>(1);
+  assert_true(merge(other, longer));
+  assert_true(other.at("grant:x").granted == longer.at("grant:x").granted);
+}
+
 void lookup_keys_are_bounded_and_any_order_ends_the_same(void**) {
   std::vector<Source> facts;
   for (int n = 0; n < 120; ++n) {
@@ -657,6 +720,8 @@ int main() {
       cmocka_unit_test(what_one_event_made_known_is_never_unsaid),
       cmocka_unit_test(events_that_say_nothing_push_none_out_that_does),
       cmocka_unit_test(paid_is_never_undone_by_a_late_unpaid),
+      cmocka_unit_test(the_newest_fact_counts_of_whatever_kind),
+      cmocka_unit_test(of_two_grants_of_one_id_the_longer_stays),
       cmocka_unit_test(a_refund_keeps_its_newest_word),
       cmocka_unit_test(a_dispute_of_one_second_keeps_its_end),
       cmocka_unit_test(the_customers_place_is_kept),

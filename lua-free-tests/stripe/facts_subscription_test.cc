@@ -285,6 +285,22 @@ void an_item_of_which_there_are_none_grants_nothing(void**) {
   }
 }
 
+// Stripe says no quantity of those; should one be said, it counts.
+void a_metered_item_without_a_quantity_grants(void**) {
+  for (Shape shape : {Shape::before_basil, Shape::basil}) {
+    std::string body =
+        test::subscription_event({"evt_1", 1000, shape}, "updated", pro());
+    const std::string price = "\"price\":{";
+    body.insert(body.find(price) + price.size(),
+                R"("recurring":{"usage_type":"metered"},)");
+    assert_string_equal(
+        test::joined(snapshot(test::facts(body)).state.identifiers).c_str(),
+        "lookup_key=pro_key price_pro prod_pro");
+    assert_true(snapshot(test::facts(with_quantity(body, "0")))
+                    .state.identifiers.empty());
+  }
+}
+
 // From none to one: what was there before is nothing.
 void previous_items_of_which_there_were_none_are_no_identifiers(void**) {
   Subscription before = pro(), now = pro();
@@ -359,6 +375,7 @@ int main() {
       cmocka_unit_test(what_a_tag_was_before_is_kept),
       cmocka_unit_test(a_price_keeps_its_lookup_key),
       cmocka_unit_test(an_item_of_which_there_are_none_grants_nothing),
+      cmocka_unit_test(a_metered_item_without_a_quantity_grants),
       cmocka_unit_test(
           previous_items_of_which_there_were_none_are_no_identifiers),
       cmocka_unit_test(prices_of_old_accounts_are_known_by_their_own_ids),
