@@ -151,36 +151,65 @@ bool buys_nothing(std::string_view id, const SessionFact& best) {
   return !best.paid && StripeId(id).kind() != StripeId::Kind::checkout_session;
 }
 
+// Which charges a payment is known to be made of: some events name only the
+// charge. Views of the sources.
+using Charges = std::multimap<std::string_view, std::string_view>;
+
+Charges charges_in(const Sources& sources) {
+  Charges charges;
+  for (const auto& [id, source] : sources) {
+    for (const SessionFact& fact : source.sessions) {
+      if (!fact.charge.empty()) {
+        charges.emplace(fact.payment_intent, fact.charge);
+      }
+    }
+  }
+  return charges;
+}
+
+// What was given back of a payment, by itself or by its charges.
+struct GivenBack {
+  bool refunded = false;
+  bool disputed = false;
+  void add(std::string_view id, const Sources& sources) {
+    auto found = sources.find(id);
+    if (found == sources.end()) return;
+    refunded = refunded || is_refunded(found->second);
+    disputed = disputed || is_disputed(found->second);
+  }
+};
+
 // A session, an invoice for no subscription, or a payment by itself.
 std::optional<Projection> project_payment(std::string_view id,
                                           const Source& purchase,
-                                          const Sources& sources) {
+                                          const Sources& sources,
+                                          const Charges& charges) {
   Projection projection;
   const SessionFact& best = purchase.sessions.front();
   if (buys_nothing(id, best)) return std::nullopt;
   projection.since = best.created;
   add_purchase(best, projection);
-  bool refunded = false;
+  GivenBack back;
   for (const SessionFact& fact : purchase.sessions) {
     // A session sells what it sells; Stripe may have told it with one event and
     // not with the next.
     add_items(fact.identifiers, projection.identifiers);
-    auto found = sources.find(fact.payment_intent);
-    if (found == sources.end()) continue;
-    const Source& payment = found->second;
-    refunded = refunded || is_refunded(payment);
-    projection.disputed = projection.disputed || is_disputed(payment);
-    if (found->first != id && !payment.sessions.empty()) {
-      add_purchase(payment.sessions.front(), projection);
+    back.add(fact.payment_intent, sources);
+    auto [charge, last] = charges.equal_range(fact.payment_intent);
+    for (; charge != last; ++charge) back.add(charge->second, sources);
+    auto payment = sources.find(fact.payment_intent);
+    if (payment != sources.end() && payment->first != id &&
+        !payment->second.sessions.empty()) {
+      add_purchase(payment->second.sessions.front(), projection);
     }
   }
   if (projection.state != State::paid) {
-    projection.disputed = false;
     projection.unclear = !best.other_status.empty();
     return projection;
   }
-  if (projection.disputed) projection.state = State::disputed;
-  if (refunded) projection.state = State::refunded;
+  projection.disputed = back.disputed;
+  if (back.disputed) projection.state = State::disputed;
+  if (back.refunded) projection.state = State::refunded;
   return projection;
 }
 
@@ -233,13 +262,27 @@ std::optional<Projection> project_grant(const Source& source) {
   return projection;
 }
 
-// Payments that a session or an invoice is known to be paid by: part of what
-// that bought. Views of `sources`.
+// Given back of a charge, and what that paid nobody knows: what should be shut
+// may be open, so somebody has to look.
+std::optional<Projection> project_charge(std::string_view id,
+                                         const Source& source) {
+  if (StripeId(id).kind() != StripeId::Kind::charge) return std::nullopt;
+  Projection projection;
+  projection.disputed = is_disputed(source);
+  if (!projection.disputed && !is_refunded(source)) return std::nullopt;
+  projection.state = projection.disputed ? State::disputed : State::refunded;
+  projection.unclear = true;
+  return projection;
+}
+
+// Payments that a session or an invoice is known to be paid by, and charges of
+// a payment: part of what that bought. Views of `sources`.
 std::set<std::string_view> parts_of_purchases(const Sources& sources) {
   std::set<std::string_view> parts;
   for (const auto& [id, source] : sources) {
     for (const SessionFact& fact : source.sessions) {
       if (fact.payment_intent != id) parts.insert(fact.payment_intent);
+      parts.insert(fact.charge);
     }
   }
   return parts;
@@ -252,7 +295,7 @@ Projections list_of(std::optional<Projection> projection) {
 }
 
 Projections project_source(std::string_view id, const Source& source,
-                           const Sources& sources) {
+                           const Sources& sources, const Charges& charges) {
   if (!source.snapshots.empty() || !source.invoices.empty()) {
     return project_subscription(source);
   }
@@ -262,7 +305,10 @@ Projections project_source(std::string_view id, const Source& source,
     }
     return source.sessions.front().subscription_mode
                ? list_of(project_provisional(source, sources))
-               : list_of(project_payment(id, source, sources));
+               : list_of(project_payment(id, source, sources, charges));
+  }
+  if (!source.refunds.empty() || !source.disputes.empty()) {
+    return list_of(project_charge(id, source));
   }
   if (!source.summaries.empty()) return list_of(project_features(source));
   return list_of(project_grant(source));
@@ -322,10 +368,12 @@ std::vector<Projection> project(const Sources& sources) {
     if (source.deleted) deleted.insert(id);
   }
   const std::set<std::string_view> parts = parts_of_purchases(sources);
+  const Charges charges = charges_in(sources);
   Projections projections;
   for (const auto& [id, source] : sources) {
     if (parts.contains(id)) continue;
-    for (Projection& projection : project_source(id, source, sources)) {
+    for (Projection& projection :
+         project_source(id, source, sources, charges)) {
       projection.source = id;
       if (deleted.contains(source.place)) {
         projection.state = State::ended;

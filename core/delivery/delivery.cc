@@ -21,7 +21,8 @@ bool is_paid_by(const Source& source,
                 const std::vector<std::string>& payments) {
   return std::any_of(source.sessions.begin(), source.sessions.end(),
                      [&](const SessionFact& fact) {
-                       return is_among(payments, fact.payment_intent);
+                       return is_among(payments, fact.payment_intent) ||
+                              is_among(payments, fact.charge);
                      });
 }
 

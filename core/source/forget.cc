@@ -208,6 +208,7 @@ void forget_unneeded_payments(Sources& sources, Horizon horizon) {
   for (const auto& [id, source] : sources) {
     for (const SessionFact& fact : source.sessions) {
       needed.insert(fact.payment_intent);
+      needed.insert(fact.charge);
     }
   }
   auto forgets = [&](const auto& fact, std::size_t) {

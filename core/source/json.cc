@@ -24,7 +24,7 @@
 //                 "until":...}],
 //    "sessions":[{"event":...,"created":...,"mode":"payment","paid":true,
 //                 "subscription":"sub_...","payment_intent":"pi_...",
-//                 "identifiers":[...],"free":true}],
+//                 "charge":"ch_...","identifiers":[...],"free":true}],
 //    "refunds":[{"event":...,"created":...,"charge":"ch_...","full":true},
 //               {"event":...,"created":...,"refund":"re_...",
 //                "returned":true}],
@@ -156,6 +156,7 @@ void members(M& m, Fact& fact) {
   m.text("payment_status", fact.other_status);
   m.text("subscription", fact.subscription);
   m.text("payment_intent", fact.payment_intent);
+  m.text("charge", fact.charge);
   m.identifiers("identifiers", fact.identifiers);
   m.flag("free", fact.free);
 }

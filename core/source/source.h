@@ -215,6 +215,7 @@ struct SessionFact {
   bool paid = false;              // paid or no_payment_required
   std::string subscription;       // sub_... or empty
   std::string payment_intent;     // pi_... or empty
+  std::string charge = {};        // ch_..., where both were said
   std::string other_mode = {};    // as it is called, when it is neither
   std::string other_status = {};  // of the payment: neither paid nor unpaid
   bool free = false;              // nothing was to pay, nor is there a payment

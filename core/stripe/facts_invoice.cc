@@ -198,6 +198,12 @@ std::string_view payment_of(const json::Node* invoice) {
   return id;
 }
 
+// Said beside the payment intent before 2025-03-31.basil.
+std::string_view charge_of(const json::Node* invoice) {
+  bool beside = !stripe::id(invoice, "payment_intent").empty();
+  return beside ? stripe::id(invoice, "charge") : std::string_view();
+}
+
 std::vector<Identifier> purchased(const Reading& reading) {
   const json::Node* invoice = reading.object();
   IdentifierList list(reading.head().account);
@@ -219,16 +225,20 @@ SessionFact purchase_fact(const Reading& reading,
   fact.identifiers = std::move(identifiers);
   std::string_view payment = payment_of(reading.object());
   if (!payment.empty()) fact.payment_intent = reading.qualified(payment);
+  std::string_view charge = charge_of(reading.object());
+  if (!charge.empty()) fact.charge = reading.qualified(charge);
   fact.free = payment.empty() &&
               json::integer(reading.object(), "total").value_or(1) <= 0;
   return fact;
 }
 
-void add_purchase(const Reading& reading, SessionFact fact, PlaceFacts& own) {
+void add_purchase(const Reading& reading, SessionFact fact, PlaceFacts& own,
+                  Facts& facts) {
   std::string id = reading.qualified(stripe::id(reading.object(), "id"));
   if (!fact.payment_intent.empty()) {
     own.claims.push_back(part_claim(reading, fact.payment_intent, id));
   }
+  add_charge(reading, fact, own, facts);
   Source& source = own.sources[std::move(id)];
   source.place = own.place;
   source.sessions.insert(std::move(fact));
@@ -275,7 +285,7 @@ void one_off_invoice_facts(const Reading& reading, Facts& facts) {
   add_invoice_forwards(reading, own.place, facts);
   SessionFact fact = purchase_fact(reading, purchased(reading));
   facts.identifiers = fact.identifiers;
-  add_purchase(reading, std::move(fact), own);
+  add_purchase(reading, std::move(fact), own, facts);
   facts.places.push_back(std::move(own));
 }
 
@@ -345,7 +355,8 @@ void subscription_invoice_facts(const Reading& reading,
     own.claims.push_back(part_claim(reading, reading.qualified(id),
                                     reading.qualified(subscription)));
     add_to(facts.identifiers, besides);
-    add_purchase(reading, purchase_fact(reading, std::move(besides)), own);
+    add_purchase(reading, purchase_fact(reading, std::move(besides)), own,
+                 facts);
   }
   facts.places.push_back(std::move(own));
 }

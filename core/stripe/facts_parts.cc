@@ -245,6 +245,13 @@ Claim part_claim(const Reading& reading, std::string part,
                  reading.head().id);
 }
 
+void add_charge(const Reading& reading, const SessionFact& fact,
+                PlaceFacts& own, Facts& facts) {
+  if (fact.charge.empty()) return;
+  add_forward(reading, fact.charge, own.place, facts);
+  own.claims.push_back(part_claim(reading, fact.charge, fact.payment_intent));
+}
+
 void add_forward(const Reading& reading, std::string from,
                  std::string_view to_place, Facts& facts) {
   Claim claim{ClaimKind::forward, reading.head().created, reading.head().id,

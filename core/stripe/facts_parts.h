@@ -100,6 +100,11 @@ SessionFact payment_link(const Reading& reading, std::string payment);
 Claim part_claim(const Reading& reading, std::string part,
                  std::string_view whole);
 
+// Where a fact says the charge of its payment: what is told of either is told
+// of both.
+void add_charge(const Reading& reading, const SessionFact& fact,
+                PlaceFacts& own, Facts& facts);
+
 // Another place that learns where to forward: first in Facts::places.
 void add_forward(const Reading& reading, std::string from,
                  std::string_view to_place, Facts& facts);

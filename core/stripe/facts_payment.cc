@@ -33,7 +33,12 @@ Payment payment_of(const Reading& reading, std::string_view charge,
   const json::Node* expanded = json::member(object, "charge");
   std::string_view payment = stripe::id(object, "payment_intent");
   if (payment.empty()) payment = stripe::id(expanded, "payment_intent");
-  if (payment.empty()) payment = charge;
+  if (payment.empty() && !charge.empty()) {
+    add_note(facts,
+             "it names its charge and no payment intent: it takes back what an "
+             "earlier event said to be paid by that charge, else nothing");
+    payment = charge;
+  }
   if (payment.empty()) {
     add_note(facts, "the event names no payment intent and no charge");
     return {};
@@ -55,6 +60,16 @@ Payment payment_of(const Reading& reading, std::string_view charge,
   result.source = &result.own.sources[source_id];
   result.source->place = result.own.place;
   return result;
+}
+
+// Of a payment intent; the list is of before 2022-11-15.
+std::string_view charge_of(const json::Node* payment) {
+  std::string_view id = stripe::id(payment, "latest_charge");
+  for (const json::Node* one :
+       json::Children(stripe::list(payment, "charges"))) {
+    if (id.empty()) id = stripe::id(one, "id");
+  }
+  return id;
 }
 
 // Of a refund or a charge, in the smallest unit. 0: not said.
@@ -113,6 +128,9 @@ void payment_intent_facts(const Reading& reading, Facts& facts) {
   hints.about = {source_id};
   PlaceFacts own = own_place(reading, std::move(place), hints, facts);
   SessionFact fact = payment_link(reading, source_id);
+  std::string_view charge = charge_of(payment);
+  if (!charge.empty()) fact.charge = reading.qualified(charge);
+  add_charge(reading, fact, own, facts);
   fact.paid = true;
   fact.identifiers = std::move(identifiers);
   Source& source = own.sources[source_id];

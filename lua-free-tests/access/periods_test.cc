@@ -346,6 +346,25 @@ void what_ends_four_days_later_is_not_renewed_by_a_hidden_cycle(void**) {
   }
 }
 
+// Both are told in one second; a second later is said what holds by then.
+void a_hidden_cycle_of_the_second_that_tells_of_it_counts(void**) {
+  for (Shape shape : kShapes) {
+    auto hidden = [](Invoice& one) {
+      one.billing_reason = "subscription_cycle";
+      one.period_start = kStart;
+      one.period_end = kFebruary;
+      one.prorations.assign(10, paid_for("seat", kStart, kFebruary));
+      one.has_more = true;
+    };
+    const std::string paid = invoice(kFebruary, shape, {}, hidden);
+    Subscription sub{.items = {item("base", kFebruary)}};
+    assert_until({told(kFebruary + kHour, shape, sub), paid}, "price_base",
+                 kFebruary + 2 * kHour, kMarch + kGrace);
+    assert_until({told(kFebruary + kHour + 1, shape, sub), paid}, "price_base",
+                 kFebruary + 2 * kHour, kFebruary + kGrace);
+  }
+}
+
 void a_yearly_base_is_not_renewed_by_its_addons_cycle(void**) {
   for (Shape shape : kShapes) {
     auto hidden = [](Invoice& one) {
@@ -376,6 +395,27 @@ void from_the_year_to_the_month_the_rest_of_the_year_goes_back(void**) {
                 credit)};
     assert_until(bodies, "price_monthly", kFebruary + kHour, kMarch + kGrace);
     assert_until(bodies, "price_yearly", kMarch, 0);
+  }
+}
+
+// What it credits was paid for, until the cycle that leaves it out.
+void an_invoice_of_credits_only_takes_nothing_back(void**) {
+  for (Shape shape : kShapes) {
+    const Time dropped = kStart + 10 * kDay;
+    auto credits = [&](Invoice& one) {
+      one.prorations = {paid_for("addon", dropped, kFebruary)};
+    };
+    Bodies bodies = {invoice(kStart, shape,
+                             {paid_for("base", kStart, kFebruary),
+                              paid_for("addon", kStart, kFebruary)}),
+                     invoice(dropped, shape, {}, credits)};
+    for (const char* price : {"price_base", "price_addon"}) {
+      assert_until(bodies, price, dropped + kHour, kFebruary + kGrace);
+    }
+    bodies.push_back(
+        invoice(kFebruary, shape, {paid_for("base", kFebruary, kMarch)}));
+    assert_until(bodies, "price_base", kFebruary + kHour, kMarch + kGrace);
+    assert_until(bodies, "price_addon", kFebruary + kHour, 0);
   }
 }
 
@@ -462,9 +502,11 @@ int main() {
       cmocka_unit_test(ten_prorations_hide_the_plan_and_it_goes_on),
       cmocka_unit_test(
           what_ends_four_days_later_is_not_renewed_by_a_hidden_cycle),
+      cmocka_unit_test(a_hidden_cycle_of_the_second_that_tells_of_it_counts),
       cmocka_unit_test(a_yearly_base_is_not_renewed_by_its_addons_cycle),
       cmocka_unit_test(
           from_the_year_to_the_month_the_rest_of_the_year_goes_back),
+      cmocka_unit_test(an_invoice_of_credits_only_takes_nothing_back),
       cmocka_unit_test(another_plan_of_a_cycle_replaces_the_one_before),
       cmocka_unit_test(created_incomplete_and_paid_is_paid),
       cmocka_unit_test(what_is_not_paid_extends_nothing),

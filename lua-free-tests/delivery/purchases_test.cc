@@ -42,6 +42,7 @@ const GrantMap& grants() {
     GrantMap made;
     made.add("pro", *Identifier::parse("price_pro"));
     made.add("course", *Identifier::parse("price_course"));
+    made.add("noted", *Identifier::parse("metadata.note=x"));
     return made;
   }();
   return map;
@@ -79,6 +80,13 @@ std::string members(const MemoryRedis& redis, const std::string& list) {
     text += member;
   }
   return text;
+}
+
+std::string with(std::string text, const std::string& from,
+                 const std::string& to) {
+  std::size_t at = text.find(from);
+  if (at == std::string::npos) fail_msg("no %s", from.c_str());
+  return text.replace(at, from.size(), to);
 }
 
 Envelope at(const std::string& id, test::Time day, Shape shape) {
@@ -268,15 +276,127 @@ void a_capture_that_was_given_back_is_nothing_to_tell(void**) {
   assert_string_equal(members(redis, "unmatched").c_str(), "");
 }
 
+// --- disputes that name only the charge
+// --------------------------------------------------------
+
+std::string dispute(const char* event, test::Time minute, const char* status,
+                    const char* charge = "ch_1") {
+  return test::dispute_event(at(event, minute, Shape::basil), "updated",
+                             {.intent = "", .charge = charge}, "du_1", status);
+}
+
+// The dispute says its customer by the charge, which is expanded.
+std::string dispute_of_a_customer(const char* event, test::Time minute,
+                                  const char* status) {
+  return with(dispute(event, minute, status, "ch_9"), "\"ch_9\"",
+              R"({"id":"ch_9","customer":"cus_1"})");
+}
+
+void assert_dispute_suspends(Told told, const char* name) {
+  assert_always(told, name);
+  told.push_back(dispute("lost", 6, "needs_response"));
+  assert_always(told, "");
+  told.push_back(dispute("won", 7, "won"));
+  assert_always(told, name);
+}
+
+void a_dispute_of_a_charge_finds_what_it_paid(void**) {
+  const std::string ann = test::customer_event(at("ann", 0, Shape::basil),
+                                               "created", "cus_1", "ann");
+  const std::string payment = test::payment_event(
+      at("paid", 0, Shape::basil), {.customer = "cus_1"}, "", "x");
+  assert_dispute_suspends({ann, payment}, "noted");
+  // Before 2022-11-15 a payment had a list of charges.
+  assert_dispute_suspends({ann, with(payment, "\"latest_charge\":\"ch_1\"",
+                                     R"("charges":{"data":[{"id":"ch_1"}]})")},
+                          "noted");
+  // Of a guest.
+  assert_dispute_suspends(
+      {test::payment_event(at("paid", 0, Shape::basil), {}, "ann", "x"), ann},
+      "noted");
+  assert_dispute_suspends(
+      {ann, completed("cus_1", "course"), captured("cus_1")}, "course");
+}
+
+void a_dispute_of_a_charge_finds_the_invoice_that_named_it(void**) {
+  const std::string ann = test::customer_event(
+      at("ann", 0, Shape::before_basil), "created", "cus_1", "ann");
+  const std::string said = "\"payment_intent\":\"pi_1\"";
+  assert_dispute_suspends({ann, with(paid(Shape::before_basil, one_off()), said,
+                                     said + ",\"charge\":\"ch_1\"")},
+                          "course");
+  assert_dispute_suspends({ann, with(paid(Shape::before_basil, one_off()), said,
+                                     "\"charge\":\"ch_1\"")},
+                          "course");
+}
+
+// Whoever the customer belongs to: what was bought for bob is taken from bob.
+void a_dispute_of_a_charge_finds_whoever_has_what_it_paid(void**) {
+  Told told = {test::customer_event(at("ann", 0, Shape::basil), "created",
+                                    "cus_1", "ann"),
+               with(completed("cus_1", "course"), "\"user_id\":\"ann\"",
+                    "\"user_id\":\"bob\""),
+               captured("cus_1"), dispute("lost", 6, "needs_response")};
+  std::sort(told.begin(), told.end());
+  do {
+    MemoryRedis redis;
+    for (const std::string& body : told) tell(redis, body);
+    assert_string_equal(members(redis, "unmatched").c_str(), "");
+    DeliveryResult won = tell(redis, dispute("won", 7, "won"));
+    assert_string_equal(won.user->str().c_str(), "bob");
+    assert_true(won.before.empty());
+    assert_string_equal(test::joined(won.after).c_str(), "metadata=course");
+  } while (std::next_permutation(told.begin(), told.end()));
+}
+
+void a_dispute_of_a_charge_that_nobody_knows_is_told(void**) {
+  MemoryRedis redis;
+  tell(redis, test::customer_event(at("ann", 0, Shape::basil), "created",
+                                   "cus_1", "ann"));
+  const std::string lost = dispute_of_a_customer("lost", 1, "lost");
+  DeliveryResult result = tell(redis, lost);
+  assert_true(result.outcome == Outcome::unmatched);
+  assert_true(result.unclear);
+  assert_string_equal(members(redis, "unmatched").c_str(), "u:ann|ch_9");
+  assert_true(test::facts(lost).note.find("no payment intent") !=
+              std::string::npos);
+  tell(redis, dispute_of_a_customer("won", 2, "won"));
+  assert_string_equal(members(redis, "unmatched").c_str(), "");
+
+  const std::string refund = test::charge_refunded_event(
+      at("back", 3, Shape::basil),
+      {.intent = "", .charge = "ch_8", .customer = "cus_1"}, true);
+  assert_true(tell(redis, refund).outcome == Outcome::unmatched);
+  assert_string_equal(members(redis, "unmatched").c_str(), "u:ann|ch_8");
+}
+
+void a_dispute_of_nobodys_charge_is_told_until_its_payment_comes(void**) {
+  MemoryRedis redis;
+  assert_true(tell(redis, dispute("lost", 1, "lost")).outcome ==
+              Outcome::parked);
+  assert_string_equal(members(redis, "parked").c_str(), "ch_1");
+  assert_string_equal(members(redis, "unmatched").c_str(), "p:ch_1|ch_1");
+  tell(redis, test::payment_event(at("paid", 0, Shape::basil),
+                                  {.customer = "cus_1"}, "ann", "x"));
+  assert_string_equal(members(redis, "parked").c_str(), "");
+  assert_string_equal(members(redis, "unmatched").c_str(), "");
+  assert_string_equal(has(redis).c_str(), "");
+}
+
+// What an intent is named for is no such thing, whatever it paid for.
+void a_dispute_of_a_payment_is_nothing_to_tell(void**) {
+  MemoryRedis redis;
+  tell(redis, test::customer_event(at("ann", 0, Shape::basil), "created",
+                                   "cus_1", "ann"));
+  tell(redis, test::charge_refunded_event(at("back", 1, Shape::basil),
+                                          {.customer = "cus_1"}, true));
+  tell(redis, test::dispute_event(at("lost", 2, Shape::basil), "closed", {},
+                                  "du_1", "lost"));
+  assert_string_equal(members(redis, "unmatched").c_str(), "");
+}
+
 // --- words of Stripe's that nobody knows yet
 // ----------------------------------
-
-std::string with(std::string text, const std::string& from,
-                 const std::string& to) {
-  std::size_t at = text.find(from);
-  if (at == std::string::npos) fail_msg("no %s", from.c_str());
-  return text.replace(at, from.size(), to);
-}
 
 test::Subscription anns(const char* status) {
   return {.status = status,
@@ -602,6 +722,13 @@ int main() {
       cmocka_unit_test(a_capture_is_no_second_purchase_that_opens_nothing),
       cmocka_unit_test(a_capture_of_nobodys_is_parked_until_its_session_comes),
       cmocka_unit_test(a_capture_that_was_given_back_is_nothing_to_tell),
+      cmocka_unit_test(a_dispute_of_a_charge_finds_what_it_paid),
+      cmocka_unit_test(a_dispute_of_a_charge_finds_the_invoice_that_named_it),
+      cmocka_unit_test(a_dispute_of_a_charge_finds_whoever_has_what_it_paid),
+      cmocka_unit_test(a_dispute_of_a_charge_that_nobody_knows_is_told),
+      cmocka_unit_test(
+          a_dispute_of_nobodys_charge_is_told_until_its_payment_comes),
+      cmocka_unit_test(a_dispute_of_a_payment_is_nothing_to_tell),
       cmocka_unit_test(a_status_that_is_not_known_is_told_until_one_is),
       cmocka_unit_test(a_known_status_without_access_is_nothing_to_tell),
       cmocka_unit_test(a_session_of_an_unknown_mode_or_status_is_told),

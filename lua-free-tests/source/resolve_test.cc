@@ -217,6 +217,16 @@ void a_lost_change_of_tags_does_not_hide_the_order(void**) {
   assert_settles(h, "active", false);
 }
 
+// Nor does what changed nothing that is kept say where it stands, then.
+void tags_that_nothing_explains_leave_the_order_in_doubt(void**) {
+  History h(with_status("active"));
+  h.created(10)
+      .updated(20, [](Subscription& sub) { sub.note = "gold"; })
+      .lose_last();
+  h.updated(20, [](Subscription&) {}).updated(20, set_status("past_due"));
+  assert_settles(h, "past_due", true);
+}
+
 // Two of one second that say the same are no doubt.
 void doubt_about_the_beginning_stays_until_a_later_second(void**) {
   Subscription active = with_status("active"),
@@ -600,6 +610,7 @@ int main() {
       cmocka_unit_test(of_what_cannot_be_known_the_least_is_taken),
       cmocka_unit_test(past_due_is_less_than_active_and_more_than_unpaid),
       cmocka_unit_test(a_lost_change_of_tags_does_not_hide_the_order),
+      cmocka_unit_test(tags_that_nothing_explains_leave_the_order_in_doubt),
       cmocka_unit_test(doubt_about_the_beginning_stays_until_a_later_second),
       cmocka_unit_test(a_later_single_update_ends_all_doubt),
       cmocka_unit_test(a_full_second_whose_start_is_lost_is_flagged),

@@ -336,7 +336,11 @@ void an_invoice_for_no_subscription_is_a_purchase(void**) {
     assert_true(facts.identifiers == fact.identifiers);
     bool named = std::string(version) == "2024-06-20";
     assert_int_equal(fact.payment_intent.empty(), !named);
-    assert_int_equal(facts.places.size(), named ? 3 : 2);
+    assert_int_equal(fact.charge.empty(), !named);
+    assert_int_equal(facts.places.size(), named ? 4 : 2);
+    if (named) {
+      assert_string_equal(facts.places[2].place.c_str(), fact.charge.c_str());
+    }
     const PlaceFacts& forward = facts.places[named ? 1 : 0];
     assert_string_equal(forward.place.c_str(), "in_1Fx000000000000000000001");
     assert_string_equal(forward.claims.at(0).target.str().c_str(),
@@ -426,6 +430,21 @@ void an_invoices_licensed_line_of_which_there_are_none_names_nothing(void**) {
   assert_int_not_equal(known_by("metered", "0").size(), 0);
 }
 
+// It moves no money of its own: where it gives some back, a refund says so.
+void a_credit_note_says_nothing(void**) {
+  for (const char* type :
+       {"credit_note.created", "credit_note.updated", "credit_note.voided"}) {
+    Facts facts = test::facts(
+        R"({"id":"evt_1","object":"event","created":1000,"livemode":false,)"
+        R"("type":")" +
+        std::string(type) +
+        R"(","data":{"object":{"id":"cn_1","object":"credit_note",)"
+        R"("customer":"cus_1","invoice":"in_1","status":"issued",)"
+        R"("amount":4900,"type":"post_payment","refund":null}}})");
+    assert_true(facts.places.empty());
+  }
+}
+
 // Whose it is, it may say itself; of a subscription nobody knows.
 void an_invoice_without_a_customer_is_not_lost(void**) {
   std::string body = one_off(
@@ -496,6 +515,7 @@ int main() {
       cmocka_unit_test(a_proration_is_one_in_whichever_shape),
       cmocka_unit_test(what_an_invoice_sells_besides_is_a_purchase_of_its_own),
       cmocka_unit_test(an_invoice_of_prorations_alone_sells_nothing),
+      cmocka_unit_test(a_credit_note_says_nothing),
       cmocka_unit_test(an_invoice_without_a_customer_is_not_lost),
       cmocka_unit_test(an_invoice_for_no_subscription_is_a_purchase),
       cmocka_unit_test(what_a_one_off_invoice_gives_back_is_not_bought),

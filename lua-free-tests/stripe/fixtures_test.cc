@@ -170,6 +170,7 @@ std::string meaning(const std::string& name) {
     for (SessionFact& fact : sessions) {
       if (!id.starts_with("in_") || !fact.paid) continue;
       fact.payment_intent.clear();
+      fact.charge.clear();
       without_lookup_keys(fact.identifiers);
     }
     source.sessions = {};
