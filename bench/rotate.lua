@@ -1,4 +1,5 @@
--- For wrk: each request is the next line of a file of header lines.
+-- For wrk: each request is the next line of a file of header lines, from any one on:
+-- whoever came last in the run before must not come first again.
 --
 --   wrk ... -s rotate.lua URL -- FILE
 local requests, at = {}, 0
@@ -8,6 +9,8 @@ function init(args)
       local name, value = line:match("^([^:]+): (.*)$")
       requests[#requests + 1] = wrk.format(nil, nil, { [name] = value })
    end
+   math.randomseed(os.time())
+   at = math.random(#requests)
 end
 
 function request()

@@ -40,35 +40,43 @@ sub pin {
 
 # --- nginx -------------------------------------------------------------------
 
-# A running nginx of one pinned worker. http => what stands in http { }, own =>
-# whether our module is loaded, modules => others, words => for a %%WORD%% of
-# another site, core => 'other' puts it where the load runs.
+# A running nginx of one pinned worker, or of `workers`, each where it likes. http =>
+# what stands in http { }, own => whether our module is loaded, modules => others,
+# words => for a %%WORD%% of another site, core => 'other' puts it where the load runs.
 sub site {
     my (%o) = @_;
     my $mask = ($o{core} // '') eq 'other' && $CORES > 1 ? '10' : '01';
-    my $site = Test::Entitle->new(workers => 1, modules => $o{modules} // [],
-        main => "worker_cpu_affinity $mask;\nworker_rlimit_nofile 4096;\n");
+    my $site = Test::Entitle->new(workers => $o{workers} // 1, modules => $o{modules} // [],
+        main => ($o{workers} ? '' : "worker_cpu_affinity $mask;\n")
+            . "worker_rlimit_nofile 4096;\n");
     $site->{ports} = { %{ $o{ports} // {} } };
     my $text = $site->configuration($o{http});
     $text =~ s/^load_module \S*ngx_http_entitle_module\.so;\n//m if !$o{own};
     $site->write_file('nginx.conf', $text);
     $site->run;
-    $site->{bench_worker} = worker_of($site);
+    $site->{bench_workers} = workers_of($site, $o{workers} // 1);
+    $site->{bench_worker}  = $site->{bench_workers}[0];
     return $site;
 }
 
-# By its parent: at this log level nothing says who it is.
-sub worker_of {
-    my ($site) = @_;
+# By their parent: at this log level nothing says who they are.
+sub workers_of {
+    my ($site, $workers) = @_;
     my $master = $site->nginx->pid;
     my @children;
     wait_until(sub {
         open my $in, '<', "/proc/$master/task/$master/children" or return;
         @children = split ' ', <$in> // '';
-        return @children;
+        return @children == $workers;
     });
-    croak 'there is not one worker' if @children != 1;
-    return $children[0];
+    croak "there are not $workers workers" if @children != $workers;
+    return \@children;
+}
+
+# What else the machine does: processes that run or would like to.
+sub load {
+    open my $in, '<', '/proc/loadavg' or croak "/proc/loadavg: $!";
+    return (split ' ', <$in>)[0];
 }
 
 # --- CPU time ----------------------------------------------------------------
