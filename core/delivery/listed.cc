@@ -14,14 +14,6 @@ namespace {
 
 constexpr int kMostChecks = 8;
 
-std::vector<Command> removing(const std::string& list, const Members& members) {
-  std::vector<Command> commands;
-  for (const std::string& member : members) {
-    commands.push_back({"ZREM", list, member});
-  }
-  return commands;
-}
-
 Members without(const Members& a, const Members& b) {
   Members left;
   std::set_difference(a.begin(), a.end(), b.begin(), b.end(),
@@ -105,7 +97,7 @@ Conversation<TakenOff> take_off(Delivery& delivery, std::string list,
     if (!stay) co_return taken;
     members = without(watched.there, *stay);
     if (members.empty()) co_return taken;
-    auto committing = delivery.redis.commit(list, removing(list, members));
+    auto committing = delivery.redis.commit(list, to_take_off(list, members));
     CommitReply removed = co_await committing;
     if (removed.status == Commit::committed) taken.count = members.size();
     if (removed.status == Commit::refused) taken.error = removed.error;
@@ -114,6 +106,30 @@ Conversation<TakenOff> take_off(Delivery& delivery, std::string list,
     if (!again) co_return taken;
   }
   co_return taken;
+}
+
+// A member that comes and goes is a change of the list, also where all others
+// are on it already: see put_on().
+std::vector<Command> to_put_on(const std::string& list, const Members& members,
+                               UnixTime now) {
+  std::vector<Command> commands;
+  if (members.empty()) return commands;
+  const std::string time = std::to_string(to_unix(now));
+  for (const std::string& member : members) {
+    commands.push_back({"ZADD", list, "NX", time, member});
+  }
+  commands.push_back({"ZADD", list, "NX", "0", "|"});
+  commands.push_back({"ZREM", list, "|"});
+  return commands;
+}
+
+std::vector<Command> to_take_off(const std::string& list,
+                                 const Members& members) {
+  std::vector<Command> commands;
+  for (const std::string& member : members) {
+    commands.push_back({"ZREM", list, member});
+  }
+  return commands;
 }
 
 }  // namespace entitle

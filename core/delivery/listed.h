@@ -13,9 +13,12 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
+#include "core/base/types.h"
 #include "core/delivery/parts.h"
 #include "core/redis/conversation.h"
+#include "core/redis/reply.h"
 
 namespace entitle {
 
@@ -39,5 +42,12 @@ struct TakenOff {
 // Takes off those that do not belong there.
 Conversation<TakenOff> take_off(Delivery& delivery, std::string list,
                                 Members members, Belongs belongs);
+
+// Both for whoever writes, in the same transaction, what it speaks of: nobody
+// sees the one without the other.
+std::vector<Command> to_put_on(const std::string& list, const Members& members,
+                               UnixTime now);
+std::vector<Command> to_take_off(const std::string& list,
+                                 const Members& members);
 
 }  // namespace entitle

@@ -52,4 +52,13 @@ enum class WebhookCount { conflict, assumed_end };
 std::vector<Command> webhook_count(const Keys& keys, WebhookCount what,
                                    std::string_view event, UnixTime now);
 
+// One of these keys, and what is to be written there.
+struct LookupWrite {
+  std::string key;
+  std::vector<Command> commands;
+  // What the log calls it: an event without it is not stored. Null: nobody
+  // misses it.
+  const char* needed = nullptr;
+};
+
 }  // namespace entitle

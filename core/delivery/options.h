@@ -14,6 +14,8 @@
 
 namespace entitle {
 
+class LikelyOwners;  // core/delivery/likely_owners.h
+
 struct DeliveryOptions {
   Keys keys;
   Policy policy;
@@ -22,6 +24,10 @@ struct DeliveryOptions {
   std::uint64_t jitter_seed;      // for the pauses between retries
   ReplicaWait wait{};             // entitle_redis_wait: after each write
   bool touch_duplicates = false;  // with it, a duplicate writes, too
+  // One server has all keys, so that one transaction may write several: no
+  // Cluster.
+  bool one_server = false;
+  LikelyOwners* likely = nullptr;  // outlives it, too; null: nobody remembers
 };
 
 // `now`, rounded down.

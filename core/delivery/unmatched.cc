@@ -196,11 +196,18 @@ Conversation<SourceIds> ignored_of(Delivery& delivery, Sources sources,
                                    SourceIds ids,
                                    std::span<const DeliveryOptions> views) {
   Ids ignored;
-  for (auto& [id, names] : names_of(sources, ids, views)) {
-    auto asking = ignored_among(delivery.redis, delivery.options.keys.ignored(),
-                                names.all());
-    std::set<std::string> among = co_await asking;
-    if (is_ignored(names, among)) ignored.insert(id);
+  const auto all = names_of(sources, ids, views);
+  std::vector<std::string> names;
+  for (const auto& [id, source] : all) {
+    std::vector<std::string> some = source.all();
+    names.insert(names.end(), some.begin(), some.end());
+  }
+  if (names.empty()) co_return ignored;
+  auto asking = ignored_among(delivery.redis, delivery.options.keys.ignored(),
+                              std::move(names));
+  std::set<std::string> among = co_await asking;
+  for (const auto& [id, source] : all) {
+    if (is_ignored(source, among)) ignored.insert(id);
   }
   delivery.ignored.insert(ignored.begin(), ignored.end());
   co_return ignored;
@@ -215,19 +222,38 @@ Conversation<bool> ignores_all_paid_for(
   co_return !ids.empty() && ignored == ids;
 }
 
+Indexing to_index(const Delivery& delivery, const PlaceReport& report,
+                  const Sources& also) {
+  Ids nothing = opening_nothing(report.record.sources, {&delivery.options, 1});
+  Ids ids = concerned(delivery, report, nothing, also);
+  Ids in = both(ids, nothing);
+  return {std::move(ids), std::move(in)};
+}
+
+std::vector<Command> index_writes(const DeliveryOptions& options,
+                                  const Target& target,
+                                  const Indexing& indexing) {
+  const std::string list = options.keys.unmatched();
+  std::vector<Command> commands = to_take_off(
+      list, members_of(target, without(indexing.concerned, indexing.in)));
+  for (Command& command :
+       to_put_on(list, members_of(target, indexing.in), seconds_of(options))) {
+    commands.push_back(std::move(command));
+  }
+  return commands;
+}
+
 Conversation<Progress> index_unmatched(Delivery& delivery, User user,
                                        const PlaceReport& report,
                                        Sources also) {
-  Sources sources = report.record.sources;
-  Ids nothing = opening_nothing(sources, {&delivery.options, 1});
-  const Ids ids = concerned(delivery, report, nothing, also);
-  Ids in = both(ids, nothing);
-  auto asking =
-      ignored_of(delivery, std::move(sources), in, {&delivery.options, 1});
+  Indexing indexing = to_index(delivery, report, also);
+  auto asking = ignored_of(delivery, report.record.sources, indexing.in,
+                           {&delivery.options, 1});
   Ids ignored = co_await asking;
-  auto putting = put(delivery, Target::of(user), without(in, ignored));
+  auto putting = put(delivery, Target::of(user), without(indexing.in, ignored));
   co_await putting;
-  auto taking = take_out(delivery, user, ids, std::move(ignored));
+  auto taking = take_out(delivery, user, std::move(indexing.concerned),
+                         std::move(ignored));
   Progress progress = co_await taking;
   co_return progress;
 }

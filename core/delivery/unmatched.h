@@ -48,6 +48,20 @@ Conversation<SourceIds> ignored_of(Delivery& delivery, Sources sources,
 Conversation<bool> ignores_all_paid_for(Delivery& delivery, Sources sources,
                                         std::span<const DeliveryOptions> views);
 
+// Which sources of a record that is to be written, or was, the index has to be
+// told of; of those the ones that open nothing.
+struct Indexing {
+  SourceIds concerned;
+  SourceIds in;
+};
+Indexing to_index(const Delivery& delivery, const PlaceReport& report,
+                  const Sources& also);
+// Writes that into the index, for whoever writes the record in the same
+// transaction. Of what is concerned all but `in` leaves the index.
+std::vector<Command> index_writes(const DeliveryOptions& options,
+                                  const Target& target,
+                                  const Indexing& indexing);
+
 // Puts into the index what opens nothing in the record just written
 // (`report.record`) and takes out what no longer does; `also` is looked at,
 // too, whether or not it changed. What is ignored by name stays out.

@@ -44,7 +44,7 @@ namespace detail {
 
 // What the innermost running coroutine waits for, shared along the chain.
 struct Channel {
-  const Step* step = nullptr;
+  Step* step = nullptr;
   std::vector<Reply>* replies = nullptr;
   std::coroutine_handle<> innermost;
 };
@@ -93,6 +93,7 @@ class Exchange {
     channel->innermost = h;
   }
   std::vector<Reply> await_resume() { return std::move(replies_); }
+  const Step& step() const { return step_; }
 
  private:
   Step step_;
@@ -125,7 +126,10 @@ class [[nodiscard]] Conversation {
 
   // The step to send now, or null when the conversation is over. The step
   // stays where it is until resume().
-  const Step* next() {
+  const Step* next() { return step(); }
+  // The same, to move the commands out of while they are sent: they are wanted
+  // back before resume().
+  Step* step() {
     if (!started_) {
       started_ = true;
       handle_.resume();

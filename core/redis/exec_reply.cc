@@ -62,7 +62,7 @@ CommitReply judge_exec(std::span<const Command> commands,
   for (std::size_t i = 0; i < written.size(); i++) {
     if (!exec.elements[i].is_error()) continue;
     return {i < needed ? Commit::refused : Commit::committed,
-            exec.elements[i].text};
+            exec.elements[i].text, i};
   }
   return {Commit::committed, {}};
 }

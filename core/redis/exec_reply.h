@@ -21,7 +21,8 @@ enum class Commit {
 
 struct CommitReply {
   Commit status;
-  std::string error;  // Redis' words: when refused, or of the dispensable ones
+  std::string error;   // Redis' words: when refused, or of the dispensable ones
+  std::size_t at = 0;  // which of what is written it is about, where one is
 };
 
 // Of a whole transaction: MULTI, what is to be written, EXEC. The last

@@ -56,26 +56,61 @@ void Transactions::forget_watch(Step& step) {
   watching_ = false;
 }
 
-Conversation<std::vector<Reply>> Transactions::watch_and_ask(
-    std::string key, std::vector<Command> asking) {
-  Step step = make_step(key);
-  forget_watch(step);
-  step.commands.push_back({"WATCH", key});
-  const auto asked = static_cast<std::ptrdiff_t>(asking.size());
-  std::move(asking.begin(), asking.end(), std::back_inserter(step.commands));
+// The replies to the last `asked` commands, or the first error.
+Conversation<std::vector<Reply>> Transactions::ask_watching(Step step,
+                                                            std::size_t asked) {
   watching_ = true;
-  const std::vector<Command> commands = step.commands;
   Exchange exchange(std::move(step));
   std::vector<Reply> replies = co_await exchange;
   for (const Reply& reply : replies) {
     if (reply.is_error()) co_return std::vector<Reply>{reply};
   }
-  if (leaves_doubt(commands, replies)) {
+  if (leaves_doubt(exchange.step().commands, replies)) {
     co_return std::vector<Reply>{
         Reply{Reply::Type::error, 0, "WATCH was not taken", {}}};
   }
-  replies.erase(replies.begin(), replies.end() - asked);
+  replies.erase(replies.begin(),
+                replies.end() - static_cast<std::ptrdiff_t>(asked));
   co_return replies;
+}
+
+Conversation<std::vector<Reply>> Transactions::watch_and_ask(
+    std::string key, std::vector<Command> asking) {
+  Step step = make_step(key);
+  forget_watch(step);
+  step.commands.push_back({"WATCH", std::move(key)});
+  const std::size_t asked = asking.size();
+  std::move(asking.begin(), asking.end(), std::back_inserter(step.commands));
+  auto watching = ask_watching(std::move(step), asked);
+  std::vector<Reply> replies = co_await watching;
+  co_return replies;
+}
+
+// One WATCH before all that is read.
+Conversation<std::vector<Reply>> Transactions::watch_all(
+    std::vector<std::string> keys) {
+  Step step = make_step(keys.front());
+  forget_watch(step);
+  Command& watch = step.commands.emplace_back(Command{"WATCH"});
+  watch.insert(watch.end(), keys.begin(), keys.end());
+  for (std::string& key : keys) {
+    step.commands.push_back({"HGETALL", std::move(key)});
+  }
+  auto watching = ask_watching(std::move(step), keys.size());
+  std::vector<Reply> replies = co_await watching;
+  if (replies.size() == keys.size()) {
+    for (Reply& reply : replies) reply = hash_or_error(std::move(reply));
+  }
+  co_return replies;
+}
+
+Conversation<Reply> Transactions::watch_too(std::string key) {
+  Step step = make_step(key);
+  step.commands.push_back({"WATCH", key});
+  step.commands.push_back({"HGETALL", std::move(key)});
+  auto watching = ask_watching(std::move(step), 1);
+  std::vector<Reply> replies = co_await watching;
+  co_return hash_or_error(std::move(replies.back()));
 }
 
 Conversation<Reply> Transactions::watch(std::string key) {
@@ -132,10 +167,9 @@ Conversation<CommitReply> Transactions::commit(std::string key,
                                                std::size_t dispensable) {
   Step step = make_step(std::move(key));
   add_transaction(step, std::move(commands));
-  const std::vector<Command> sent = step.commands;
   Exchange exchange(std::move(step));
   std::vector<Reply> replies = co_await exchange;
-  co_return judge(sent, replies, dispensable);
+  co_return judge(exchange.step().commands, replies, dispensable);
 }
 
 Conversation<CommitReply> Transactions::write(std::string key,
@@ -143,10 +177,9 @@ Conversation<CommitReply> Transactions::write(std::string key,
   Step step = make_step(std::move(key));
   forget_watch(step);
   add_transaction(step, std::move(commands));
-  const std::vector<Command> sent = step.commands;
   Exchange exchange(std::move(step));
   std::vector<Reply> replies = co_await exchange;
-  co_return judge(sent, replies, 0);
+  co_return judge(exchange.step().commands, replies, 0);
 }
 
 Conversation<std::vector<Reply>> Transactions::send(

@@ -1,6 +1,7 @@
 // Optimistic transactions, one after another, each on one key: WATCH and read,
 // decide, then MULTI ... EXEC, which writes nothing if the key has changed.
-// At most one key is watched at a time.
+// At most one key is watched at a time; several, and written together, only
+// where one server has all keys (no Cluster).
 #pragma once
 
 #include <chrono>
@@ -34,9 +35,14 @@ class Transactions {
   // WATCH and what `asking` asks; likewise. An error, or the answers to it.
   Conversation<std::vector<Reply>> watch_and_ask(std::string key,
                                                  std::vector<Command> asking);
+  // WATCH and HGETALL of several, in one go; likewise. As many replies.
+  Conversation<std::vector<Reply>> watch_all(std::vector<std::string> keys);
+  // WATCH and HGETALL of one more; what is watched stays watched.
+  Conversation<Reply> watch_too(std::string key);
   // HGETALL; what is watched stays watched.
   Conversation<Reply> read(std::string key);
-  // Writes to the watched key (or its Cluster slot) if it is unchanged. The
+  // Writes to the watched key (or its Cluster slot) if it is unchanged; to any
+  // where several are watched, if all of them are. The
   // last `dispensable` commands may fail when they run (a log of a wrong type):
   // what the others wrote is written.
   Conversation<CommitReply> commit(std::string key,
@@ -57,6 +63,7 @@ class Transactions {
   bool try_again();
 
  private:
+  Conversation<std::vector<Reply>> ask_watching(Step step, std::size_t asked);
   void forget_watch(Step& step);
   void add_transaction(Step& step, std::vector<Command> commands);
   CommitReply judge(std::span<const Command> sent,

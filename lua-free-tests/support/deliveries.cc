@@ -1,5 +1,7 @@
 #include "lua-free-tests/support/deliveries.h"
 
+#include <cstdlib>
+
 #include "core/access/grants.h"
 #include "core/access/policy.h"
 #include "core/base/types.h"
@@ -112,13 +114,24 @@ const GrantMap& grants() {
   return map;
 }
 
+namespace {
+
+bool has_one_server(std::uint64_t seed) {
+  const char* text = std::getenv("ENTITLE_TEST_SERVERS");
+  const std::string_view servers = text == nullptr ? "one" : text;
+  return servers == "one" || (servers == "either" && seed % 2 == 0);
+}
+
+}  // namespace
+
 DeliveryOptions options(std::uint64_t seed) {
   return {.keys = Keys("entitle:", Mode::live),
           .policy = Policy(),
           .grants = &grants(),
           .now = std::chrono::sys_time<std::chrono::milliseconds>(
               std::chrono::milliseconds(kNow * 1000)),
-          .jitter_seed = seed};
+          .jitter_seed = seed,
+          .one_server = has_one_server(seed)};
 }
 
 Conversation<DeliveryResult> deliver(const Delivered& delivered,

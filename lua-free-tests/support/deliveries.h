@@ -54,6 +54,8 @@ Claim about(std::string_view source, Claim claim);
 
 // Grants: pro for price_pro.
 const GrantMap& grants();
+// With one server that has all keys. ENTITLE_TEST_SERVERS: "cluster", as
+// where no transaction may touch two; "either", by the seed.
 DeliveryOptions options(std::uint64_t seed = 1);
 
 Conversation<DeliveryResult> deliver(const Delivered& delivered,

@@ -163,6 +163,11 @@ Redis::shut() {
 
 // --- the interface -----------------------------------------------------------
 
+bool
+redis_has_one_server(const MainConf* conf) {
+    return !redis_of(conf).primaries().is_cluster();
+}
+
 Redis&
 redis_of(const MainConf* conf) {
     Redis* redis = conf->worker->find<Redis>();

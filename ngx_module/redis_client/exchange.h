@@ -76,6 +76,9 @@ void redis_cancel(RedisExchange* exchange) noexcept;
 // Its second word is the key.
 void redis_tell(const MainConf* conf, const Command& command) noexcept;
 
+// Whether one server has all keys, whoever that is now: no Cluster.
+bool redis_has_one_server(const MainConf* conf);
+
 // A connection of one's own, from the bounded pool, for WATCH ... EXEC. In a
 // Cluster one at each node that the keys of what is sent name, as needed; so
 // UNWATCH is the first command of a step that no longer needs what is watched.

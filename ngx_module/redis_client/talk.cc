@@ -55,9 +55,9 @@ RedisTalkBase::advance() {
 
 void
 RedisTalkBase::send_step() {
-    const Step* step = next();
+    Step* step = next();
     exchange_.key = step->key;
-    exchange_.commands = step->commands;
+    exchange_.commands = std::move(step->commands);  // back when replied to
     exchange_.more_time = static_cast<ngx_msec_t>(step->more_time.count());
     exchange_.replies.clear();
     if (redis_hold_send(&hold_, &exchange_) != NGX_OK) {
@@ -110,6 +110,7 @@ RedisTalkBase::on_replies(RedisExchange* exchange,
         if (leaves_doubt(exchange->commands, exchange->replies)) {
             redis_distrust(&self->hold_);
         }
+        self->next()->commands = std::move(exchange->commands);
         self->resume(std::exchange(exchange->replies, {}));
         self->advance();
     });

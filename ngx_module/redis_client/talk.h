@@ -51,7 +51,7 @@ class RedisTalkBase {
   private:
     enum class State { idle, talking, ok, unreachable, late, broken };
 
-    virtual const Step* next() = 0;
+    virtual Step* next() = 0;
     virtual void resume(std::vector<Reply> replies) = 0;
     // Throws what the conversation threw.
     virtual void check() = 0;
@@ -100,9 +100,9 @@ class RedisTalk final : public RedisTalkBase {
     }
 
   private:
-    const Step*
+    Step*
     next() override {
-        return conversation_->next();
+        return conversation_->step();
     }
     void
     resume(std::vector<Reply> replies) override {

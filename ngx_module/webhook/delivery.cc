@@ -2,7 +2,9 @@
 // connection of its own. Redis being away for a moment is waited out within
 // the request; then Stripe is asked to come again.
 
+#include "core/delivery/likely_owners.h"
 #include "ngx_module/http/client.h"
+#include "ngx_module/redis_client/exchange.h"
 #include "ngx_module/webhook/spaces.h"
 #include "ngx_module/webhook/webhook.h"
 
@@ -151,7 +153,9 @@ Webhook::options() const {
             .now = wall_clock(),
             .jitter_seed = random_bits(),
             .wait = replica_wait(main),
-            .touch_duplicates = main->replica_wait > 0};
+            .touch_duplicates = main->replica_wait > 0,
+            .one_server = redis_has_one_server(main),
+            .likely = &main->worker->part<LikelyOwners>()};
 }
 
 void

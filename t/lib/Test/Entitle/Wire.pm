@@ -10,10 +10,13 @@ package Test::Entitle::Wire;
 #   $wire->switch;    # they stay; all others are cut, and new ones of any kind
 #                     # lead to `later`: an address that moved to another server
 #                     # while the old one lives on
+#   $wire->trips;     # with told => $file: what nginx sent since it was asked last,
+#                     # one string of commands for each write: "WATCH x, HGETALL x"
 
 use strict;
 use warnings;
 
+use IO::Handle;
 use IO::Select;
 use IO::Socket::INET;
 use POSIX ();
@@ -30,21 +33,56 @@ sub new {
     if (!$pid) {
         $SIG{$_} = 'DEFAULT' for qw(TERM INT HUP ALRM);
         $SIG{PIPE} = 'IGNORE';
-        eval { _serve($listen, @args{qw(to later)}) };
+        eval { _serve($listen, @args{qw(to later told)}) };
         print STDERR "Wire: $@" if $@;
         POSIX::_exit(1);
     }
     close $listen;
-    return bless { pid => $pid, owner => $$, name => 'Wire', port => $port }, $class;
+    return bless { pid => $pid, owner => $$, name => 'Wire', port => $port,
+        told => $args{told}, heard => 0 }, $class;
 }
 
 sub port   { $_[0]{port} }
 sub deafen { $_[0]->signal('USR1') }
 sub switch { $_[0]->signal('USR2') }
 
+# What goes through is on the loopback and small: a write is read at once.
+sub trips {
+    my ($self) = @_;
+    open my $in, '<:raw', $self->{told} or return;
+    seek $in, $self->{heard}, 0;
+    my @trips;
+    while (my $line = <$in>) {
+        last if $line !~ /\n\z/;
+        $self->{heard} += length $line;
+        push @trips, $line =~ s/\n\z//r;
+    }
+    return @trips;
+}
+
+# "MULTI, HSET key, EXEC": the words of each command up to its key.
+sub _commands_of {
+    my ($bytes) = @_;
+    my @commands;
+    while ($bytes =~ s/^\*(\d+)\r\n//) {
+        my @words;
+        for (1 .. $1) {
+            $bytes =~ s/^\$(\d+)\r\n// or last;
+            push @words, substr $bytes, 0, $1, '';
+            substr $bytes, 0, 2, '';
+        }
+        push @commands, join ' ', map { s/[^!-~]/?/gr } grep { defined } @words[0, 1];
+    }
+    return join ', ', @commands;
+}
+
 sub _serve {
-    my ($listen, $to, $later) = @_;
-    my (%peer, %listens, $deaf, $switch);
+    my ($listen, $to, $later, $told) = @_;
+    my (%peer, %listens, $deaf, $switch, $tell);
+    if (defined $told) {
+        open $tell, '>>:raw', $told or die "$told: $!";
+        $tell->autoflush;
+    }
     local $SIG{USR1} = sub { $deaf   = 1 };
     local $SIG{USR2} = sub { $switch = 1 };
     my $select = IO::Select->new($listen);
@@ -80,6 +118,7 @@ sub _serve {
             if (!$read) { $cut->($socket); next }
             $listens{$other} = 1 if exists $listens{$other} && $bytes =~ /SUBSCRIBE/;
             next if $deaf && $listens{$socket};
+            print $tell _commands_of($bytes), "\n" if $tell && exists $listens{$other};
             syswrite $other, $bytes;
         }
     }
