@@ -505,6 +505,42 @@ void a_payment_of_its_own_is_refunded_and_disputed(void**) {
                    Lapse::disputed);
 }
 
+// All is given back by one refund; another failed, a third makes no sense.
+void an_amount_below_zero_gives_nothing_back(void**) {
+  for (std::int64_t odd : {-1, -4900}) {
+    Sources all =
+        test::sources_of({succeeded("automatic", R"({"plan":"pro"})")});
+    auto refund = [](const char* id, std::int64_t amount, bool returned) {
+      RefundFact fact;
+      fact.event = std::string("evt_") + id;
+      fact.created = unix_time(kStart + 300);
+      fact.id = id;
+      fact.amount = amount;
+      fact.returned = returned;
+      return fact;
+    };
+    RefundFact charge;
+    charge.event = "evt_ch";
+    charge.created = unix_time(kStart + 200);
+    charge.id = "ch_1";
+    charge.of_charge = charge.full = true;
+    charge.charged = 4900;
+    all["pi_1"].refunds = {charge, refund("re_1", 4900, false),
+                           refund("re_2", 4900, true),
+                           refund("re_3", odd, false)};
+    assert_true(project(all).at(0).state == Projection::State::refunded);
+    // More than all is all.
+    all["pi_1"].refunds = {charge, refund("re_1", 4900, false),
+                           refund("re_2", 4900, true),
+                           refund("re_3", 4900, false)};
+    assert_true(project(all).at(0).state == Projection::State::refunded);
+    // Of a charge of nothing it cannot be told.
+    charge.charged = 0;
+    all["pi_1"].refunds = {charge, refund("re_2", 4900, true)};
+    assert_true(project(all).at(0).state == Projection::State::paid);
+  }
+}
+
 // With payment_intent_data.metadata both say something.
 void a_payment_of_a_session_is_no_second_purchase(void**) {
   std::string session = test::session_event(
@@ -590,6 +626,7 @@ void a_capture_of_nobody_knows_what_opens_nothing(void**) {
 int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(a_payment_of_its_own_is_refunded_and_disputed),
+      cmocka_unit_test(an_amount_below_zero_gives_nothing_back),
       cmocka_unit_test(a_payment_of_a_session_is_no_second_purchase),
       cmocka_unit_test(a_capture_by_hand_pays_the_session),
       cmocka_unit_test(any_event_of_a_session_says_what_it_sells),

@@ -970,6 +970,21 @@ void duplicate_claim_is_vouched_for_in_its_place(void**) {
   assert_true(written.contains(kAlice));
 }
 
+// There is nothing to vouch for in a record that is not there (any more).
+void duplicate_claim_makes_no_record(void**) {
+  MemoryRedis redis;
+  const Delivered claims =
+      purchase("evt_1", "cus_1", "", {user_claim("evt_1", 10, "alice")});
+  DeliveryOptions with_wait = options();
+  with_wait.touch_duplicates = true;
+  run(redis, entitle::deliver(claims.facts, claims.head, with_wait));
+  redis.run({"DEL", kAlice});
+  assert_outcome(
+      run(redis, entitle::deliver(claims.facts, claims.head, with_wait)),
+      Outcome::duplicate);
+  assert_null(redis.find(kAlice));
+}
+
 void log_of_a_wrong_type_refuses_nothing(void**) {
   MemoryRedis redis;
   redis.run({"SET", kAlice + ":log", "oops"});
@@ -1248,6 +1263,7 @@ int main() {
       cmocka_unit_test(lookup_conflicts_with_no_record),
       cmocka_unit_test(an_assumed_end_is_counted_once_an_event),
       cmocka_unit_test(duplicate_claim_is_vouched_for_in_its_place),
+      cmocka_unit_test(duplicate_claim_makes_no_record),
       cmocka_unit_test(log_of_a_wrong_type_refuses_nothing),
       cmocka_unit_test(place_that_its_records_outran_is_settled_anew),
       cmocka_unit_test(organisations_of_one_customer_have_their_own),

@@ -76,6 +76,21 @@ void a_failed_or_canceled_refund_gives_the_money_back(void**) {
   }
 }
 
+// Stripe's are never below 0; one that is counts as not said.
+void an_amount_below_zero_is_none(void**) {
+  Facts facts = test::facts(test::refund_event(kEnvelope, "refund.created", {},
+                                               "re_1", "succeeded", -4900));
+  assert_int_equal(facts.places[0].sources.at("pi_1").refunds.at(0).amount, 0);
+  std::string body = test::charge_refunded_event(kEnvelope, {}, true);
+  const std::string given = "\"amount_refunded\":4900";
+  body.replace(body.find(given), given.size(),
+               "\"amount_refunded\":-1,\"amount_captured\":-1");
+  facts = test::facts(body);
+  const RefundFact& fact = facts.places[0].sources.at("pi_1").refunds.at(0);
+  assert_int_equal(fact.amount, 0);
+  assert_int_equal(fact.charged, 4900);
+}
+
 void a_refund_that_names_its_customer_goes_there(void**) {
   Facts facts = test::facts(test::refund_event(
       kEnvelope, "refund.created", {.customer = "cus_1"}, "re_1", "pending"));
@@ -210,6 +225,7 @@ int main() {
       cmocka_unit_test(
           a_charge_that_does_not_say_whether_all_is_refunded_says_nothing),
       cmocka_unit_test(a_failed_or_canceled_refund_gives_the_money_back),
+      cmocka_unit_test(an_amount_below_zero_is_none),
       cmocka_unit_test(a_refund_that_names_its_customer_goes_there),
       cmocka_unit_test(disputes_keep_their_status),
       cmocka_unit_test(the_charge_stands_in_where_there_is_no_payment_intent),
