@@ -388,6 +388,19 @@ void what_waits_for_a_user_is_indexed_by_its_place(void**) {
   assert_string_equal(unmatched(redis).c_str(), "u:alice|cs_1");
 }
 
+// Who is about to take it off, having seen nothing of the kind, must not.
+void what_is_listed_already_is_told_to_the_list_again(void**) {
+  for (const char* list : {"entitle:live:unmatched", "entitle:live:parked"}) {
+    MemoryRedis redis;
+    Delivered event = odd("evt_1", "cs_1");
+    tell(redis, event);
+    MemoryRedis::Connection taking_off;
+    redis.run(taking_off, {"WATCH", list});
+    assert_outcome(tell(redis, event), Outcome::parked);
+    assert_false(redis.watch_holds(taking_off));
+  }
+}
+
 // Captured by hand: the session came unpaid, and the payment pays for it.
 void a_payment_for_what_opens_nothing_is_unmatched(void**) {
   for (const char* price : {"price_odd", "price_pro"}) {
@@ -1223,6 +1236,7 @@ int main() {
       cmocka_unit_test(one_that_is_matched_costs_no_more_than_before),
       cmocka_unit_test(refund_takes_it_out_of_the_index),
       cmocka_unit_test(what_waits_for_a_user_is_indexed_by_its_place),
+      cmocka_unit_test(what_is_listed_already_is_told_to_the_list_again),
       cmocka_unit_test(a_payment_for_what_opens_nothing_is_unmatched),
       cmocka_unit_test(what_another_purchase_opens_is_no_matter),
       cmocka_unit_test(a_claim_of_what_opens_nothing_is_unmatched),
