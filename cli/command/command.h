@@ -20,6 +20,10 @@ struct Answer {
 };
 
 // What they take besides. docs/entitlectl.md says what each means.
+struct WhyOptions {
+  std::string subject;  // a user, a Stripe id, an event or an e-mail
+  std::string url;      // empty: none
+};
 struct ListOptions {
   std::size_t most = 100;  // how many are shown
 };
@@ -32,6 +36,8 @@ struct EventsOptions {
   std::size_t most = 20;
 };
 
+// Whether somebody is in, and which link of the chain is broken.
+Answer why(const Context& context, const WhyOptions& options, bool as_json);
 // What somebody paid for and belongs to nobody.
 Answer parked(const Context& context, const ListOptions& options, bool as_json);
 // What somebody paid for and no grant knows.

@@ -97,6 +97,18 @@ void add_most(CLI::App* command, std::size_t& most) {
 }
 
 void add_commands(CLI::App& app, const CommonOptions& common, Run& run) {
+  auto asked = std::make_shared<WhyOptions>();
+  CLI::App* command =
+      add(app, "why", "whether somebody is in, and if not, what is broken",
+          common, run, asked, why);
+  command
+      ->add_option("WHOM", asked->subject,
+                   "a user, cus_, sub_, cs_, pi_, in_, ch_, evt_ or an e-mail; "
+                   "u:NAME is a user whatever it looks like")
+      ->required();
+  command->add_option("--url", asked->url,
+                      "a page: which entitle_require of it hold");
+
   auto list = std::make_shared<ListOptions>();
   add_most(add(app, "parked", "what somebody paid for and belongs to nobody",
                common, run, list, parked),
@@ -107,7 +119,7 @@ void add_commands(CLI::App& app, const CommonOptions& common, Run& run) {
       list->most);
 
   auto ignored = std::make_shared<IgnoreOptions>();
-  CLI::App* command = add(
+  command = add(
       app, "ignore",
       "waves through, by name, what is none of this site's; alone, lists it",
       common, run, ignored, ignore);
