@@ -436,6 +436,19 @@ void a_status_that_is_not_known_is_told_until_one_is(void**) {
   }
 }
 
+void an_order_that_cannot_be_known_is_told_with_the_event(void**) {
+  MemoryRedis redis;
+  auto update = [&](const char* id, test::Time minute, const char* status) {
+    return tell(redis, test::subscription_event(at(id, minute, Shape::basil),
+                                                "updated", anns(status)))
+        .ambiguous;
+  };
+  assert_false(update("1", 0, "active"));
+  assert_true(update("2", 0, "past_due"));
+  assert_true(update("2", 0, "past_due"));
+  assert_false(update("3", 1, "active"));
+}
+
 void a_known_status_without_access_is_nothing_to_tell(void**) {
   for (const char* status : {"unpaid", "paused", "incomplete", "canceled"}) {
     MemoryRedis redis;
@@ -730,6 +743,7 @@ int main() {
           a_dispute_of_nobodys_charge_is_told_until_its_payment_comes),
       cmocka_unit_test(a_dispute_of_a_payment_is_nothing_to_tell),
       cmocka_unit_test(a_status_that_is_not_known_is_told_until_one_is),
+      cmocka_unit_test(an_order_that_cannot_be_known_is_told_with_the_event),
       cmocka_unit_test(a_known_status_without_access_is_nothing_to_tell),
       cmocka_unit_test(a_session_of_an_unknown_mode_or_status_is_told),
       cmocka_unit_test(an_email_that_was_taken_away_finds_nobody),

@@ -271,6 +271,31 @@ void a_full_second_whose_start_is_lost_is_flagged(void**) {
   assert_true(resolve(all.at("sub_1"))->ambiguous);
 }
 
+// Of the oldest second the beginning may be lost, so what came next is
+// doubtful.
+void what_follows_the_oldest_of_many_is_flagged(void**) {
+  History h(with_status("active"));
+  for (std::size_t n = 1; n <= Snapshot::kBound; ++n) {
+    h.updated(n == 1 ? 19 : 20,
+              [&](Subscription& sub) { sub.note = std::to_string(n); });
+  }
+  assert_true(resolve(test::sources_of(h.bodies()).at("sub_1"))->ambiguous);
+}
+
+// All that is left of it is in order, but it may have begun before.
+void a_full_second_in_order_is_flagged_until_a_later_one(void**) {
+  History h(with_status("active"));
+  auto ambiguous = [&] {
+    return resolve(test::sources_of(h.bodies()).at("sub_1"))->ambiguous;
+  };
+  for (std::size_t n = 1; n <= Snapshot::kBound; ++n) {
+    h.updated(20, [&](Subscription& sub) { sub.note = std::to_string(n); });
+    assert_int_equal(ambiguous(), n == Snapshot::kBound);
+  }
+  h.updated(21, [](Subscription& sub) { sub.note = "last"; });
+  assert_false(ambiguous());
+}
+
 void a_notice_never_overrides_an_update_of_its_second(void**) {
   History h(with_status("trialing"));
   h.created(10).said("trial_will_end", 20).updated(20, set_status("active"));
@@ -614,6 +639,8 @@ int main() {
       cmocka_unit_test(doubt_about_the_beginning_stays_until_a_later_second),
       cmocka_unit_test(a_later_single_update_ends_all_doubt),
       cmocka_unit_test(a_full_second_whose_start_is_lost_is_flagged),
+      cmocka_unit_test(what_follows_the_oldest_of_many_is_flagged),
+      cmocka_unit_test(a_full_second_in_order_is_flagged_until_a_later_one),
       cmocka_unit_test(a_notice_never_overrides_an_update_of_its_second),
       cmocka_unit_test(nothing_comes_after_the_end),
       cmocka_unit_test(no_event_is_needed_but_an_invoice),
