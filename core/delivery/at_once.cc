@@ -374,6 +374,16 @@ Conversation<bool> ask_what_is_ignored(Plan& plan) {
 
 enum class Attempt { done, again, no, failed };
 
+// Whether an earlier attempt told the other places of this and not its own: it
+// may have listed one that was settled meanwhile, which the protocol looks at.
+bool broke_off(const Plan& plan) {
+  return !plan.report.known &&
+         std::any_of(plan.parts.begin(), plan.parts.end(),
+                     [](const PlaceEdit& part) {
+                       return has_any(part.before, part.facts.claims);
+                     });
+}
+
 Conversation<Attempt> attempt(Plan& plan) {
   auto reading = read_all(plan);
   bool read = co_await reading;
@@ -394,7 +404,7 @@ Conversation<Attempt> attempt(Plan& plan) {
     }
     planned = plan_owned(plan, *owner);
   }
-  if (!planned) co_return Attempt::no;
+  if (!planned || broke_off(plan)) co_return Attempt::no;
 
   auto asking = ask_what_is_ignored(plan);
   bool park = co_await asking;

@@ -62,7 +62,8 @@ Conversation<Straight> straight_to_user(Delivery& delivery,
 
 Conversation<Straight> straight_on(Delivery& delivery, const PlaceFacts& facts,
                                    const Place& place, Target owner,
-                                   PlaceReport& report, std::int64_t& seen) {
+                                   PlaceReport& report, std::int64_t& seen,
+                                   bool repeated) {
   std::optional<User> user = owner.user();
   if (user) {
     auto going =
@@ -76,7 +77,9 @@ Conversation<Straight> straight_on(Delivery& delivery, const PlaceFacts& facts,
   for (const Claim& claim : facts.claims) {
     if (claim.kind != ClaimKind::forward) passed.claims.push_back(claim);
   }
-  if (says_nothing(passed)) co_return Straight::done;
+  // An earlier attempt may have broken off when it had just listed one of them:
+  // it is looked at, and taken off if it has an owner.
+  if (says_nothing(passed) && !repeated) co_return Straight::done;
   auto going =
       deliver_to_places(delivery, place.forwards(), std::move(passed), report);
   Progress progress = co_await going;
@@ -167,8 +170,8 @@ Conversation<Straight> through_settled(Delivery& delivery,
                                        std::int64_t& seen) {
   if (!owner.user()) merge(after.passed_on, facts.sources);
   // What an earlier attempt wrote here may be in this Redis only.
-  bool to_vouch_for =
-      delivery.options.touch_duplicates && has_any(before, facts.claims);
+  bool repeated = has_any(before, facts.claims);
+  bool to_vouch_for = delivery.options.touch_duplicates && repeated;
   // Of what expires each event says that it is still needed.
   bool expires = !is_customer(facts.place);
   if (learned(before, after) || to_vouch_for || expires) {
@@ -177,8 +180,8 @@ Conversation<Straight> through_settled(Delivery& delivery,
     if (commit == Commit::refused) co_return Straight::failed;
     if (commit == Commit::conflict) co_return Straight::moved;
   }
-  auto going =
-      straight_on(delivery, facts, after, std::move(owner), report, seen);
+  auto going = straight_on(delivery, facts, after, std::move(owner), report,
+                           seen, repeated);
   Straight result = co_await going;
   // An earlier attempt may have broken off when it had just listed the place.
   // It is told by what it said; where that is not among these facts, by

@@ -1212,10 +1212,27 @@ void broken_off_anywhere_and_repeated_ends_the_same(void**) {
   }
 }
 
+// An attempt that broke off between the two places of an event may have listed
+// the first's whole, and somebody else have settled that meanwhile.
+void what_broke_off_between_places_leaves_nothing_parked(void**) {
+  MemoryRedis redis;
+  run(redis, entitle::test::deliver(purchase("evt_g", "cs_1", "cs_1",
+                                             {user_claim("evt_g", 2, "bob")})));
+  Delivered bought = purchase("evt_a", "cus_1", "cs_a");
+  also_forwards(bought, "cs_1", "cus_1");
+  Delivered attempt = bought;
+  attempt.facts.places.pop_back();
+  run(redis, entitle::test::deliver(attempt));
+  redis.run({"ZADD", "entitle:live:parked", "NX", "5", "cus_1"});
+  run(redis, entitle::test::deliver(bought));
+  assert_null(redis.find("entitle:live:parked"));
+}
+
 }  // namespace
 
 int main() {
   const CMUnitTest tests[] = {
+      cmocka_unit_test(what_broke_off_between_places_leaves_nothing_parked),
       cmocka_unit_test(purchase_with_a_user_unlocks_at_once),
       cmocka_unit_test(settled_place_only_forwards),
       cmocka_unit_test(event_for_a_settled_place_takes_three_round_trips),

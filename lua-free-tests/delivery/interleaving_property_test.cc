@@ -277,10 +277,65 @@ std::vector<Case> cases_of_one_owner() {
   };
 }
 
+// cus_1 is u1's, what the invoice in_1 sold u2's, and nothing but evt_l says
+// that the payment pi_1 paid it.
+std::vector<Case> cases_of_one_purchase() {
+  const Delivered customer =
+      event("evt_c", "cs_c",
+            {user_claim("evt_c", 5, "u1", ClaimKind::customer_metadata)});
+  const Delivered subscription = naming("evt_s", "sub_s", 2, "u2");
+  Delivered link =
+      event("evt_l", "in_1", {part_of("pi_1", "in_1", unix_time(7), "evt_l")},
+            "in_1");
+  also_forwards(link, "pi_1", "in_1");
+  const Delivered named_invoice =
+      linking(naming("evt_i", "in_1", 3, "u2"), "in_1", "cus_1");
+  const Delivered invoice = linking(
+      event("evt_i", "in_1", {part_of("in_1", "sub_s", unix_time(6), "evt_i")}),
+      "in_1", "cus_1");
+  const Delivered refund = linking(event("evt_r", "pi_1"), "pi_1", "cus_1");
+  const Delivered dispute = event("evt_d", "pi_1", {}, "pi_1");
+  const std::vector<std::string> parts = {"in_1", "pi_1"};
+  return {
+      {"a payment and its invoice",
+       {customer},
+       {named_invoice, link, refund},
+       "u1",
+       parts},
+      {"a refund finds its invoice",
+       {customer, named_invoice},
+       {link, refund},
+       "u1",
+       parts},
+      {"a dispute finds its invoice",
+       {customer, dispute},
+       {named_invoice, link},
+       "u1",
+       parts},
+      {"a payment is named after its refund",
+       {customer, refund, named_invoice},
+       {link, naming("evt_p", "pi_1", 4, "u3")},
+       "u1",
+       parts},
+      {"an invoice of a subscription",
+       {customer},
+       {subscription, invoice, link, refund},
+       "u1",
+       parts},
+      {"a subscription is named last",
+       {customer, invoice, refund},
+       {subscription, link},
+       "u1",
+       parts},
+  };
+}
+
 std::vector<Case> cases() {
   std::vector<Case> all = cases_of_one_owner();
-  std::vector<Case> more = cases_of_several_owners();
-  all.insert(all.end(), more.begin(), more.end());
+  for (const std::vector<Case>& more :
+       {cases_of_several_owners(), cases_of_one_purchase()}) {
+    all.insert(all.end(), more.begin(), more.end());
+  }
   return all;
 }
 
@@ -310,7 +365,7 @@ std::set<std::string> unmatched_of(const MemoryRedis& redis) {
 
 // --- the oracle: docs/redis.md, "A place" ---------------------------------
 
-std::vector<Claim> users_named(const Events& events) {
+std::vector<Claim> claims_in(const Events& events) {
   std::vector<Claim> claims;
   for (const Delivered& delivered : events) {
     for (const PlaceFacts& place : delivered.facts.places) {
@@ -336,11 +391,44 @@ std::string newest(const std::vector<Claim>& claims, Speaks speaks) {
   return best == nullptr ? "" : best->target.str();
 }
 
+bool is_part(const Claim& claim) { return claim.kind == ClaimKind::part_of; }
+
+// What is one purchase with `source`: payments, and what they paid.
+std::set<std::string> purchase_with(const std::vector<Claim>& claims,
+                                    const std::string& source) {
+  std::set<std::string> all = {source};
+  for (std::size_t before = 0; before != all.size();) {
+    before = all.size();
+    for (const Claim& claim : claims) {
+      if (!is_part(claim) || !claim.source.starts_with("pi_")) continue;
+      std::string whole(claim.target.place());
+      if (!all.contains(whole) && !all.contains(claim.source)) continue;
+      all.insert({whole, claim.source});
+    }
+  }
+  return all;
+}
+
+std::string newest_about(const std::vector<Claim>& claims,
+                         const std::set<std::string>& sources) {
+  return newest(claims, [&](const Claim& claim) {
+    return !is_part(claim) && !claim.source.empty() &&
+           sources.contains(claim.source);
+  });
+}
+
 std::string owner_of(const std::vector<Claim>& claims,
                      const std::string& source) {
-  std::string owner = newest(claims, [&](const Claim& claim) {
-    return !claim.source.empty() && claim.source == source;
-  });
+  const std::set<std::string> purchase = purchase_with(claims, source);
+  std::string owner = newest_about(claims, purchase);
+  for (const Claim& claim : claims) {
+    if (!owner.empty() || !is_part(claim)) continue;
+    std::string whole(claim.target.place());
+    bool of_subscription = whole.starts_with("sub_");
+    if (of_subscription && purchase.contains(claim.source)) {
+      owner = newest_about(claims, {whole});
+    }
+  }
   auto of_kind = [&](std::initializer_list<ClaimKind> kinds) {
     if (!owner.empty()) return;
     owner = newest(claims, [&](const Claim& claim) {
@@ -364,17 +452,18 @@ struct Expected {
 };
 
 Expected expected_of(const Events& events) {
-  std::vector<Claim> claims = users_named(events);
+  std::vector<Claim> claims = claims_in(events);
   Expected expected;
   expected.rest = owner_of(claims, "");
   expected.owners.insert(expected.rest);
+  std::set<std::string> named;
   for (const Claim& claim : claims) {
-    if (claim.source.empty()) continue;
-    std::string owner = owner_of(claims, claim.source);
+    if (!claim.source.empty()) named.merge(purchase_with(claims, claim.source));
+  }
+  for (const std::string& source : named) {
+    std::string owner = owner_of(claims, source);
     expected.owners.insert(owner);
-    if (owner != expected.rest) {
-      expected.exceptions["owner:" + claim.source] = owner;
-    }
+    if (owner != expected.rest) expected.exceptions["owner:" + source] = owner;
   }
   for (const Delivered& delivered : events) {
     for (const auto& [id, source] : delivered.facts.places.back().sources) {
@@ -632,7 +721,7 @@ Case any_case(std::mt19937_64& random) {
   }
   Events all = c.before;
   all.insert(all.end(), c.events.begin(), c.events.end());
-  std::string rest = owner_of(users_named(all), "");
+  std::string rest = owner_of(claims_in(all), "");
   if (!rest.empty()) c.owner = rest.substr(2);
   return c;
 }
