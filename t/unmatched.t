@@ -149,6 +149,18 @@ for my $id (qw(monthly8usd plan_Fx8)) {
     is course("eve$n"), 200, 'and opens';
 }
 
+# --- lists that were cut -------------------------------------------------------------
+
+for (1 .. 2) {
+    $n++;
+    $answer = $site->webhook(event_json('customer.subscription.updated.items_has_more',
+        user => "vic$n", id => "evt_cut_$n", 'data.object.id' => "sub_$n",
+        'data.object.customer' => "cus_$n"));
+    is $answer->status, $answer->json->{outcome} eq 'applied' ? 200 : 202, 'a cut list is stored';
+}
+like $site->log, qr/\[warn\].*of event "evt_cut_\d+" Stripe sent only the beginning of its list.*"entitle_stripe_request"/,
+    'what_was_not_seen_is_said';
+
 # --- what belongs to nobody's place -----------------------------------------------
 
 $answer = $site->webhook(event_json('customer.subscription.created.active', user => 'sue',

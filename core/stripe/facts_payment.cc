@@ -5,6 +5,9 @@
 // Source: https://docs.stripe.com/api/refunds/object,
 // https://docs.stripe.com/api/disputes/object
 #include <algorithm>
+#include <span>
+#include <string>
+#include <string_view>
 
 #include "core/base/ascii.h"
 #include "core/json/tree.h"
@@ -85,6 +88,18 @@ RefundFact refund_fact(const Reading& reading, std::string_view id) {
   return fact;
 }
 
+// A refund of an unknown status gives the money back, a dispute takes it.
+void warn_unless_known(const Reading& reading, std::string_view what,
+                       std::span<const std::string_view> known, Facts& facts) {
+  std::string_view status = json::string(reading.object(), "status");
+  if (std::find(known.begin(), known.end(), status) != known.end()) return;
+  facts.warns = true;
+  add_note(facts, "the " + std::string(what) + "'s status \"" +
+                      word_of(reading.object(), "status") +
+                      "\" is not known: Stripe may have a new word for it, "
+                      "look for a newer entitle");
+}
+
 }  // namespace
 
 // A purchase of its own (Payment Element), known by its metadata, unless a
@@ -143,6 +158,7 @@ void charge_refunded_facts(const Reading& reading, Facts& facts) {
   std::string_view charge = stripe::id(reading.object(), "id");
   std::optional<bool> full = json::boolean(reading.object(), "refunded");
   if (charge.empty() || !full) {
+    facts.warns = true;
     add_note(facts,
              "the charge has no id or does not say whether all is refunded");
     return;
@@ -163,9 +179,13 @@ void refund_facts(const Reading& reading, Facts& facts) {
   std::string_view id = stripe::id(refund, "id");
   std::string_view status = json::string(refund, "status");
   if (id.empty() || status.empty()) {
+    facts.warns = true;
     add_note(facts, "the refund has no id or no status");
     return;
   }
+  static constexpr std::string_view kRefund[] = {
+      "pending", "requires_action", "succeeded", "failed", "canceled"};
+  warn_unless_known(reading, "refund", kRefund, facts);
   Payment payment = payment_of(reading, stripe::id(refund, "charge"), facts);
   if (payment.source == nullptr) return;
   RefundFact fact = refund_fact(reading, id);
@@ -180,9 +200,15 @@ void dispute_facts(const Reading& reading, Facts& facts) {
   std::string_view id = stripe::id(dispute, "id");
   std::string_view status = json::string(dispute, "status");
   if (id.empty() || status.empty()) {
+    facts.warns = true;
     add_note(facts, "the dispute has no id or no status");
     return;
   }
+  static constexpr std::string_view kDispute[] = {
+      "needs_response", "under_review",          "won",
+      "lost",           "warning_under_review",  "prevented",
+      "warning_closed", "warning_needs_response"};
+  warn_unless_known(reading, "dispute", kDispute, facts);
   Payment payment = payment_of(reading, stripe::id(dispute, "charge"), facts);
   if (payment.source == nullptr) return;
   DisputeFact fact;

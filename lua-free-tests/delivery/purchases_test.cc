@@ -696,6 +696,33 @@ std::string charge(const char* event, test::Time minute, bool full) {
   return test::charge_refunded_event(at(event, minute, Shape::basil), {}, full);
 }
 
+void a_payment_that_says_no_known_status_is_warned_of(void**) {
+  for (const std::string& body :
+       {refund("1", 0, "re_1", "frobnicated", 1),
+        test::dispute_event(at("2", 0, Shape::basil), "created", {}, "du_1",
+                            "frobnicated")}) {
+    Facts facts = test::facts(body);
+    assert_true(facts.warns);
+    assert_true(facts.note.find("\"frobnicated\" is not known") !=
+                std::string::npos);
+    assert_false(facts.places.empty());
+    facts = test::facts(
+        with(body, "\"status\":\"frobnicated\"", "\"status\":null"));
+    assert_true(facts.warns);
+    assert_true(facts.places.empty());
+  }
+  for (const char* status :
+       {"pending", "requires_action", "succeeded", "failed", "canceled"}) {
+    assert_false(test::facts(refund("1", 0, "re_1", status, 1)).warns);
+  }
+  for (const char* status : {"warning_needs_response", "under_review", "won",
+                             "lost", "prevented", "warning_closed"}) {
+    assert_false(test::facts(test::dispute_event(at("2", 0, Shape::basil),
+                                                 "closed", {}, "du_1", status))
+                     .warns);
+  }
+}
+
 void a_failed_refund_takes_back_no_other(void**) {
   const std::string session = test::session_event(
       at("session", 0, Shape::basil), "completed", anns_session());
@@ -755,6 +782,7 @@ int main() {
       cmocka_unit_test(items_may_be_ignored_by_different_kinds_of_names),
       cmocka_unit_test(one_name_of_a_fee_is_enough),
       cmocka_unit_test(a_session_is_ignored_by_its_link_or_else_its_metadata),
+      cmocka_unit_test(a_payment_that_says_no_known_status_is_warned_of),
       cmocka_unit_test(a_failed_refund_takes_back_no_other),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);

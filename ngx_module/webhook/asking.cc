@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "ngx_module/http/client.h"
+#include "ngx_module/seldom.h"
 #include "ngx_module/webhook/spaces.h"
 #include "ngx_module/webhook/webhook.h"
 
@@ -58,6 +59,7 @@ answer_of(const OwnRequest::Response& told) {
 bool
 Webhook::ask_stripe() {
     if (location_conf(request_)->stripe_request.len == 0) {
+        note_unasked();
         return false;
     }
     question_ = StripeQuestion::about(
@@ -69,6 +71,20 @@ Webhook::ask_stripe() {
     request_->write_event_handler = ngx_http_request_empty_handler;
     look_whether_ignored();
     return true;
+}
+
+// The rest of a list that says `has_more`: nobody sees it. A line of its own:
+// such a list alone may fill the event's.
+void
+Webhook::note_unasked() {
+    static Seldom seldom;
+    if (StripeQuestion::about(*event_, facts_, false)) {
+        seldom.say(NGX_LOG_WARN, request_->connection->log,
+                   "entitle: of event \"%V\" Stripe sent only the beginning "
+                   "of its list, and what is not in it was not seen: see "
+                   "\"entitle_stripe_request\"",
+                   &vars.event_id);
+    }
 }
 
 // Of what an operator has waved through nobody needs to know what it is.

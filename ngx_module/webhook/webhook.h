@@ -58,6 +58,7 @@ class Webhook {
 
     // ngx_module/webhook/asking.cc
     bool ask_stripe();
+    void note_unasked();
     void look_whether_ignored();
     void begin_to_ask();
     void ask();
