@@ -117,6 +117,22 @@ for my $with ('4m', 'off') {
         recalls();
     }
 
+    # A map that is not volatile says one thing a request. The memory, which reads
+    # it before anybody is known, is not who makes it say it.
+    for (1 .. 3) {
+        is ask('/opened', 'app=bob'), 'bob 5 HIT pay not_entitled',
+            'what_a_map_says_of_nobody_opens_nothing';
+        is ask('/closed', 'app=bob'), 'bob 5 HIT allow ok', '  and_closes_nothing';
+    }
+    {
+        my %had = $site->get('/tied', Cookie => 'app=bob')->cookies;
+        my $answer = $site->get('/tied', Cookie => "app=bob; entitle=$had{entitle}");
+        my %more = $answer->cookies;
+        is_deeply [$answer->status, $more{entitle}], [200, undef],
+            '  and_a_session_bound_to_it_lasts';
+        recalls();
+    }
+
     # --- an internal redirect -------------------------------------------------------
 
     remembered("$_ leads on", $_, $ada) for qw(/same);

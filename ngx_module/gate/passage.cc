@@ -57,6 +57,40 @@ only_cookie_line(ngx_http_request_t* r) {
     return lines == 1 ? only : nullptr;
 }
 
+// nginx keeps what a variable said. What is asked before it is known who is
+// asking is asked again by the gate and by all that comes after it: a map of
+// $entitle_user must not go on saying what it says of nobody.
+class UnsaidVariables {
+  public:
+    explicit UnsaidVariables(ngx_http_request_t* r) : r_(r), count_(count(r)) {
+        kept_ =
+            static_cast<Value*>(ngx_palloc(r->pool, count_ * sizeof(Value)));
+        if (kept_ == nullptr) {
+            throw std::bad_alloc();
+        }
+        std::copy_n(r->variables, count_, kept_);
+    }
+    ~UnsaidVariables() {
+        std::copy_n(kept_, count_, r_->variables);
+    }
+    UnsaidVariables(const UnsaidVariables&) = delete;
+    UnsaidVariables& operator=(const UnsaidVariables&) = delete;
+
+  private:
+    using Value = ngx_http_variable_value_t;
+
+    static std::size_t
+    count(ngx_http_request_t* r) {
+        auto* core = static_cast<ngx_http_core_main_conf_t*>(
+            ngx_http_get_module_main_conf(r, ngx_http_core_module));
+        return core->variables.nelts;
+    }
+
+    ngx_http_request_t* r_;
+    std::size_t count_;
+    Value* kept_;
+};
+
 // The features of the gate have already begun to find out.
 bool
 is_under_way(ngx_http_request_t* r) {
@@ -77,6 +111,7 @@ passage_evidence(ngx_http_request_t* r) {
     }
     Evidence evidence(location_conf(r));
     evidence.add(view(*cookies));
+    const UnsaidVariables unsaid(r);
     add_bound_variables(r, evidence);
     add_required_variables(r, evidence);
     // A variable may have asked for $entitle_user.

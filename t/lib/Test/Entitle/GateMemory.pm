@@ -44,6 +44,8 @@ entitle_session_cookie entitle secure=off;
 entitle_problem_json off;
 error_log %%DIR%%/logs/debug.log debug;
 map \$arg_user \$known { default \$arg_user; }
+map \$entitle_user \$opened { "" pro; default plus; }
+map \$entitle_user \$closed { "" plus; default pro; }
 log_format decided "\$uri \$entitle_user \$entitle_version \$entitle_decision \$entitle_entitlements";
 access_log %%DIR%%/logs/decided.log decided;
 add_header X-Seen "\$entitle_user \$entitle_version \$entitle_cache \$entitle_decision \$entitle_reason" always;
@@ -68,6 +70,10 @@ server {
     location = /optional { entitle optional; satisfy any; deny all; try_files /page =404; }
     location = /mixed { satisfy any; deny all; try_files /page =404; }
     location = /trusted { entitle_trusted_user \$known; try_files /page =404; }
+    location = /opened { entitle_reauth /asked; entitle_require \$opened; try_files /page =404; }
+    location = /closed { entitle_reauth /asked; entitle_require \$closed; try_files /page =404; }
+    location = /tied { entitle_reauth /asked; entitle_session_bind cookie=app \$closed; try_files /page =404; }
+    location = /asked { internal; proxy_pass http://127.0.0.1:%%PORT3%%/whoami; }
     location = /jwt { entitle_jwt cookie=jwt; entitle_jwt_key_file %%DIR%%/key.pem; try_files /page =404; }
     location = /poll { entitle_poll 1s; }
     location = /on { try_files /none /plus; }
