@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "cli/base/stop.h"
+#include "core/base/decimal.h"
 
 namespace entitle::cli {
 namespace {
@@ -195,7 +196,7 @@ void take_redis(const ReadConf& conf, const Directives& said,
     take_redis_word(redis, directive.name(), value_of(directive), files);
     if (directive.name() == "entitle_redis_wait" &&
         directive.words.size() == 3) {
-      redis.wait_replicas = std::atoi(directive.words[1].c_str());
+      redis.wait_replicas = parse_decimal<int>(directive.words[1]).value_or(0);
       redis.wait_time = time_of(directive.words[2]);
     }
   }

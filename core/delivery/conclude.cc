@@ -90,8 +90,9 @@ bool takes_back(const Source& payment) {
 
 // Of what the event takes back, a payment that paid nothing among `known`.
 std::string unknown_payment(const Sources& said, const Sources& known) {
-  for (const auto& [payment, source] : said) {
+  for (const auto& [id, source] : said) {
     if (!takes_back(source)) continue;
+    const std::string& payment = id;
     bool paid = std::any_of(known.begin(), known.end(), [&](const auto& one) {
       return is_paid_by(one.second, {payment});
     });

@@ -326,9 +326,9 @@ void forget_marks(MemoryRedis& plain, Marks& marks) {
     return false;
   });
   for (auto& [where, paths] : marks) {
-    std::erase_if(paths, [&](const std::string& path) {
-      return !there[where].contains(path);
-    });
+    const std::set<std::string>& here = there[where];
+    std::erase_if(
+        paths, [&](const std::string& path) { return !here.contains(path); });
   }
 }
 
