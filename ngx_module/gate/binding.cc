@@ -108,6 +108,20 @@ bound_to(ngx_http_request_t* r, const std::vector<std::string>& set_cookies) {
     return all;
 }
 
+bool
+bound_by_variables(ngx_http_request_t* r) {
+    if (location_conf(r)->reauth_key != nullptr) {
+        return true;
+    }
+    if (!binds(r)) {
+        return false;
+    }
+    const auto& all = *location_conf(r)->session_bind;
+    return std::any_of(all.begin(), all.end(), [](const BindSource& source) {
+        return !source.cookies;
+    });
+}
+
 void
 add_bound_variables(ngx_http_request_t* r, Evidence& evidence) {
     if (binds(r)) {

@@ -27,6 +27,8 @@ struct Gate;
 std::vector<BoundTo> bound_to(ngx_http_request_t* r,
                               const std::vector<std::string>& set_cookies);
 
+// Whether add_bound_variables() asks any variable.
+bool bound_by_variables(ngx_http_request_t* r);
 // What of that no cookie says: the variables, and the host. What bound_to()
 // gives without an answer of the app depends on these and the cookies alone.
 void add_bound_variables(ngx_http_request_t* r, Evidence& evidence);

@@ -111,7 +111,10 @@ passage_evidence(ngx_http_request_t* r) {
     }
     Evidence evidence(location_conf(r));
     evidence.add(view(*cookies));
-    const UnsaidVariables unsaid(r);
+    std::optional<UnsaidVariables> unsaid;
+    if (bound_by_variables(r) || requires_by_variables(r)) {
+        unsaid.emplace(r);
+    }
     add_bound_variables(r, evidence);
     add_required_variables(r, evidence);
     // A variable may have asked for $entitle_user.

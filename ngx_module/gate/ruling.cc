@@ -1,5 +1,6 @@
 #include "ngx_module/gate/ruling.h"
 
+#include <algorithm>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -143,6 +144,21 @@ rule_polled(ngx_http_request_t* r, Ruling ruling) {
 }
 
 }  // namespace
+
+bool
+requires_by_variables(ngx_http_request_t* r) {
+    const std::vector<RequireLine>* configured = location_conf(r)->require;
+    if (configured == nullptr) {
+        return false;
+    }
+    const auto asks = [](const RequireName& name) {
+        return !name.variables.empty();
+    };
+    return std::any_of(configured->begin(), configured->end(),
+                       [&](const RequireLine& line) {
+                           return std::any_of(line.begin(), line.end(), asks);
+                       });
+}
 
 void
 add_required_variables(ngx_http_request_t* r, Evidence& evidence) {

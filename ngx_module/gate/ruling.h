@@ -7,6 +7,8 @@
 
 namespace entitle::ngx {
 
+// Whether add_required_variables() asks any variable.
+bool requires_by_variables(ngx_http_request_t* r);
 // What the variables of entitle_require ask for here; the rest of it is the
 // location's.
 void add_required_variables(ngx_http_request_t* r, Evidence& evidence);
