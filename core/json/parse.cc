@@ -1,38 +1,19 @@
 // json::parse(): one pass over the text, recursing no deeper than the bound.
 #include <algorithm>
-#include <bit>
 #include <bitset>
 #include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
-#include <cstring>
 #include <string>
 
 #include "core/base/ascii.h"
 #include "core/base/utf8.h"
+#include "core/json/plain_run.h"
 #include "core/json/tree.h"
 
 namespace entitle::json {
 namespace {
-
-// Of the next 8 bytes, the high bit of each that ends or interrupts a plain run
-// of a string: quote, backslash, control or beyond ASCII. Bits above the
-// lowest set one may be wrong.
-std::uint64_t special_bytes(const char* at) {
-  constexpr std::uint64_t kOnes = 0x0101010101010101, kHigh = 0x80 * kOnes;
-  std::uint64_t word;
-  std::memcpy(&word, at, sizeof word);
-  auto zeros = [](std::uint64_t w) { return (w - kOnes) & ~w; };
-  return (zeros(word ^ ('"' * kOnes)) | zeros(word ^ ('\\' * kOnes)) |
-          (word - 0x20 * kOnes) | word) &
-         kHigh;
-}
-
-bool is_special(char c) {
-  auto byte = static_cast<unsigned char>(c);
-  return c == '"' || c == '\\' || byte < 0x20 || byte >= 0x80;
-}
 
 // Members seen in one object. A filter first: most keys are new.
 class Seen {
@@ -210,16 +191,7 @@ class Parser {
 
   // To the next special byte.
   void skip_plain() {
-    if constexpr (std::endian::native == std::endian::little) {
-      while (end_ - at_ >= 8) {
-        if (std::uint64_t special = special_bytes(at_)) {
-          at_ += std::countr_zero(special) / 8;
-          return;
-        }
-        at_ += 8;
-      }
-    }
-    while (at_ != end_ && !is_special(*at_)) ++at_;
+    at_ = begin_ + (json::skip_plain<Plain::ascii>(at_, end_) - begin_);
   }
 
   bool string(std::string_view& into) {

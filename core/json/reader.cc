@@ -4,6 +4,7 @@
 #include <map>
 
 #include "core/base/utf8.h"
+#include "core/json/plain_run.h"
 #include "core/json/writer.h"
 
 namespace entitle {
@@ -62,13 +63,11 @@ void JsonReader::string(std::string& into) {
   into.clear();
   expect('"');
   while (ok_) {
-    std::size_t end = 0;
-    while (end < rest_.size() && rest_[end] != '"' && rest_[end] != '\\' &&
-           static_cast<unsigned char>(rest_[end]) >= 0x20) {
-      ++end;
-    }
-    into.append(rest_.substr(0, end));
-    rest_.remove_prefix(end);
+    const char* begin = rest_.data();
+    const char* end =
+        json::skip_plain<json::Plain::any>(begin, begin + rest_.size());
+    into.append(begin, end);
+    rest_.remove_prefix(static_cast<std::size_t>(end - begin));
     if (rest_.empty() || (rest_.front() != '"' && rest_.front() != '\\')) {
       ok_ = false;
       return;

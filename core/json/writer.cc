@@ -2,23 +2,29 @@
 
 #include <charconv>
 
+#include "core/json/plain_run.h"
+
 namespace entitle::json {
 
 void Writer::quote(std::string_view text) {
   constexpr char digits[] = "0123456789abcdef";
+  const char* at = text.data();
+  const char* const end = at + text.size();
   out_ += '"';
-  for (char c : text) {
-    auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
+  while (true) {
+    const char* special = skip_plain<Plain::any>(at, end);
+    out_.append(at, special);
+    if (special == end) break;
+    auto byte = static_cast<unsigned char>(*special);
+    if (byte >= 0x20) {
       out_ += '\\';
-      out_ += c;
-    } else if (byte < 0x20) {
+      out_ += *special;
+    } else {
       out_ += "\\u00";
       out_ += digits[byte >> 4];
       out_ += digits[byte & 0x0f];
-    } else {
-      out_ += c;
     }
+    at = special + 1;
   }
   out_ += '"';
 }

@@ -19,6 +19,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <functional>
 #include <initializer_list>
 #include <iterator>
 #include <optional>
@@ -105,6 +106,8 @@ class BoundedSet {
     return rank_a != rank_b ? rank_a > rank_b : a > b;
   }
 
+  bool take(const std::vector<Fact*>& all);
+
   std::vector<Fact> facts_;
 };
 
@@ -115,35 +118,69 @@ bool BoundedSet<Fact>::unite(std::vector<Fact> others) {
     facts_ = std::move(others);
     return true;
   }
-  std::vector<Fact> all = facts_;
-  all.insert(all.end(), std::make_move_iterator(others.begin()),
-             std::make_move_iterator(others.end()));
-  // One key after the other, and of each the joined one.
-  std::sort(all.begin(), all.end(),
-            [](const Fact& a, const Fact& b) { return a.key() < b.key(); });
+  // Facts are big: what is sorted is where they are.
+  std::vector<Fact*> all;
+  all.reserve(facts_.size() + others.size());
+  for (Fact& fact : facts_) all.push_back(&fact);
+  for (Fact& fact : others) all.push_back(&fact);
+  std::stable_sort(all.begin(), all.end(), [](const Fact* a, const Fact* b) {
+    return a->key() < b->key();
+  });
+  // Of those with one key the joined one; one of ours comes before the others.
+  std::vector<Fact> joined;
+  joined.reserve(others.size());
+  bool is_same = true;
   auto last = all.begin();
-  for (auto at = all.begin() + 1; at != all.end(); ++at) {
-    if (at->key() == last->key()) {
-      join(*last, *at);
-    } else if (++last != at) {
-      *last = std::move(*at);
+  for (auto at = all.begin(), next = at; at != all.end(); at = next) {
+    next = std::find_if(at + 1, all.end(), [at](const Fact* other) {
+      return other->key() != (*at)->key();
+    });
+    *last = *at;
+    bool is_ours = std::less_equal<>()(facts_.data(), *at) &&
+                   std::less<>()(*at, facts_.data() + facts_.size());
+    bool changed = !is_ours;
+    if (next - at > 1) {
+      Fact& one = joined.emplace_back(**at);
+      for (auto other = at + 1; other != next; ++other) {
+        changed = join(one, **other) || changed;
+      }
+      if (changed) *last = &one;
     }
+    is_same = is_same && !changed;
+    ++last;
   }
-  all.erase(last + 1, all.end());
-  std::sort(all.begin(), all.end(), greater);
-  if constexpr (requires { Fact::prune(all); }) Fact::prune(all);
-  if (all.size() > Fact::kBound) {
-    if constexpr (requires { Fact::keep_besides(all); }) {
-      std::vector<Fact> besides = Fact::keep_besides(all);
-      all.erase(all.begin() + Fact::kBound, all.end());
-      std::move(besides.begin(), besides.end(), std::back_inserter(all));
+  if (is_same) return false;
+  all.erase(last, all.end());
+  std::sort(all.begin(), all.end(),
+            [](const Fact* a, const Fact* b) { return greater(*a, *b); });
+  return take(all);
+}
+
+// These, which are ours or another's, in their order and within the bound.
+template <class Fact>
+bool BoundedSet<Fact>::take(const std::vector<Fact*>& all) {
+  constexpr bool kPrunes = requires(std::vector<Fact> & some) {
+    Fact::prune(some);
+  };
+  // Whatever is more than there was must be new, unless some is left out.
+  const bool leaves_out = kPrunes || all.size() > Fact::kBound;
+  std::vector<Fact> before;
+  if (leaves_out) before = facts_;
+  std::vector<Fact> taken;
+  taken.reserve(all.size());
+  for (Fact* fact : all) taken.push_back(std::move(*fact));
+  if constexpr (kPrunes) Fact::prune(taken);
+  if (taken.size() > Fact::kBound) {
+    if constexpr (requires { Fact::keep_besides(taken); }) {
+      std::vector<Fact> besides = Fact::keep_besides(taken);
+      taken.erase(taken.begin() + Fact::kBound, taken.end());
+      std::move(besides.begin(), besides.end(), std::back_inserter(taken));
     } else {
-      all.erase(all.begin() + Fact::kBound, all.end());
+      taken.erase(taken.begin() + Fact::kBound, taken.end());
     }
   }
-  if (all == facts_) return false;
-  facts_ = std::move(all);
-  return true;
+  facts_ = std::move(taken);
+  return !leaves_out || facts_ != before;
 }
 
 }  // namespace entitle

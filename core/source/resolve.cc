@@ -227,6 +227,11 @@ Decided decide(const BoundedSet<Snapshot>& newest_first) {
   std::size_t left = std::min(newest_first.size(), Snapshot::kBound);
   while (left > 0) {
     UnixTime second = newest_first[left - 1].created;
+    if (left == 1 || newest_first[left - 2].created != second) {
+      decided = {&newest_first[--left], oldest_second};
+      oldest_second = false;
+      continue;
+    }
     Group group;
     for (; left > 0 && newest_first[left - 1].created == second; --left) {
       group.push_back(&newest_first[left - 1]);
@@ -318,14 +323,15 @@ UnixTime past_due_since(const Source& source, const Snapshot& decided) {
 // A shop may give a lookup key to another price. Who bought by it has it as
 // long as the price that it was seen with.
 void keep_lookup_keys(const Source& source, std::vector<Identifier>& sorted) {
-  auto has = [&](const Identifier& identifier) {
-    return std::binary_search(sorted.begin(), sorted.end(), identifier);
+  auto has = [&](const std::string& text) {
+    return std::any_of(sorted.begin(), sorted.end(),
+                       [&](const auto& known) { return known.str() == text; });
   };
   std::vector<Identifier> kept;
   for (const KeyFact& fact : source.keys) {
-    std::optional<Identifier> price = Identifier::stored(fact.price);
+    if (!has(fact.price) || has(fact.name)) continue;
     std::optional<Identifier> key = Identifier::stored(fact.name);
-    if (price && key && has(*price) && !has(*key)) kept.push_back(*key);
+    if (key) kept.push_back(*std::move(key));
   }
   if (kept.empty()) return;
   sorted.insert(sorted.end(), kept.begin(), kept.end());

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "core/json/reader.h"
+
 extern "C" {
 #include <cmocka.h>
 }
@@ -68,6 +70,33 @@ void jansson_reads_what_is_written(void**) {
   json_decref(read);
 }
 
+// Text is looked at eight bytes at a time: each byte at each place of such
+// words, among bytes of both halves, is written for jansson and for us alike.
+void every_byte_is_written_wherever_it_stands(void**) {
+  for (const char* around : {"a", "\xc3\xa9"}) {
+    for (std::size_t length = 0; length < 20; ++length) {
+      for (int byte = 1; byte < 0x80; ++byte) {
+        std::string text;
+        for (std::size_t n = 0; n < length; ++n) text += around;
+        text += static_cast<char>(byte);
+        text += around;
+        std::string out;
+        Writer(out).begin_array().string(text).end_array();
+        json_t* read = json_loadb(out.data(), out.size(), 0, nullptr);
+        assert_non_null(read);
+        assert_string_equal(json_string_value(json_array_get(read, 0)),
+                            text.c_str());
+        json_decref(read);
+        std::string ours;
+        entitle::JsonReader in(out);
+        in.array([&] { in.string(ours); });
+        assert_true(in.finish());
+        assert_string_equal(ours.c_str(), text.c_str());
+      }
+    }
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -76,6 +105,7 @@ int main() {
       cmocka_unit_test(what_was_there_stays),
       cmocka_unit_test(strings_are_written_as_they_are_seen),
       cmocka_unit_test(jansson_reads_what_is_written),
+      cmocka_unit_test(every_byte_is_written_wherever_it_stands),
   };
   return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
