@@ -48,6 +48,12 @@ ngx_conf_enum_t revoke_or_keep[] = {
     {ngx_null_string, 0},
 };
 
+ngx_conf_enum_t on_or_off[] = {
+    {ngx_string("on"), 1},
+    {ngx_string("off"), 0},
+    {ngx_null_string, 0},
+};
+
 ngx_conf_enum_t deny_or_allow[] = {
     {ngx_string("deny"), 0},
     {ngx_string("allow"), 1},
@@ -162,6 +168,8 @@ ngx_command_t commands[] = {
     ENTITLE_LOCATION("entitle_require", NGX_CONF_1MORE,
                      reads_variables<add_require>, require, nullptr),
 
+    ENTITLE_LOCATION("entitle_dry_run", NGX_CONF_TAKE1, reads<set_dry_run>,
+                     dry_run, on_or_off),
     ENTITLE_DIRECTIVE("entitle_wait",
                       NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_TAKE12,
                       reads_variables<set_wait>, LOC, 0, nullptr),
@@ -360,6 +368,12 @@ init_module(ngx_cycle_t* cycle) noexcept {
         logged = true;
         ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0, "entitle: version %s",
                       kVersion);
+    }
+    const MainConf* conf = main_conf_of(cycle);
+    if (conf != nullptr && conf->dry_runs != 0 && !ngx_test_config) {
+        ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
+                      "entitle: dry run: %ui location%s let everybody by",
+                      conf->dry_runs, conf->dry_runs == 1 ? "" : "s");
     }
     return NGX_OK;
 }

@@ -115,6 +115,7 @@ struct MainConf {
     ngx_msec_t redis_connect_timeout;
     ngx_msec_t redis_timeout;
     Where unbound_reauth;  // the last that was warned about
+    ngx_uint_t dry_runs;   // locations that let everybody by
     std::size_t zone_size;
     std::size_t session_memory;  // bytes of a worker; 0: off
     ngx_shm_zone_t* zone;        // entitle_zone; null: nothing is gated
@@ -295,10 +296,20 @@ struct LocationConf {
     Wait wait;
     ngx_flag_t problem_json;
     ngx_flag_t cache_control;
+    ngx_uint_t dry_run;  // 1: whom the gate would refuse is let by
+    Where dry_run_where;
 
     bool logout_all;  // every device
     Redirect* redirect;
     ngx_msec_t poll;  // 0: none
+
+    // Nothing stands behind a poll, and nobody can be sent to buy without a
+    // name.
+    bool
+    lets_everybody_by() const {
+        return dry_run == 1 && gated() && role != Role::poll &&
+               !(role == Role::redirect && redirect->names_buyer);
+    }
 
     bool
     gated() const {

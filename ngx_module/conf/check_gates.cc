@@ -81,6 +81,27 @@ check_buyer(Server& server, const Location& location) {
     }
 }
 
+// --- a dry run
+// ----------------------------------------------------------------
+
+void
+check_dry_run(Server& server, const Location& location) {
+    const LocationConf& conf = location.conf();
+    if (!keeps_out(location) || !conf.lets_everybody_by() ||
+        is_covered(location)) {
+        return;
+    }
+    auto* main = static_cast<MainConf*>(
+        ngx_http_conf_get_module_main_conf(server.cf, ngx_http_entitle_module));
+    main->dry_runs++;
+    if (location.core->satisfy == NGX_HTTP_SATISFY_ANY) {
+        server.warn(
+            "\"entitle_dry_run\" beside \"satisfy any\": who is refused by "
+            "the other rules and would be by the gate is still refused",
+            conf.dry_run_where);
+    }
+}
+
 // --- words
 // --------------------------------------------------------------------
 
@@ -191,6 +212,7 @@ check_gates(Server& server) {
     each_location(server.root, [&](const Location& location) {
         check_known(server, location);
         check_buyer(server, location);
+        check_dry_run(server, location);
     });
     check_words(server);
 }

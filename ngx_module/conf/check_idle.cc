@@ -44,6 +44,13 @@ keeps_out(const LocationConf& conf) {
     return conf.gated() && conf.gate == static_cast<ngx_uint_t>(GateMode::on);
 }
 
+// Whom a dry run would let by.
+bool
+keeps_pages(const LocationConf& conf) {
+    return keeps_out(conf) && conf.role != Role::poll &&
+           !(conf.role == Role::redirect && conf.redirect->names_buyer);
+}
+
 struct Use {
     std::string_view directive;
     bool (*is_used)(const LocationConf&);
@@ -57,6 +64,9 @@ constexpr char kTrusted[] =
     "beside \"entitle_trusted_user\", which the app is not asked about";
 constexpr char kNoQuestion[] = "without \"entitle_reauth\"";
 constexpr char kNobodyRefused[] = "where nobody is refused";
+constexpr char kNobodyLetBy[] =
+    "where nobody is refused a page: neither before \"entitle_poll\", nor "
+    "before a checkout that has to name the buyer";
 
 constexpr Use kUses[] = {
     {"entitle_jwt", asks, nullptr},
@@ -79,6 +89,7 @@ constexpr Use kUses[] = {
     {"entitle_session_recheck", takes_session, kNoSession},
     {"entitle_login_url", keeps_out, kNobodyRefused},
     {"entitle_preflight", keeps_out, kNobodyRefused},
+    {"entitle_dry_run", keeps_pages, kNobodyLetBy},
 };
 
 const Use*

@@ -246,6 +246,10 @@ merge_gate(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
     merge_cache(prev, conf);
     merge_wait(cf, prev, conf);
     ngx_conf_merge_uint_value(conf->preflight, prev->preflight, 0);
+    if (conf->dry_run == NGX_CONF_UNSET_UINT) {
+        conf->dry_run_where = prev->dry_run_where;
+    }
+    ngx_conf_merge_uint_value(conf->dry_run, prev->dry_run, 0);
     merge_session(cf, prev, conf);
     ngx_conf_merge_value(conf->session_lifetime, prev->session_lifetime,
                          kSessionLifetime);
@@ -354,6 +358,7 @@ create_location_conf(ngx_conf_t* cf) noexcept {
         conf->webhook_tolerance = NGX_CONF_UNSET;
         conf->gate = NGX_CONF_UNSET_UINT;
         conf->preflight = NGX_CONF_UNSET_UINT;
+        conf->dry_run = NGX_CONF_UNSET_UINT;
         conf->session_lifetime = NGX_CONF_UNSET;
         conf->session_recheck = NGX_CONF_UNSET;
         conf->lease = NGX_CONF_UNSET_MSEC;

@@ -34,8 +34,9 @@ Setter set_redis_ssl_flag, set_redis_ssl_text, set_redis_ssl_file;
 char* init_redis_ssl(ngx_conf_t* cf, MainConf* conf);
 
 // ngx_module/conf/gate.cc
-Setter set_gate, add_require, add_session_key_file, set_session_cookie,
-    set_reauth, set_reauth_user, set_login_url, set_claim_email;
+Setter set_gate, set_dry_run, add_require, add_session_key_file,
+    set_session_cookie, set_reauth, set_reauth_user, set_login_url,
+    set_claim_email;
 void merge_reauth(const LocationConf* prev, LocationConf* conf);
 char* check_reauth(ngx_conf_t* cf, const LocationConf* conf);
 

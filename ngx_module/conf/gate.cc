@@ -100,6 +100,12 @@ set_gate(ngx_conf_t* cf, ngx_command_t* command, void* data) {
 }
 
 char*
+set_dry_run(ngx_conf_t* cf, ngx_command_t* command, void* data) {
+    static_cast<LocationConf*>(data)->dry_run_where = where(cf);
+    return set_choice(cf, command, data);
+}
+
+char*
 add_require(ngx_conf_t* cf, ngx_command_t*, void* data) {
     auto* conf = static_cast<LocationConf*>(data);
     if (says_off(cf)) {

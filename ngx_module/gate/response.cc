@@ -56,6 +56,19 @@ log_refusal(ngx_http_request_t* r, const Gate* gate, const Ruling& ruling) {
                   "entitle: %V for \"%V\": %V", &decision, &who, &reason);
 }
 
+// What a gate that refuses nobody would have said.
+void
+log_let_by(ngx_http_request_t* r, const Gate* gate, const Ruling& ruling) {
+    static Seldom seldom;
+    ngx_str_t decision = str(name(ruling.decision));
+    ngx_str_t reason = str(name(ruling.reason));
+    const auto& user = gate->find<Order>()->identity().user;
+    ngx_str_t who = user ? str(user->str()) : ngx_str_t ngx_string("nobody");
+    seldom.say(NGX_LOG_WARN, r->connection->log,
+               "entitle: dry run, let by: %V for \"%V\": %V", &decision, &who,
+               &reason);
+}
+
 // NGX_DECLINED: no login page is configured, or its URL came out unusable.
 ngx_int_t
 login_url(ngx_http_request_t* r, ngx_str_t& location) {
@@ -262,6 +275,10 @@ respond(ngx_http_request_t* r, Gate* gate, Ruling ruling) {
         case Decision::login:
         case Decision::error:
             break;
+    }
+    if (location_conf(r)->lets_everybody_by()) {
+        log_let_by(r, gate, gate->find<Response>()->ruling());
+        return NGX_DECLINED;  // NGX_OK would satisfy `satisfy any`
     }
     return refuse(r, gate);
 }

@@ -23,7 +23,8 @@ room_of(const MainConf* conf) {
 ngx_msec_t
 time_to_wait(ngx_http_request_t* r) {
     const LocationConf* conf = location_conf(r);
-    if (conf->gate != static_cast<ngx_uint_t>(GateMode::on)) {
+    if (conf->gate != static_cast<ngx_uint_t>(GateMode::on) ||
+        conf->lets_everybody_by()) {
         return 0;
     }
     if (conf->poll != 0 || conf->wait.time == 0 ||
