@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli/base/stop.h"
+#include "cli/command/agree.h"
 #include "cli/kept/context.h"
 #include "core/json/writer.h"
 
@@ -24,6 +25,12 @@ struct WhyOptions {
   std::string subject;  // a user, a Stripe id, an event or an e-mail
   std::string url;      // empty: none
 };
+struct LinkOptions : WriteOptions {
+  std::string what;   // cus_, sub_, cs_, pi_, in_
+  std::string user;   // whose it is
+  std::string csv;    // a file with both, line by line; empty: none
+  bool move = false;  // also where it is somebody's
+};
 struct ListOptions {
   std::size_t most = 100;  // how many are shown
 };
@@ -38,6 +45,8 @@ struct EventsOptions {
 
 // Whether somebody is in, and which link of the chain is broken.
 Answer why(const Context& context, const WhyOptions& options, bool as_json);
+// Says whose something is, before all that events say.
+Answer link(const Context& context, const LinkOptions& options, bool as_json);
 // What somebody paid for and belongs to nobody.
 Answer parked(const Context& context, const ListOptions& options, bool as_json);
 // What somebody paid for and no grant knows.

@@ -3,7 +3,6 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -11,12 +10,11 @@
 
 #include "cli/base/stop.h"
 #include "cli/command/command.h"
+#include "cli/command/words.h"
 #include "core/base/version.h"
 
 namespace entitle::cli {
 namespace {
-
-using Run = std::function<Answer()>;
 
 constexpr const char* kAbout =
     "Says why somebody is in or out, from what Redis and nginx's configuration "
@@ -76,20 +74,6 @@ void add_common_options(CLI::App& app, CommonOptions& common) {
   add_redis_options(app, common);
 }
 
-// Adds a command; `act` is what it does when it is the one that was named.
-template <class Options, class Act>
-CLI::App* add(CLI::App& app, const char* name, const char* about,
-              const CommonOptions& common, Run& run,
-              std::shared_ptr<Options> options, Act act) {
-  CLI::App* command = app.add_subcommand(name, about);
-  command->callback([&common, &run, options, act] {
-    run = [&common, options, act] {
-      return act(Context(common), *options, common.json);
-    };
-  });
-  return command;
-}
-
 void add_most(CLI::App* command, std::size_t& most) {
   command->add_option("--most", most, "how many are shown")
       ->check(CLI::Range(1, 1'000'000))
@@ -117,6 +101,8 @@ void add_commands(CLI::App& app, const CommonOptions& common, Run& run) {
       add(app, "unmatched", "what somebody paid for and no entitle_grant knows",
           common, run, list, unmatched),
       list->most);
+
+  add_writing_commands(app, common, run);
 
   auto ignored = std::make_shared<IgnoreOptions>();
   command = add(

@@ -15,7 +15,8 @@ Entry entry_of(const Context& context, const Listed& listed) {
   Entry entry;
   entry.what = listed.member;
   entry.since = listed.since;
-  entry.command = "give it a user in Stripe: metadata user_id=USER";
+  entry.command =
+      context.command("link " + shell_word(listed.member) + " USER");
   const std::optional<Place> place = place_of(context, listed.member);
   if (!place) {
     entry.note = "its place in Redis cannot be read";

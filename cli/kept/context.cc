@@ -133,7 +133,8 @@ DeliveryOptions Context::delivery_options() const {
   return {keys_,
           policy_,
           &grants_,
-          now_,
+          std::chrono::floor<std::chrono::milliseconds>(
+              std::chrono::system_clock::now()),
           (std::uint64_t{device()} << 32) | device(),
           {redis.wait_replicas, redis.wait_time}};
 }

@@ -162,6 +162,9 @@ std::string_view says_who(ClaimKind kind) {
       return "by the subscription's metadata";
     case ClaimKind::client_reference:
       return "by client_reference_id";
+    case ClaimKind::operators:
+    case ClaimKind::operators_of_purchase:
+      return "by an operator";
     case ClaimKind::forward:
     case ClaimKind::part_of:
     case ClaimKind::other:
@@ -170,11 +173,19 @@ std::string_view says_who(ClaimKind kind) {
   return "by a claim";
 }
 
+// Where it is kept: who was asked about is a user, mostly.
+std::optional<Place> place_to_ask(const Maker& m) {
+  if (m.known.place) return m.known.place;
+  if (m.purchase == nullptr || m.purchase->place.empty()) return std::nullopt;
+  return place_of(m.context, m.purchase->place);
+}
+
 // The claim that made it theirs, as far as the place still has it.
 std::string by_what(const Maker& m) {
-  if (!m.known.place) return {};
+  const std::optional<Place> asked = place_to_ask(m);
+  if (!asked) return {};
   const Target owner = Target::of(*m.known.subject.user);
-  const Place& place = *m.known.place;
+  const Place& place = *asked;
   if (m.purchase != nullptr) {
     auto naming = place.naming.find(m.purchase->source);
     if (naming != place.naming.end()) {
@@ -222,7 +233,12 @@ void add_owner(Maker& m) {
   m.broken("owner", "parked: no event says whose it is",
            fmt::format("{}{} belongs to nobody: no event names a user.", place,
                        email),
-           fmt::format("at Stripe, give {} the metadata user_id=USER", place));
+           m.context.command("link " +
+                             shell_word(known.subject.source.empty()
+                                            ? known.subject.place
+                                            : known.subject.source) +
+                             " USER") +
+               "; or, at Stripe, give it the metadata user_id=USER");
 }
 
 void add_record(Maker& m) {

@@ -184,7 +184,10 @@ std::vector<LookupWrite> lookup_writes(const Delivery& delivery,
         {keys.webhook(), webhook_count(keys, what, delivery.event.id,
                                        seconds_of(delivery.options))});
   };
-  if (result.owner_changed) count(WebhookCount::conflict);
+  // What an operator moves contradicts nobody.
+  if (result.owner_changed && delivery.event.by.empty()) {
+    count(WebhookCount::conflict);
+  }
   if (facts.assumes_end && result.outcome != Outcome::duplicate) {
     count(WebhookCount::assumed_end);
   }

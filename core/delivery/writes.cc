@@ -74,6 +74,8 @@ std::string log_line(UnixTime now, const RecordCause& cause,
       .text("type", cause.event.type)
       .text("outcome", cause.outcome)
       .text("place", cause.place);
+  if (!cause.event.by.empty()) line.text("by", cause.event.by);
+  if (!cause.event.reason.empty()) line.text("reason", cause.event.reason);
   if (!cause.moved_from.empty()) {
     line.key("moved_from").strings(cause.moved_from, encoded);
   }

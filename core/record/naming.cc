@@ -142,6 +142,7 @@ std::size_t naming_bytes(const Naming& naming) {
 
 int rank_of_naming(const Claim& claim) {
   constexpr int kAsGoodAsTheCustomers = 3;
+  if (claim.kind == ClaimKind::operators_of_purchase) return kOperatorsRank;
   int said = rank(claim);
   return said == 0 ? 0 : std::max(said, kAsGoodAsTheCustomers);
 }

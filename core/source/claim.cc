@@ -16,7 +16,7 @@ struct KindRow {
   int rank;
 };
 
-constexpr std::array<KindRow, 7> kKinds = {{
+constexpr std::array<KindRow, 9> kKinds = {{
     {ClaimKind::forward, "forward", 0},
     {ClaimKind::email, "email", 1},
     {ClaimKind::customer_metadata, "customer_metadata", 3},
@@ -24,6 +24,9 @@ constexpr std::array<KindRow, 7> kKinds = {{
     {ClaimKind::subscription_metadata, "subscription_metadata", 2},
     {ClaimKind::client_reference, "client_reference", 2},
     {ClaimKind::part_of, "part_of", 0},
+    {ClaimKind::operators, "operator", kOperatorsRank},
+    // What of it is not about that purchase is as good as a buyer's word.
+    {ClaimKind::operators_of_purchase, "operator_of_purchase", 2},
 }};
 
 std::string_view name_of(const Claim& claim) {
@@ -64,10 +67,18 @@ bool is_sound(const Claim& claim) {
   return claim.target.user().has_value();
 }
 
+// What an operator says has its rank written beside it: a version that does not
+// know the kind goes by that.
+bool is_operators(ClaimKind kind) {
+  return kind == ClaimKind::operators ||
+         kind == ClaimKind::operators_of_purchase;
+}
+
 // Null where a member is missing, or where a user's claim names a place.
 std::optional<Claim> read_claim(JsonReader& in) {
   std::string by;
   std::string to;
+  std::string rank_said;
   std::int64_t at = -1;
   Claim claim{};
   in.object([&](std::string_view key) {
@@ -75,6 +86,7 @@ std::optional<Claim> read_claim(JsonReader& in) {
     if (key == "at") return in.integer(at);
     if (key == "event") return in.string(claim.event);
     if (key == "to") return in.string(to);
+    if (key == "rank") return in.value(rank_said);
     std::string value;
     in.value(value);
     claim.unknown.keep(key, std::move(value));
@@ -84,6 +96,9 @@ std::optional<Claim> read_claim(JsonReader& in) {
   claim.created = unix_time(at);
   claim.target = Target(*std::move(target));
   read_kind(std::move(by), claim);
+  if (!rank_said.empty() && !is_operators(claim.kind)) {
+    claim.unknown.keep("rank", std::move(rank_said));
+  }
   if (!is_sound(claim)) return std::nullopt;
   return claim;
 }
@@ -126,6 +141,9 @@ std::string encode_claims(const std::vector<Claim>& claims) {
         .number("at", to_unix(claim.created))
         .text("event", claim.event)
         .text("to", claim.target.encode());
+    if (is_operators(claim.kind)) {
+      out.number("rank", claim.source.empty() ? rank(claim) : kOperatorsRank);
+    }
     claim.unknown.write(out);
     out.end_object();
   }

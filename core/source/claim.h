@@ -27,7 +27,8 @@ namespace entitle {
 // the explicit ones of a source, or of whatever nothing better is known of.
 // `forward` says that the place is part of another one: what it is told about
 // users is told to that one. `part_of` names no user either: a payment and the
-// invoice it paid are one purchase, an invoice's is its subscription's.
+// invoice it paid are one purchase, an invoice's is its subscription's. An
+// operator's word, of all of a place or of one source, counts before all.
 enum class ClaimKind {
   forward,
   email,
@@ -36,6 +37,8 @@ enum class ClaimKind {
   subscription_metadata,
   client_reference,
   part_of,
+  operators,
+  operators_of_purchase,
   other,  // a later version's
 };
 
@@ -52,8 +55,10 @@ struct Claim {
   auto operator<=>(const Claim&) const = default;
 };
 
-// What counts first where no claim names a source: the customer's metadata,
-// what was said of any source, e-mail. 0: it names no user.
+// What counts first where no claim names a source: an operator's word on all of
+// it, the customer's metadata, what was said of any source, e-mail. 0: it names
+// no user.
+inline constexpr int kOperatorsRank = 4;
 int rank(const Claim& claim);
 
 // That a source is part of another one, both Stripe ids; not of itself, and

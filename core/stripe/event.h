@@ -21,6 +21,8 @@ struct EventHead {
   bool livemode = false;
   AccountId account;
   std::string context = {};  // where that alone said the account
+  // Of what is no event of Stripe's but an operator's word: whose, and why.
+  std::string by = {}, reason = {};
 };
 
 struct Event {

@@ -111,7 +111,7 @@ const std::string kSource =
     R"("credits":[{"event":"evt_2","n":5},{"event":"evt_1","n":7}],)"
     R"("hold":{"event":"evt_7","created":900}})";
 const std::string kClaims =
-    R"([{"by":"operator","at":900,"event":"op_1","to":"u:alice","rank":9,)"
+    R"([{"by":"court","at":900,"event":"op_1","to":"u:alice","rank":9,)"
     R"("who":"ann"},{"by":"client_reference","at":1000,"event":"evt_1",)"
     R"("to":"u:bob","said":800},{"by":"tenant","at":1,"event":"evt_0",)"
     R"("to":"t:acme"}])";
@@ -144,7 +144,7 @@ void what_a_later_version_wrote_survives_an_event_here(void**) {
   MemoryRedis redis;
   write_as_version_9(redis);
   DeliveryResult result = tell(redis, renewal("evt_8", 2000));
-  // Its operator's word counts above the claims that are known here.
+  // A court's word counts above the claims that are known here.
   assert_string_equal(result.user->str().c_str(), "alice");
   assert_string_equal(std::string(name(result.outcome)).c_str(), "applied");
   assert_nothing_lost(redis, kAlice);

@@ -1,0 +1,40 @@
+#include "core/delivery/link.h"
+
+#include <utility>
+
+#include "core/source/target.h"
+#include "core/stripe/event.h"
+#include "core/stripe/facts.h"
+
+namespace entitle {
+
+std::vector<Claim> links(const std::vector<std::string>& sources,
+                         const User& user, UnixTime said,
+                         const std::string& event) {
+  std::vector<Claim> claims;
+  if (sources.empty()) {
+    claims.push_back(
+        Claim{ClaimKind::operators, said, event, Target::of(user)});
+  }
+  for (const std::string& source : sources) {
+    claims.push_back(Claim{ClaimKind::operators_of_purchase, said, event,
+                           Target::of(user), source});
+  }
+  return claims;
+}
+
+Conversation<DeliveryResult> link_to_user(std::string place,
+                                          std::vector<std::string> sources,
+                                          User user, OperatorsWord word,
+                                          DeliveryOptions options) {
+  EventHead event = operators_event("link", word, options);
+  PlaceFacts facts{std::move(place), {}, {}, {}};
+  facts.claims = links(sources, user, event.created, event.id);
+  Facts all;
+  all.places.push_back(std::move(facts));
+  auto delivering = deliver(std::move(all), std::move(event), options);
+  DeliveryResult result = co_await delivering;
+  co_return result;
+}
+
+}  // namespace entitle
