@@ -1,0 +1,62 @@
+# What Debian's packages promise, as far as it shows without building them:
+# `./dev package` does that, and installs, upgrades and removes them.
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::Bin/lib";
+use Test::Entitle;
+use Test::Entitle::Docs qw(page tree);
+
+my ($version) = page('core/base/version.h') =~ /kVersion\[\] = "(.+)"/;
+like page('debian/changelog'), qr/\Aentitle \(\Q$version\E\) /, 'the version is the code\'s';
+like page('debian/libnginx-mod-http-entitle.NEWS'), qr/^entitle \(/m, 'there is news';
+
+# What is installed is there, or is built.
+for my $list (grep { m{^debian/[^/]+\.(?:install|docs|examples|manpages)$} } tree()) {
+    for my $line (split /\n/, page($list)) {
+        my ($from) = split ' ', $line;
+        next if !defined $from || $from =~ m{^(?:usr/lib|obj-entitlectl)/};
+        ok -e "$Test::Entitle::ROOT/$from", "$list: $from is in the tree";
+    }
+}
+
+# Who builds from the tree and who builds the package need the same.
+my ($needed) = page('dev') =~ /^BUILD_PACKAGES=\((.*?)\)/ms;
+my ($listed) = page('debian/control') =~ /^Build-Depends: (.*?)^\S/ms;
+my %listed = map { s/\s.*//sr => 1 } split /,\s*/, $listed;
+# By way of nginx-dev, build-essential and debhelper.
+my %implied = map { $_ => 1 } qw(g++ make binutils nginx nginx-dev zlib1g-dev);
+is_deeply [grep { !$listed{$_} && !$implied{$_} } split ' ', $needed], [],
+    'the package is built with what ./dev builds with';
+
+# --- the example, with other ports and files ---------------------------------
+
+my $site = Test::Entitle->new;
+$site->redis;
+my $text = page('debian/examples/site.conf');
+$text =~ s/127\.0\.0\.1:6379/127.0.0.1:%%REDIS%%/ or die 'no Redis';
+$text =~ s/listen 8080/listen 127.0.0.1:%%PORT%%/ or die 'no port';
+$text =~ s{/etc/nginx/stripe-webhook-secret;}{%%SECRET%%;} or die 'no secret';
+$text =~ s{/etc/nginx/course-users;}{%%DIR%%/users;} or die 'no users';
+$text =~ s{root /var/www/html;}{} or die 'no root';
+$site->write_file('users', "ada:{PLAIN}secret\nbob:{PLAIN}secret\n");
+$site->write_file('html/course/index.html', 'lesson');
+$site->start($text);
+
+sub course {
+    my ($user) = @_;
+    my @login = $user eq '' ? () : (Authorization => 'Basic '
+            . ($user eq 'ada' ? 'YWRhOnNlY3JldA==' : 'Ym9iOnNlY3JldA=='));
+    return $site->get('/course/', @login)->status;
+}
+is course(''), 401, 'the example asks who it is';
+is course('ada'), 402, 'and for money';
+my $body = event_json('customer.subscription.created.active', user => 'ada',
+    livemode => JSON::PP::true);
+$body =~ s/"prod_\w+"/"prod_FxPRO000001"/g;
+my $answer = $site->webhook($body, uri => '/stripe');
+is $answer->status, 200, 'the webhook is taken' or diag $answer->body;
+is course('ada'), 200, 'who has paid is in';
+is course('bob'), 402, 'and nobody else';
+$site->finish;
+done_testing;
