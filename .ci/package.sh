@@ -3,7 +3,7 @@
 # installs, upgrades and removes them. `dev` reads this file; say, die and need are
 # there.
 
-PACKAGE_PACKAGES=(debhelper dpkg-dev fakeroot)
+PACKAGE_PACKAGES=(build-essential debhelper fakeroot)
 TRY_PACKAGES=(curl perl lintian autopkgtest)
 
 package() {
