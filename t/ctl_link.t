@@ -162,6 +162,19 @@ is $ctl->run('link', '--csv', '/nowhere', 'cus_1', 'ann', @conf)->{exit}, 2, 'a 
 is $ctl->shell("printf 'cus_22,mia' | entitlectl link --csv - --yes @conf")->{exit}, 0, 'standard input';
 is course('mia'), 200, 'it_is_read_too';
 
+# --- a terminal is asked -----------------------------------------------------------
+
+SKIP: {
+    skip "no script here", 6 if system('command -v script >/dev/null') != 0;
+    for my $case (['n', 4, 402], ['y', 0, 200]) {
+        my ($key, $exit, $status) = @$case;
+        my $said = $ctl->shell("echo $key | script -qec 'entitlectl link cus_23 ned @conf' /dev/null");
+        is $said->{exit}, $exit, "a terminal is asked, and says $key";
+        like $said->{out}, qr/becomes user "ned"'s.*Do it\? \[y\/N\]/s, 'the plan';
+        is course('ned'), $status, 'so it is';
+    }
+}
+
 # --- a Cluster ---------------------------------------------------------------------
 
 {

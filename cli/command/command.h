@@ -31,6 +31,17 @@ struct LinkOptions : WriteOptions {
   std::string csv;    // a file with both, line by line; empty: none
   bool move = false;  // also where it is somebody's
 };
+struct GrantOptions : WriteOptions {
+  std::string user;
+  std::string name;   // of the entitlement
+  std::string for_;   // a time: 30d. One of the three is said
+  std::string until;  // a date
+  bool forever = false;
+};
+struct RevokeOptions : WriteOptions {
+  std::string user;
+  std::string name;
+};
 struct ListOptions {
   std::size_t most = 100;  // how many are shown
 };
@@ -47,6 +58,10 @@ struct EventsOptions {
 Answer why(const Context& context, const WhyOptions& options, bool as_json);
 // Says whose something is, before all that events say.
 Answer link(const Context& context, const LinkOptions& options, bool as_json);
+// Gives somebody what nobody paid for, and takes that back.
+Answer grant(const Context& context, const GrantOptions& options, bool as_json);
+Answer revoke(const Context& context, const RevokeOptions& options,
+              bool as_json);
 // What somebody paid for and belongs to nobody.
 Answer parked(const Context& context, const ListOptions& options, bool as_json);
 // What somebody paid for and no grant knows.

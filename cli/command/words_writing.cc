@@ -25,11 +25,38 @@ void add_link(CLI::App& app, const CommonOptions& common, Run& run) {
   add_write_options(command, *options);
 }
 
+void add_grant(CLI::App& app, const CommonOptions& common, Run& run) {
+  auto options = std::make_shared<GrantOptions>();
+  CLI::App* command = add(app, "grant", "gives somebody what nobody paid for",
+                          common, run, options, grant);
+  command->add_option("USER", options->user, "who gets it")->required();
+  command->add_option("NAME", options->name, "the entitlement")->required();
+  CLI::Option_group* end = command->add_option_group("until when");
+  end->add_option("--for", options->for_, "so long: 12h, 30d, 1y");
+  end->add_option("--until", options->until,
+                  "until then: 2027-01-31 (its end), 2027-01-31T12:00:00Z");
+  end->add_flag("--forever", options->forever, "until it is revoked");
+  end->require_option(1);
+  add_write_options(command, *options);
+  command->get_option("--reason")->required();
+}
+
+void add_revoke(CLI::App& app, const CommonOptions& common, Run& run) {
+  auto options = std::make_shared<RevokeOptions>();
+  CLI::App* command =
+      add(app, "revoke", "ends what grant gave", common, run, options, revoke);
+  command->add_option("USER", options->user, "whose it is")->required();
+  command->add_option("NAME", options->name, "the entitlement")->required();
+  add_write_options(command, *options);
+}
+
 }  // namespace
 
 void add_writing_commands(CLI::App& app, const CommonOptions& common,
                           Run& run) {
   add_link(app, common, run);
+  add_grant(app, common, run);
+  add_revoke(app, common, run);
 }
 
 }  // namespace entitle::cli

@@ -82,6 +82,7 @@ bool take_ssl_word(RedisSettings& redis, std::string_view name,
 }  // namespace
 
 milliseconds time_of(const std::string& text) {
+  constexpr milliseconds kMostTime{1'000'000'000'000'000};
   std::string_view rest = text;
   milliseconds sum{0};
   bool valid = !rest.empty();
@@ -89,7 +90,8 @@ milliseconds time_of(const std::string& text) {
     const std::string_view digits = take_digits(rest);
     const auto number = parse_decimal<std::int64_t>(digits, 1'000'000'000);
     const milliseconds unit = take_unit(rest);
-    valid = !digits.empty() && number && unit.count() != 0;
+    valid = !digits.empty() && number && unit.count() != 0 &&
+            *number <= kMostTime / unit;
     if (valid) sum += *number * unit;
     while (valid && rest.starts_with(' ')) rest.remove_prefix(1);
   }

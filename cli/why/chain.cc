@@ -6,6 +6,7 @@
 #include <span>
 
 #include "cli/base/text.h"
+#include "core/delivery/grant.h"
 #include "core/delivery/parts.h"
 #include "core/delivery/unmatched.h"
 #include "core/source/stripe_id.h"
@@ -182,6 +183,9 @@ std::optional<Place> place_to_ask(const Maker& m) {
 
 // The claim that made it theirs, as far as the place still has it.
 std::string by_what(const Maker& m) {
+  if (m.purchase != nullptr && is_grant(m.purchase->source)) {
+    return "by an operator's grant";
+  }
   const std::optional<Place> asked = place_to_ask(m);
   if (!asked) return {};
   const Target owner = Target::of(*m.known.subject.user);

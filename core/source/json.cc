@@ -34,7 +34,8 @@
 //    "deleted":{"event":...,"created":...},
 //    "keys":[{"event":...,"created":...,"price":"price_...",
 //             "key":"lookup_key=pro"}],
-//    "granted":{"until":...,"identifiers":[...]}}
+//    "granted":{"until":...,"identifiers":[...],"from":...,"by":...,
+//               "reason":...}}
 //
 // Lists are greatest first. A snapshot without "identifiers" has those of the
 // one before it in the list (they rarely change). Those of "items" are counted
@@ -197,6 +198,9 @@ template <class M, Either<Granted> Fact>
 void members(M& m, Fact& fact) {
   m.time_unless(kForever, "until", fact.until);
   m.identifiers("identifiers", fact.identifiers);
+  m.time("from", fact.from);
+  m.text("by", fact.by);
+  m.text("reason", fact.reason);
 }
 
 template <class M, Either<Source> Fact>

@@ -344,14 +344,17 @@ struct DeletedFact {
   auto operator<=>(const DeletedFact&) const = default;
 };
 
-// An operator's grant: the source id is `grant:<name>`.
+// An operator's grant: the source id is `grant:<id>`, and so is its place,
+// which is deleted when the grant is revoked.
 struct Granted {
   UnixTime until = kForever;
   std::vector<Identifier> identifiers;
+  UnixTime from = {};  // when it was said
+  std::string by = {}, reason = {};
   UnknownMembers unknown = {};
 
   static constexpr std::string_view kName = "granted";
-  auto rank() const { return std::tie(until, identifiers); }
+  auto rank() const { return std::tie(until, identifiers, from, by, reason); }
   void keep_unknown(const Granted& other) { unknown.merge(other.unknown); }
   auto operator<=>(const Granted&) const = default;
 };

@@ -43,4 +43,20 @@ class Player {
 
 DeliveryResult run(MemoryRedis& redis, Conversation<DeliveryResult> talk);
 
+// Any conversation, alone, to its end; or so many steps of it: null then.
+template <class T>
+std::optional<T> hold(MemoryRedis& redis, Conversation<T> talk,
+                      int most_steps = 1'000'000) {
+  MemoryRedis::Connection connection;
+  while (const Step* step = talk.next()) {
+    if (most_steps-- == 0) return std::nullopt;
+    std::vector<Reply> replies;
+    for (const Command& command : step->commands) {
+      replies.push_back(redis.run(connection, command));
+    }
+    talk.resume(std::move(replies));
+  }
+  return std::move(talk.result());
+}
+
 }  // namespace entitle::test
