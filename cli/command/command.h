@@ -42,6 +42,12 @@ struct RevokeOptions : WriteOptions {
   std::string user;
   std::string name;
 };
+struct ExportOptions {
+  std::string file = "-";
+};
+struct RestoreOptions : WriteOptions {
+  std::string file;
+};
 struct ListOptions {
   std::size_t most = 100;  // how many are shown
 };
@@ -62,6 +68,11 @@ Answer link(const Context& context, const LinkOptions& options, bool as_json);
 Answer grant(const Context& context, const GrantOptions& options, bool as_json);
 Answer revoke(const Context& context, const RevokeOptions& options,
               bool as_json);
+// All that is kept, as lines of JSON; and back.
+Answer export_all(const Context& context, const ExportOptions& options,
+                  bool as_json);
+Answer restore(const Context& context, const RestoreOptions& options,
+               bool as_json);
 // What somebody paid for and belongs to nobody.
 Answer parked(const Context& context, const ListOptions& options, bool as_json);
 // What somebody paid for and no grant knows.

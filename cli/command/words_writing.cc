@@ -50,6 +50,24 @@ void add_revoke(CLI::App& app, const CommonOptions& common, Run& run) {
   add_write_options(command, *options);
 }
 
+void add_export(CLI::App& app, const CommonOptions& common, Run& run) {
+  auto options = std::make_shared<ExportOptions>();
+  CLI::App* command = add(app, "export", "all that is kept, as lines of JSON",
+                          common, run, options, export_all);
+  command->add_option("FILE", options->file,
+                      "where to; without, or -, standard output");
+}
+
+void add_restore(CLI::App& app, const CommonOptions& common, Run& run) {
+  auto options = std::make_shared<RestoreOptions>();
+  CLI::App* command =
+      add(app, "restore", "puts back what export wrote, beside what is there",
+          common, run, options, restore);
+  command->add_option("FILE", options->file, "where from; - is standard input")
+      ->required();
+  add_write_options(command, *options);
+}
+
 }  // namespace
 
 void add_writing_commands(CLI::App& app, const CommonOptions& common,
@@ -57,6 +75,8 @@ void add_writing_commands(CLI::App& app, const CommonOptions& common,
   add_link(app, common, run);
   add_grant(app, common, run);
   add_revoke(app, common, run);
+  add_export(app, common, run);
+  add_restore(app, common, run);
 }
 
 }  // namespace entitle::cli

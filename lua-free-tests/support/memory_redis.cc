@@ -52,9 +52,9 @@ bool is_one_of(const std::string& word,
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-constexpr std::array<std::string_view, 15> kWrites = {
-    "HSET",  "HDEL", "HINCRBY", "SET",  "DEL",  "EXPIRE",   "PERSIST", "LPUSH",
-    "LTRIM", "SADD", "SREM",    "ZADD", "ZREM", "RENAMENX", "COPY"};
+constexpr std::array<std::string_view, 16> kWrites = {
+    "HSET",  "HDEL",  "HINCRBY", "SET",  "DEL",  "EXPIRE", "PERSIST",  "LPUSH",
+    "RPUSH", "LTRIM", "SADD",    "SREM", "ZADD", "ZREM",   "RENAMENX", "COPY"};
 
 }  // namespace
 
@@ -135,7 +135,7 @@ Reply MemoryRedis::execute(const Command& command) {
   const std::string& word = command[0];
   if (word.starts_with("H")) return hash_command(command);
   if (word == "GET" || word == "SET") return string_command(command);
-  if (word.starts_with("L")) return list_command(command);
+  if (word.starts_with("L") || word == "RPUSH") return list_command(command);
   if (word.starts_with("S") || word.starts_with("Z")) {
     return set_command(command);
   }
@@ -209,15 +209,17 @@ Reply MemoryRedis::string_command(const Command& command) {
 
 Reply MemoryRedis::list_command(const Command& command) {
   const std::string& key = command.at(1);
-  List* items = open<List>(key, command[0] == "LPUSH");
+  const bool pushes = command[0] == "LPUSH" || command[0] == "RPUSH";
+  List* items = open<List>(key, pushes);
   if (items == nullptr) {
     return entries_.contains(key) ? wrong_type() : list(List());
   }
   if (command[0] == "LRANGE") return list(*items);
   touch(key);
-  if (command[0] == "LPUSH") {
+  if (pushes) {
     for (std::size_t i = 2; i < command.size(); i++) {
-      items->insert(items->begin(), command[i]);
+      const bool front = command[0] == "LPUSH";
+      items->insert(front ? items->begin() : items->end(), command[i]);
     }
     return integer(static_cast<std::int64_t>(items->size()));
   }
