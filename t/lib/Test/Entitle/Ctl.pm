@@ -6,6 +6,7 @@ package Test::Entitle::Ctl;
 #   $ctl->run('why', 'ann', '--config', $conf)    { exit, out, err, seconds }
 #   $ctl->json(...)                               what it says with --json
 #   $ctl->shell('entitlectl why ann | wc -l')     by a shell
+#   $ctl->program                                 where it is
 #
 # Environment: ENTITLE_TEST_CTL (another binary).
 
@@ -58,6 +59,11 @@ sub _run {
 sub run { my ($self, @words) = @_; return $self->_run('entitlectl', @words) }
 
 sub shell { my ($self, $line) = @_; return $self->_run('sh', '-c', $line) }
+
+# By another shell, with what are its $1, $2 ...
+sub shell_of { my ($self, $shell, $line, @words) = @_; return $self->_run($shell, '-c', $line, $shell, @words) }
+
+sub program { return "$_[0]{dir}/entitlectl" }
 
 sub json {
     my ($self, @words) = @_;
