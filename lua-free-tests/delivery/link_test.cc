@@ -1,6 +1,7 @@
 // An operator says whose something is.
 #include "core/delivery/link.h"
 
+#include <algorithm>
 #include <csetjmp>
 #include <cstdarg>
 #include <cstddef>
@@ -9,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "core/record/place.h"
 #include "core/source/claim.h"
 #include "lua-free-tests/support/deliveries.h"
 #include "lua-free-tests/support/memory_redis.h"
@@ -124,6 +126,32 @@ void a_word_broken_off_anywhere_is_finished_by_the_next(void**) {
   }
 }
 
+// Whose it is follows from what was said, whatever was heard first or twice.
+void any_order_of_words_ends_the_same(void**) {
+  std::vector<Claim> said = {
+      about("sub_1", user_claim("evt_1", 10, "bob")),
+      about("sub_2", user_claim("evt_2", 30, "cid")),
+      user_claim("evt_3", 40, "dan", ClaimKind::customer_metadata)};
+  const auto add = [&](std::vector<Claim> claims) {
+    said.insert(said.end(), claims.begin(), claims.end());
+  };
+  add(links({"sub_1"}, user("ada"), unix_time(20), "op_20"));
+  add(links({}, user("eve"), unix_time(25), "op_25"));
+  add(links({}, user("fay"), unix_time(26), "op_26"));
+  std::vector<std::size_t> order = {0, 1, 2, 3, 4, 5};
+  do {
+    Place place;
+    for (std::size_t i : order) place.add(said[i]);
+    for (std::size_t i : order) place.add(said[i]);
+    const Owners owners = place.owners();
+    assert_true(owners.of("sub_1") == Target::of(user("ada")));
+    assert_true(owners.of("sub_2") == Target::of(user("fay")));
+    assert_true(owners.rest == Target::of(user("fay")));
+    const auto read = decode_claims(encode_claims(place.claims));
+    assert_true(read == place.claims);
+  } while (std::next_permutation(order.begin(), order.end()));
+}
+
 // A delivery of the module's, which names somebody else, meets it at any step.
 void whoever_comes_first_it_ends_the_same(void**) {
   for (int until = 0, over = 0; over < 2; ++until) {
@@ -188,6 +216,7 @@ int main() {
       cmocka_unit_test(one_purchase_moves_alone),
       cmocka_unit_test(of_two_words_the_later_counts),
       cmocka_unit_test(a_word_broken_off_anywhere_is_finished_by_the_next),
+      cmocka_unit_test(any_order_of_words_ends_the_same),
       cmocka_unit_test(whoever_comes_first_it_ends_the_same),
       cmocka_unit_test(its_rank_is_written_beside_it),
       cmocka_unit_test(what_an_operator_moves_is_no_conflict),
