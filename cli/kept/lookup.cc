@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "cli/base/progress.h"
 #include "core/base/percent.h"
 #include "core/json/reader.h"
 #include "core/record/fields.h"
@@ -116,6 +117,7 @@ std::optional<EventFate> fate_of(const Context& context,
 Fates newest_fates(const Context& context, std::size_t most) {
   const std::string begin = context.keys().event("");
   Fates fates;
+  Progress progress("events looked at");
   std::vector<std::pair<std::int64_t, std::string>> newest;  // by what is left
   const auto look = [&](Connection& node,
                         const std::vector<std::string>& keys) {
@@ -126,6 +128,7 @@ Fates newest_fates(const Context& context, std::size_t most) {
       newest.emplace_back(left[i].integer, keys[i]);
     }
     fates.total += static_cast<std::int64_t>(keys.size());
+    progress.add(static_cast<std::int64_t>(keys.size()));
     std::sort(newest.rbegin(), newest.rend());
     // A key may come twice.
     newest.erase(std::unique(newest.begin(), newest.end()), newest.end());
