@@ -74,7 +74,9 @@ is $ctl->run('grant', 'ann', 'room_7', '--forever', '--reason', 'x', '--yes', @c
     'a_name_that_a_variable_may_make_is_known';
 is $site->get('/room/', 'X-User' => 'ann', 'X-Room' => '7')->status, 200, 'and opens that room';
 is $site->get('/room/', 'X-User' => 'ann', 'X-Room' => '8')->status, 402, 'and no other';
-like $ctl->run('why', 'ann', @conf)->{out}, qr/^User "ann" is in/, 'why says so';
+$said = $ctl->run('why', 'ann', @conf);
+like $said->{out}, qr/^User "ann" is in: .*\n\n +paid +whole +grant:\S+: an operator gave it\n +delivered +whole +an operator said it last on 20/, 'why_says_who_gave_it';
+like $said->{out}, qr/owner +whole +user "ann", by an operator's grant$/m, 'and whose it is';
 
 # --- taken back --------------------------------------------------------------------
 
@@ -85,6 +87,9 @@ is $said->{exit}, 0, 'with yes it is';
 like $said->{out}, qr/^Done: grant:op_\d+_\d+ ended, version \d+\.\nUser "ann" has pro no more\.$/, 'which is said';
 is page('/course', 'ann'), 402, 'ann_is_out_at_once';
 is page('/team', 'ann'), 200, 'what else was given stays';
+is $ctl->run('grant', 'fay', 'pro', '--forever', '--reason', 'x', '--yes', @conf)->{exit}, 0, 'fay, too';
+is $ctl->run('revoke', 'fay', 'pro', '--yes', @conf)->{exit}, 0, 'and no more';
+like $ctl->run('why', 'fay', @conf)->{out}, qr/time +BROKEN .*-> entitlectl grant --config \S+ fay NAME$/ms, 'why_names_the_command_that_gives_it_again';
 ($line) = @{ $ctl->json('events', 'ann', @conf)->{events} };
 is "$line->{type} $line->{reason}", 'operator.revoke enough', 'the log says so';
 $version = version('ann');

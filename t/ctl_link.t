@@ -82,7 +82,8 @@ is $said->{exit}, 4, "what_is_somebody's_is_not_taken";
 like $said->{err}, qr/and is user "cid"'s now:\n    cs_2\nIt is somebody's already: --move/, 'which it says';
 is course('cid') . course('dan'), '200402', 'and nothing is written';
 $said = $ctl->json('link', 'cus_2', 'dan', '--yes', '--move', @conf);
-is_deeply [@$said{qw(user from moved before after)}], ['dan', ['cid'], ['cs_2'], [], ['pro']], 'but_moved'
+is_deeply [@$said{qw(user from moved before after lost)}],
+    ['dan', ['cid'], ['cs_2'], [], ['pro'], [{ user => 'cid', before => ['pro'], after => [] }]], 'but_moved'
     or diag explain $said;
 is course('cid') . course('dan'), '402200', 'it changes hands at once';
 

@@ -22,6 +22,11 @@ namespace {
 
 constexpr std::size_t kMostShown = 100;  // links of a plan
 
+// What whoever has less had, and has.
+struct Lost {
+  std::vector<std::string> before, after;  // entitlements
+};
+
 // What one line comes to, from what Redis holds now.
 struct Plan {
   LinkLine line;
@@ -35,6 +40,7 @@ struct Plan {
   bool said = false;                  // an operator has said just that
   std::vector<std::string> before{};  // entitlements of `to`
   std::vector<std::string> after{};   // once it is done
+  std::map<User, Lost> lost{};        // by whose it was
   std::int64_t version = 0;           // likewise
 
   bool takes() const { return !from.empty(); }
@@ -150,6 +156,9 @@ Plan plan_of(const Context& context, const LinkLine& line, const Thing& thing) {
   take_moves(plan, *place, all, context.now());
   plan.said = is_said(*place, plan) && place->settled();
   plan.before = held_names(context, plan.to);
+  for (const User& user : plan.from) {
+    plan.lost[user].before = held_names(context, user);
+  }
   return plan;
 }
 
@@ -228,6 +237,13 @@ void write(json::Writer& out, const Plan& plan) {
   out.key("moved").strings(plan.moves, harmless);
   out.key("stays").strings(plan.stays, harmless);
   out.key("before").strings(plan.before).key("after").strings(plan.after);
+  out.key("lost").begin_array();
+  for (const auto& [user, lost] : plan.lost) {
+    out.begin_object().text("user", printable(user.str()));
+    out.key("before").strings(lost.before).key("after").strings(lost.after);
+    out.end_object();
+  }
+  out.end_array();
   if (plan.version != 0) out.number("version", plan.version);
 }
 
@@ -385,6 +401,7 @@ Answer link(const Context& context, const LinkOptions& options, bool as_json) {
   }
   for (Plan& plan : plans) {
     plan.after = plan.said ? plan.before : held_names(context, plan.to);
+    for (auto& [user, lost] : plan.lost) lost.after = held_names(context, user);
   }
   return answer_to(context, plans, from_file, as_json);
 }

@@ -85,6 +85,9 @@ std::vector<Purchase> purchases_of(const Sources& sources,
     if (auto source = sources.find(id); source != sources.end()) {
       purchase.place = source->second.place;
       purchase.newest = source->second.newest();
+      if (const auto& granted = source->second.granted) {
+        purchase.newest = std::max(purchase.newest, granted->from);
+      }
     }
     conclude(purchase, context);
     purchases.push_back(std::move(purchase));

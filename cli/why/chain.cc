@@ -33,6 +33,9 @@ struct Maker {
   std::string ago(UnixTime time) const {
     return text_of_span(context.now() - time) + " ago";
   }
+  bool given() const {
+    return purchase != nullptr && is_grant(purchase->source);
+  }
   bool anything() const {
     return purchase != nullptr || known.subject.fate.has_value();
   }
@@ -81,6 +84,8 @@ void add_paid(Maker& m) {
                            "invoice.paid at Stripe's endpoint, and resend them"
                          : "wait for the payment, or look at it in Stripe's "
                            "dashboard");
+  } else if (m.given()) {
+    m.whole("paid", m.about() + ": an operator gave it");
   } else {
     m.whole("paid", fmt::format("{}: {}", m.about(), name(m.purchase->state)));
   }
@@ -92,7 +97,10 @@ bool refuses_since(const Known& known) {
 
 void add_delivered(Maker& m) {
   const Known& known = m.known;
-  if (m.anything() && m.purchase != nullptr) {
+  if (m.given()) {
+    m.whole("delivered",
+            "an operator said it last on " + text_of_time(m.purchase->newest));
+  } else if (m.anything() && m.purchase != nullptr) {
     m.whole("delivered", "the newest that came of it was said " +
                              text_of_time(m.purchase->newest));
   } else if (m.anything()) {
@@ -113,7 +121,9 @@ void add_delivered(Maker& m) {
 
 void add_verified(Maker& m) {
   const Known& known = m.known;
-  if (m.anything()) {
+  if (m.given()) {
+    m.whole("verified", "an operator's word");
+  } else if (m.anything()) {
     m.whole("verified", "signed with the secret that is known");
   } else if (refuses_since(known)) {
     const bool mode = known.refused_why == "mode_mismatch";
@@ -140,6 +150,8 @@ void add_stored(Maker& m) {
     const EventFate& fate = *known.subject.fate;
     m.whole("stored", fmt::format("{}, in {}", printable(fate.outcome),
                                   printable(fate.place)));
+  } else if (m.given()) {
+    m.whole("stored", "in the record");
   } else if (m.anything()) {
     m.whole("stored",
             "in " + (m.purchase->place.empty() ? m.context.space()
@@ -183,9 +195,7 @@ std::optional<Place> place_to_ask(const Maker& m) {
 
 // The claim that made it theirs, as far as the place still has it.
 std::string by_what(const Maker& m) {
-  if (m.purchase != nullptr && is_grant(m.purchase->source)) {
-    return "by an operator's grant";
-  }
+  if (m.given()) return "by an operator's grant";
   const std::optional<Place> asked = place_to_ask(m);
   if (!asked) return {};
   const Target owner = Target::of(*m.known.subject.user);
@@ -371,6 +381,10 @@ void add_grant(Maker& m) {
   }
 }
 
+std::string user_name(const Maker& m) {
+  return m.known.subject.user ? m.known.subject.user->str() : "USER";
+}
+
 void add_time(Maker& m) {
   if (m.purchase == nullptr) {
     m.unknown("time", "nothing was bought");
@@ -385,8 +399,10 @@ void add_time(Maker& m) {
     case Lapse::ended:
       m.broken("time", "it is over" + when,
                fmt::format("{} has ended{}.", m.about(), when),
-               "nothing is broken: the user has to buy again, or an operator "
-               "renews it at Stripe");
+               m.given() ? m.context.command("grant " +
+                                             shell_word(user_name(m)) + " NAME")
+                         : "nothing is broken: the user has to buy again, or "
+                           "an operator renews it at Stripe");
       return;
     case Lapse::past_due_over:
       m.broken("time", "the payment failed, and its grace is over" + when,
