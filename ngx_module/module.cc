@@ -5,12 +5,14 @@
 #include "ngx_module/conf/believed.h"
 #include "ngx_module/conf/check.h"
 #include "ngx_module/conf/conf.h"
+#include "ngx_module/counting.h"
 #include "ngx_module/edge.h"
 #include "ngx_module/gate/handlers.h"
 #include "ngx_module/gate/identity.h"
 #include "ngx_module/redis_client/client.h"
 #include "ngx_module/redis_client/start_warnings.h"
 #include "ngx_module/status/status.h"
+#include "ngx_module/status/watch.h"
 #include "ngx_module/webhook/handlers.h"
 #include "ngx_module/webhook/sweep.h"
 
@@ -334,7 +336,7 @@ init_handlers(ngx_conf_t* cf) noexcept {
     if (conf->greatest_lease != 0 && zone_add(cf, conf) != NGX_OK) {
         return NGX_ERROR;
     }
-    if (check_beliefs(cf, conf) != NGX_OK) {
+    if (counting_add(cf, conf) != NGX_OK || check_beliefs(cf, conf) != NGX_OK) {
         return NGX_ERROR;
     }
     if (add_handler(cf, NGX_HTTP_POST_READ_PHASE, strip_handler) != NGX_OK) {
@@ -383,6 +385,7 @@ init_process(ngx_cycle_t* cycle) noexcept {
     if (const MainConf* conf = main_conf_of(cycle)) {
         redis_warnings_begin(conf);
         sweep_begin(conf);
+        watch_begin(conf);
     }
     return NGX_OK;
 }

@@ -92,10 +92,14 @@ struct ConfNotes {
     std::vector<NamedVariable> variables;
 };
 
+struct Counted;  // ngx_module/counting.h
+
 struct MainConf {
-    Worker* worker;   // the one thing here that changes at run time
-    ngx_flag_t used;  // some location is gated or takes webhooks
-    ngx_str_t redis;  // as written; for messages
+    Worker* worker;    // what changes at run time: this,
+    Counted* counted;  // and these numbers
+    time_t loaded;     // when the configuration was read
+    ngx_flag_t used;   // some location is gated or takes webhooks
+    ngx_str_t redis;   // as written; for messages
     RedisAddress* redis_address;
     std::vector<Endpoint>* redis_endpoints;           // never empty
     std::vector<RedisAddress>* redis_read_addresses;  // null: none

@@ -22,6 +22,8 @@ class Keys {
   std::string unmatched() const;
   std::string ignored() const;
   std::string webhook() const;
+  std::string reconcile() const;
+  std::string lost() const;
   // Where something unreadable is kept, in the same Cluster slot.
   static std::string quarantine(std::string_view key);
 

@@ -4,6 +4,7 @@
 
 #include "core/redis/error.h"
 #include "ngx_module/cache/lately.h"
+#include "ngx_module/counting.h"
 #include "ngx_module/edge.h"
 #include "ngx_module/seldom.h"
 
@@ -236,6 +237,7 @@ RecordCache::lookup(RecordLookup& lookup, const RecordQuestion& question) {
         }
     }
     if (hit) {
+        count(tally(conf_), Lookup::hit);
         lookup.use = CacheUse::hit;
         lookup.found = found_record(question, user, *found, tracking);
         return NGX_OK;
@@ -276,6 +278,17 @@ RecordCache::stands(const FoundRecord& found, ngx_msec_t lease) {
 ngx_int_t
 RecordCache::use(RecordLookup& lookup, const RecordQuestion& question,
                  const Hash128& user, const RecordRead& read) {
+    const ngx_int_t rc = use_read(lookup, question, user, read);
+    count(tally(conf_), rc != NGX_OK                    ? Lookup::failed
+                        : lookup.use == CacheUse::miss  ? Lookup::miss
+                        : lookup.use == CacheUse::stale ? Lookup::stale
+                                                        : Lookup::bypass);
+    return rc;
+}
+
+ngx_int_t
+RecordCache::use_read(RecordLookup& lookup, const RecordQuestion& question,
+                      const Hash128& user, const RecordRead& read) {
     lookup.packed.clear();
     lookup.found.reset();
     lookup.use = read.may_be_cached ? CacheUse::miss : CacheUse::bypass;

@@ -160,6 +160,8 @@ class RecordCache final : RecordListener {
     bool is_left_alone(const Hash128& user);
     ngx_int_t use(RecordLookup& lookup, const RecordQuestion& question,
                   const Hash128& user, const RecordRead& read);
+    ngx_int_t use_read(RecordLookup& lookup, const RecordQuestion& question,
+                       const Hash128& user, const RecordRead& read);
 
     const MainConf* conf_;
     RedisTopology& redis_;

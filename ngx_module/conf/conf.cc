@@ -1,6 +1,7 @@
 #include "ngx_module/conf/conf.h"
 
 #include "ngx_module/conf/believed.h"
+#include "ngx_module/counting.h"
 #include "ngx_module/edge.h"
 #include "ngx_module/gate/identity.h"
 
@@ -303,6 +304,8 @@ create_main_conf(ngx_conf_t* cf) noexcept {
         if (conf->worker == nullptr) {
             return nullptr;
         }
+        conf->counted = counting_alone();
+        conf->loaded = ngx_time();
         conf->redis_connect_timeout = NGX_CONF_UNSET_MSEC;
         conf->redis_timeout = NGX_CONF_UNSET_MSEC;
         conf->redis_ssl.on = NGX_CONF_UNSET;

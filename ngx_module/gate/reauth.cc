@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "ngx_module/counting.h"
 #include "ngx_module/gate/alike.h"
 #include "ngx_module/gate/binding.h"
 
@@ -48,6 +49,19 @@ to_share(const std::shared_ptr<const ReauthAnswer>& answer) {
     return shared;
 }
 
+void
+count_answer(ngx_http_request_t* r, const ReauthAnswer& given,
+             ngx_msec_t took) {
+    constexpr auto said = [](ReauthAnswer::Kind kind) {
+        return kind == ReauthAnswer::Kind::user    ? Answer::user
+               : kind == ReauthAnswer::Kind::guest ? Answer::guest
+                                                   : Answer::failure;
+    };
+    SharedTally& counts = tally(r);
+    counts.answers[static_cast<std::size_t>(said(given.kind))] += 1;
+    counts.answer_times.add(kAnswerTimes, static_cast<std::int64_t>(took));
+}
+
 // A request on a flight, leading or waiting; a part of its gate. When it goes
 // away others take over.
 class Reauth {
@@ -73,6 +87,7 @@ class Reauth {
     Gate* gate_;
     Flight* flight_ = nullptr;
     UnixTime asked_at_{};
+    ngx_msec_t asked_ = 0;
     std::shared_ptr<ReauthAnswer> given_;  // by the app, not yet to the flight
     std::shared_ptr<const ReauthAnswer> answer_;
 };
@@ -136,6 +151,7 @@ Reauth::ask(ngx_http_request_t* r, Asked& asked) {
     const bool wants_body = conf->reauth_user->kind == ReauthUser::Kind::json ||
                             (email != nullptr && email->json);
     asked_at_ = now();
+    asked_ = ngx_current_msec;
     return asked.ask(r, {conf->reauth, wants_body});
 }
 
@@ -150,6 +166,7 @@ Reauth::lead(ngx_http_request_t* r) {
             return NGX_AGAIN;
         }
         given_ = read_app_answer(r, asked, asked_at_);
+        count_answer(r, *given_, ngx_current_msec - asked_);
         asked.end();
         advise_absent(r, given_->user.has_value());
         advise_changing(r, gate_, given_->user);

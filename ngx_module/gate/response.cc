@@ -5,6 +5,7 @@
 #include "core/access/problem.h"
 #include "core/base/ascii.h"
 #include "core/http/accept.h"
+#include "ngx_module/counting.h"
 #include "ngx_module/gate/order.h"
 #include "ngx_module/http/headers.h"
 #include "ngx_module/http/send.h"
@@ -189,6 +190,13 @@ decide_by(ngx_http_request_t* r, Gate* gate, Ruling ruling) {
     return set_request_headers(r, gate);
 }
 
+// Gates that may refuse; a poll only says what is so.
+bool
+is_counted(ngx_http_request_t* r) {
+    return location_conf(r)->gate == static_cast<ngx_uint_t>(GateMode::on) &&
+           !polled(r);
+}
+
 ngx_int_t
 let_in(ngx_http_request_t* r) {
     // NGX_OK would satisfy `satisfy any`.
@@ -250,12 +258,20 @@ respond(ngx_http_request_t* r, std::shared_ptr<const Passage> passage) {
     auto& response = gate->part<Response>();
     response.passage = std::move(passage);
     response.decided = true;
+    if (is_counted(r)) {
+        tally(r).remembered += 1;
+    } else {
+        count(tally(r), Lookup::hit);
+    }
     return set_request_headers(r, gate) == NGX_OK ? let_in(r) : NGX_ERROR;
 }
 
 ngx_int_t
 respond(ngx_http_request_t* r, Gate* gate, Ruling ruling) {
     const Decision decision = ruling.decision;
+    if (is_counted(r)) {
+        count(tally(r), decision, ruling.reason);
+    }
     if (decide_by(r, gate, std::move(ruling)) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -277,6 +293,7 @@ respond(ngx_http_request_t* r, Gate* gate, Ruling ruling) {
             break;
     }
     if (location_conf(r)->lets_everybody_by()) {
+        tally(r).let_by[static_cast<std::size_t>(decision)] += 1;
         log_let_by(r, gate, gate->find<Response>()->ruling());
         return NGX_DECLINED;  // NGX_OK would satisfy `satisfy any`
     }

@@ -1,8 +1,11 @@
 #include "ngx_module/gate/wait.h"
 
+#include "core/report/words.h"
+#include "ngx_module/counting.h"
 #include "ngx_module/gate/lookup.h"
 #include "ngx_module/gate/ruling.h"
 #include "ngx_module/gate/wait_room.h"
+#include "ngx_module/seldom.h"
 
 namespace entitle::ngx {
 
@@ -69,10 +72,16 @@ begin(ngx_http_request_t* r, Waiting& waiting, const Order& order) {
     waiting.address = address_of(r->connection);
     waiting.since = ngx_current_msec;
     waiting.until = ngx_current_msec + time;
-    if (room_of(main_conf(r)).enter(&waiting)) {
-        waiting.state = Waiting::State::listed;
+    waiting.bought = location_conf(r)->poll == 0 &&
+                     location_conf(r)->wait.only_if != nullptr;
+    WaitRoom& room = room_of(main_conf(r));
+    if (!room.enter(&waiting)) {
+        tally(r).waits[static_cast<std::size_t>(WaitEnd::full)] += 1;
+        return false;
     }
-    return waiting.state == Waiting::State::listed;
+    waiting.state = Waiting::State::listed;
+    note_held(main_conf(r), room.size());
+    return true;
 }
 
 // What a request does that would be answered by a ruling.
@@ -100,9 +109,49 @@ may_get_better(const Ruling& ruling) {
             ruling.reason == Reason::redis_unreachable);
 }
 
+bool
+is_let_in(const Ruling& ruling) {
+    return ruling.decision == Decision::allow ||
+           ruling.decision == Decision::allow_stale ||
+           ruling.decision == Decision::allow_unverified;
+}
+
+WaitEnd
+how_it_ended(const Waiting& waiting, const Ruling& ruling) {
+    if (is_let_in(ruling)) {
+        return WaitEnd::let_in;
+    }
+    if (ruling.decision != Decision::pay || !is_past(waiting.until)) {
+        return WaitEnd::ended;
+    }
+    return waiting.bought ? WaitEnd::in_vain : WaitEnd::timed_out;
+}
+
+// The earliest sign there is of a purchase that does not arrive. Whoever
+// types the address can bring it about.
+void
+say_in_vain(ngx_http_request_t* r, const Waiting& waiting, const Order& order) {
+    static Seldom seldom;
+    const ServerConf* server = server_conf(r);
+    const User& user = *order.identity().user;
+    const std::string command =
+        command_words("why", user.str(), view(server->prefix),
+                      static_cast<Mode>(server->mode));
+    ngx_str_t who = str(user.str());
+    seldom.say(NGX_LOG_WARN, r->connection->log,
+               "entitle: \"%V\" came from the checkout and waited %M ms in "
+               "vain: %s",
+               &who, ngx_current_msec - waiting.since, command.c_str());
+}
+
 WaitStep
-end(ngx_http_request_t* r, Waiting& waiting, const Ruling& ruling) {
-    waiting.end();
+end(ngx_http_request_t* r, Waiting& waiting, const Order& order,
+    const Ruling& ruling) {
+    const WaitEnd how = how_it_ended(waiting, ruling);
+    waiting.end(how);
+    if (how == WaitEnd::in_vain && order.identity().user) {
+        say_in_vain(r, waiting, order);
+    }
     ngx_str_t decision = str(name(ruling.decision));
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                   "entitle: waited %M ms: %V", ngx_current_msec - waiting.since,
@@ -121,11 +170,12 @@ next_step(ngx_http_request_t* r, Waiting& waiting, Order& order,
                                                      : WaitStep::answer;
     }
     if (!may_get_better(ruling) || is_past(waiting.until) || worker_quits()) {
-        return end(r, waiting, ruling);
+        return end(r, waiting, order, ruling);
     }
     const auto& user = order.identity().user;
     if (user && waiting.user != record_user(r, *user)) {
-        return end(r, waiting, ruling);  // the app says it is somebody else now
+        return end(r, waiting, order,
+                   ruling);  // the app says it is somebody else now
     }
     if (waiting.changed) {
         return look(r, waiting, order);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ngx_module/counting.h"
+
 namespace entitle::ngx {
 
 namespace {
@@ -32,13 +34,25 @@ has_to_look(const Waiting& waiting, std::uint64_t heard_by) {
 
 }  // namespace
 
+Waiting::~Waiting() {
+    end(WaitEnd::left);
+}
+
 void
-Waiting::end() noexcept {
-    if (state == State::listed) {
-        state = State::over;
-        held = false;
-        main_conf(gate->request)->worker->find<WaitRoom>()->leave(this);
+Waiting::end(WaitEnd how) noexcept {
+    if (state != State::listed) {
+        return;
     }
+    state = State::over;
+    held = false;
+    const MainConf* conf = main_conf(gate->request);
+    WaitRoom* room = conf->worker->find<WaitRoom>();
+    room->leave(this);
+    note_held(conf, room->size());
+    SharedTally& counts = tally(conf);
+    counts.waits[static_cast<std::size_t>(how)] += 1;
+    counts.wait_times.add(kWaitTimes,
+                          static_cast<std::int64_t>(ngx_current_msec - since));
 }
 
 WaitRoom::WaitRoom(RecordCache& cache, ngx_uint_t limit, ngx_uint_t limit_per)

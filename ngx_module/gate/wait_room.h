@@ -6,6 +6,7 @@
 #include <unordered_map>
 
 #include "core/crypto/siphash.h"
+#include "core/report/counters.h"
 #include "ngx_module/cache/record_cache.h"
 #include "ngx_module/gate/gate.h"
 
@@ -15,14 +16,12 @@ namespace entitle::ngx {
 // ngx_current_msec.
 struct Waiting {
     explicit Waiting(Gate* of) : gate(of) {}
-    ~Waiting() {
-        end();
-    }
+    ~Waiting();  // who is still listed went away
     Waiting(const Waiting&) = delete;
     Waiting& operator=(const Waiting&) = delete;
 
     // Off the list, if it is on it.
-    void end() noexcept;
+    void end(WaitEnd how) noexcept;
 
     Gate* gate;
     enum class State {
@@ -34,6 +33,7 @@ struct Waiting {
     bool changed = false;  // look again
     bool failed = false;   // the newest look
     bool pulse = false;    // pulse_at has come
+    bool bought = false;   // who comes from the checkout (`if=`)
     Hash128 user{};
     std::uint64_t address = 0;  // of the client; 0: a unix socket
     ngx_msec_t since = 0;
@@ -54,6 +54,10 @@ class WaitRoom final : RecordListener {
     // False: it is full, or of this user or address.
     bool enter(Waiting* waiting);
     void leave(Waiting* waiting) noexcept;
+    std::size_t
+    size() const noexcept {
+        return all_.size();
+    }
 
   private:
     // RecordListener

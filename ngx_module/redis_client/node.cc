@@ -1,5 +1,7 @@
 #include "ngx_module/redis_client/node.h"
 
+#include "core/redis/error.h"
+#include "ngx_module/counting.h"
 #include "ngx_module/edge.h"
 
 namespace entitle::ngx {
@@ -11,6 +13,40 @@ policy_of(const MainConf& conf) {
     policy.patience = Milliseconds{static_cast<std::int64_t>(
         conf.redis_connect_timeout + conf.redis_timeout)};
     return policy;
+}
+
+// Null: none. A slot that moved is none either.
+std::optional<RedisTrouble>
+trouble_of(const Reply& reply) {
+    switch (meaning_of(reply)) {
+        case ErrorMeaning::none:
+        case ErrorMeaning::redirected:
+            break;
+        case ErrorMeaning::elsewhere:
+            return RedisTrouble::not_primary;
+        case ErrorMeaning::later:
+            return RedisTrouble::busy;
+        case ErrorMeaning::refused:
+            return RedisTrouble::not_allowed;
+        case ErrorMeaning::wrong:
+            return RedisTrouble::wrong;
+    }
+    return std::nullopt;
+}
+
+void
+count_trouble(const MainConf* conf, const PendingExchange& done) {
+    if (done.status != RedisStatus::ok) {
+        count(tally(conf), done.status == RedisStatus::timed_out
+                               ? RedisTrouble::timed_out
+                               : RedisTrouble::unavailable);
+        return;
+    }
+    for (const Reply& reply : done.replies) {
+        if (const auto trouble = trouble_of(reply)) {
+            count(tally(conf), *trouble);
+        }
+    }
 }
 
 // Nobody is called back for what was not taken.
@@ -151,6 +187,9 @@ RedisNode::send(Pending&& pending) {
     NotTaken undo{pending->exchange};
     const bool taken = rules_.send(std::move(pending));
     undo.exchange = nullptr;  // under way, or still the caller's
+    if (!taken) {
+        count(tally(conf_), RedisTrouble::unavailable);
+    }
     return taken ? NGX_OK : NGX_ERROR;
 }
 
@@ -251,6 +290,7 @@ void
 RedisNode::call_back() {
     do {
         while (Pending pending = rules_.next_finished()) {
+            count_trouble(conf_, *pending);
             if (!taken_by_host(pending)) {
                 if (pending->exchange != nullptr) {
                     pending->exchange->replied_by = this;

@@ -7,8 +7,10 @@
 
 #include "core/base/ascii.h"
 #include "core/delivery/response.h"
+#include "core/report/words.h"
 #include "core/stripe/event.h"
 #include "core/stripe/signature.h"
+#include "ngx_module/counting.h"
 #include "ngx_module/edge.h"
 #include "ngx_module/http/body.h"
 #include "ngx_module/http/headers.h"
@@ -106,6 +108,40 @@ count_signatures(ngx_http_request_t* r, std::string_view* value) {
     return count;
 }
 
+Mode
+mode_of(ngx_http_request_t* r) {
+    return location_conf(r)->webhook == 2 ? Mode::live : Mode::test;
+}
+
+void
+count_refusal(ngx_http_request_t* r, std::string_view error) {
+    constexpr auto kLast = static_cast<std::size_t>(Refusal::body_too_large);
+    static_assert(kLast + 1 == kRefusals);
+    for (std::size_t i = 0; i <= kLast; i++) {
+        if (name(static_cast<Refusal>(i)) == error) {
+            count(tally(r), mode_of(r), static_cast<Refusal>(i));
+        }
+    }
+}
+
+bool
+is_stored_first(Outcome outcome) {
+    return outcome == Outcome::applied || outcome == Outcome::superseded ||
+           outcome == Outcome::parked || outcome == Outcome::unmatched;
+}
+
+void
+count_outcome(ngx_http_request_t* r, Outcome outcome, const EventHead& head) {
+    const Mode mode = mode_of(r);
+    SharedTally& counts = tally(r);
+    count(counts, mode, outcome);
+    if (is_stored_first(outcome)) {
+        const Milliseconds delay = wall_clock() - head.created;
+        counts.delays[static_cast<std::size_t>(mode)].add(
+            kDelays, std::max<std::int64_t>(delay.count(), 0));
+    }
+}
+
 SignatureVerdict
 check_signature(ngx_http_request_t* r, std::string_view body) {
     const LocationConf* conf = location_conf(r);
@@ -196,6 +232,10 @@ Webhook::take(Event taken) {
     note(WebhookNote::received, head_.id);
 
     const LocationConf* conf = location_conf(request_);
+    if (const auto lost = lost_event(event)) {
+        tell_of_lost(*lost);
+        return;
+    }
     if (event.thin) {
         respond(Outcome::ignored, NGX_LOG_WARN,
                 "a thin event says nothing about who bought what: at Stripe, "
@@ -226,6 +266,26 @@ Webhook::take(Event taken) {
     if (!ask_stripe()) {
         store();
     }
+}
+
+// Nobody will ever send it: somebody has to look.
+void
+Webhook::tell_of_lost(const LostEvent& lost) {
+    const Keys& keys = *location_conf(request_)->webhook_keys;
+    const std::string command =
+        command_words("why", lost.object, view(server_conf(request_)->prefix),
+                      mode_of(request_));
+    if (head_.livemode == (mode_of(request_) == Mode::live)) {
+        redis_tell(
+            main_conf(request_),
+            {"ZADD", keys.lost(), std::to_string(ngx_time()), lost.object});
+    }
+    respond(Outcome::ignored, NGX_LOG_ERR,
+            "Stripe could not make " +
+                (lost.type.empty() ? std::string("an event")
+                                   : "the event \"" + lost.type + "\"") +
+                " of \"" + lost.object +
+                "\", and nobody will send it: " + command);
 }
 
 // False: the event changes nothing.
@@ -271,6 +331,7 @@ Webhook::refuse(ngx_uint_t status, std::string_view error,
     ngx_log_error(NGX_LOG_WARN, request_->connection->log, 0,
                   "entitle: webhook refused: %s%s%s", word.c_str(),
                   line.empty() ? "" : ": ", line.c_str());
+    count_refusal(request_, error);
     finish(send_json(request_, status, kJson, error_body(error)));
 }
 
@@ -279,6 +340,7 @@ Webhook::respond(Outcome outcome, ngx_uint_t level, std::string_view detail,
                  const std::vector<std::string>& unlocks,
                  const std::vector<Identifier>& carries) {
     vars.outcome = keep(name(outcome));
+    count_outcome(request_, outcome, head_);
     if (outcome == Outcome::applied) {
         note(WebhookNote::applied, head_.id);
     } else if (outcome == Outcome::mode_mismatch ||

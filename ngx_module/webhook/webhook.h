@@ -13,6 +13,7 @@
 #include "core/redis/backoff.h"
 #include "core/stripe/asking.h"
 #include "core/stripe/event.h"
+#include "core/stripe/lost_event.h"
 #include "ngx_module/edge.h"
 #include "ngx_module/http/own_request.h"
 #include "ngx_module/redis_client/talk.h"
@@ -45,6 +46,7 @@ class Webhook {
   private:
     // ngx_module/webhook/webhook.cc
     void take(Event event);
+    void tell_of_lost(const LostEvent& lost);
     bool read_facts(const StripeList* asked);
     bool account_allowed() const;
     void note(WebhookNote kind, std::string_view detail);
