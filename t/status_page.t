@@ -5,7 +5,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::Entitle;
-use Test::Entitle::GateSession;
+use Test::Entitle::Chromium;
 
 my $site  = Test::Entitle->new;
 my $redis = $site->redis;
@@ -94,6 +94,39 @@ $site->write_file('nginx.conf', $conf =~ s/entitle_grant pro/entitle_grant gold 
 is $site->get('/status')->json->{configuration}{servers}[0]{fingerprint}, $before, 'what is edited and not reloaded does not count';
 $site->reload;
 isnt $site->get('/status')->json->{configuration}{servers}[0]{fingerprint}, $before, '  and what is reloaded does';
+
+# --- the search ------------------------------------------------------------------------------
+
+sub looked { my ($text, @more) = @_; return $site->get('/status?q=' . $text . join('', @more), @person)->body }
+is $site->webhook(event_json('customer.subscription.created.active', user => 'ada lovelace', customer => 'S',
+    id => 'evt_1FxSearch000000000000'))->json->{outcome}, 'applied', 'somebody buys';
+for my $text ('ada+lovelace', 'u%3Aada%20lovelace', 'evt_1FxSearch000000000000') {
+    like looked($text), qr{<h2>User &quot;ada lovelace&quot; holds pro\.</h2>}, "$text: is in";
+}
+like looked('ada+lovelace'), qr{effective until.*gives pro}s, '  by what';
+like looked('ada+lovelace'), qr{entitlectl why --mode test &#39;ada lovelace&#39;}, '  and what tells more';
+like looked('ada+lovelace', '&in=0'), qr{Nothing is known of &quot;ada lovelace&quot;}, '  only where it was bought';
+like looked('nobody'), qr{Nothing is known of &quot;nobody&quot;}, 'who is not there';
+for my $evil ('%3Cscript%3Ealert(1)%3C/script%3E', '%22%3E%3Cimg%20src=x%3E', 'a%00b', 'a%0d%0ab', '%ff%fe', '%', 'x' x 2000) {
+    my $body = looked($evil);
+    like $body, qr{</html>}, 'whatever is asked for';
+    unlike $body, qr{<script|<img|\xff|\0}, '  is text at most';
+}
+is $site->get('/status?q=ada', Accept => 'application/json')->header('Content-Type'), 'application/json', 'only on the page';
+
+# --- in a browser -------------------------------------------------------------------------------
+
+{
+    my $browser = Test::Entitle::Chromium->new($site, size => '390,844');
+    $browser->open('http://127.0.0.1:' . $site->port . '/status');
+    is $browser->script('return getComputedStyle(document.querySelector("section")).borderRadius'), '8px',
+        'the policy lets its own style in';
+    is $browser->script('return document.documentElement.scrollWidth <= window.innerWidth'), JSON::PP::true(),
+        'nothing sticks out on a phone';
+    $browser->open('http://127.0.0.1:' . $site->port . '/status?q=ada+lovelace&in=1');
+    like $browser->text, qr/User "ada lovelace" holds pro/, 'and the search is shown';
+    $browser->stop;
+}
 
 # --- unwell ---------------------------------------------------------------------------------
 

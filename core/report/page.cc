@@ -36,7 +36,7 @@ constexpr std::string_view kStyle =
     "header,footer{color:var(--dim);font-size:.875rem}"
     "section{background:var(--card);border:1px solid var(--line);"
     "border-radius:.5rem;padding:.85rem 1rem;margin:0 0 1rem}"
-    "dl{display:grid;grid-template-columns:minmax(7rem,12rem) 1fr;"
+    "dl{display:grid;grid-template-columns:11rem minmax(0,1fr);"
     "gap:.3rem .75rem;margin:0}"
     "dt{color:var(--dim)}dd{margin:0;overflow-wrap:anywhere}"
     "code{font:.875em ui-monospace,monospace;overflow-wrap:anywhere}"
@@ -49,7 +49,14 @@ constexpr std::string_view kStyle =
     "th{color:var(--dim);font-weight:500}tr:last-child td{border-bottom:0}"
     ".bad{color:var(--bad)}.warn{color:var(--warn)}.good{color:var(--good)}"
     "h1.bad,h1.warn,h1.good{color:inherit}"
-    ".mend{display:block;color:var(--dim)}";
+    ".mend{display:block;color:var(--dim)}"
+    "@media(max-width:36rem){dl{display:block}dd{margin-bottom:.5rem}"
+    "dt{font-size:.875rem}th,td{padding:.2rem .35rem;font-size:.875rem}}"
+    "form{margin:0 0 1rem}form div{display:flex;flex-wrap:wrap;gap:.5rem}"
+    "label{display:block;color:var(--dim);font-size:.875rem}"
+    "input,select,button{font:inherit;color:inherit;background:var(--card);"
+    "border:1px solid var(--line);border-radius:.4rem;padding:.4rem .6rem}"
+    "input{flex:1 1 12rem;min-width:0}";
 
 // Bytes that are no UTF-8 or move cursors are shown as what they are.
 std::string html(std::string_view text) {
@@ -86,7 +93,8 @@ std::string html(std::string_view text) {
 
 class Page {
  public:
-  explicit Page(const Status& status) : status_(status) {}
+  Page(const Status& status, const Searched& searched)
+      : status_(status), searched_(searched) {}
 
   std::string text();
 
@@ -103,7 +111,12 @@ class Page {
   void grants();
   std::string ago(std::int64_t unix_seconds) const;
 
+  void form();
+  void found();
+  void purchase(const FoundPurchase& purchase);
+
   const Status& status_;
+  const Searched& searched_;
   std::string out_;
 };
 
@@ -207,8 +220,8 @@ void Page::reconcile(const SpaceStatus& space) {
 }
 
 void Page::space(const SpaceStatus& space) {
-  out_ += "<section><h2>" + html(space.prefix) + ' ' +
-          std::string(name(space.mode)) + "</h2><dl>\n";
+  out_ += "<section><h2>" + html(space.prefix) + std::string(name(space.mode)) +
+          "</h2><dl>\n";
   list(space, space.parked, "Paid, nobody’s", "parked");
   list(space, space.unmatched, "Opens nothing", "unmatched");
   webhooks(space);
@@ -226,10 +239,11 @@ void Page::redis() {
             std::to_string(status_.replication.counted) + " are waited for");
   }
   if (status_.gated) {
-    row("Lease", status_.hears_changes
-                     ? "<span class=\"good\">holds: changes are heard</span>"
-                     : "<span class=\"warn\">does not hold: every request asks "
-                       "Redis</span>");
+    row("Lease",
+        status_.hears_changes
+            ? "<span class=\"good\">holds: changes are heard</span>"
+            : "<span class=\"warn\">is not held now: the next request asks "
+              "Redis</span>");
     const std::size_t used = status_.zone_bytes - status_.zone_free;
     row("Zone", std::to_string(used / 1024) + " of " +
                     std::to_string(status_.zone_bytes / 1024) + " KiB used");
@@ -282,9 +296,8 @@ void Page::grants() {
       continue;  // servers inherit them
     }
     told.push_back(print);
-    out_ += "<dl><dt>" + html(server.prefix) + ' ' +
-            std::string(name(server.mode)) + "</dt><dd><code>" + print +
-            "</code></dd>\n";
+    out_ += "<dl><dt>" + html(server.prefix) + std::string(name(server.mode)) +
+            "</dt><dd><code>" + print + "</code></dd>\n";
     std::map<std::string, std::string> by_name;
     for (const Identifier& identifier : server.grants->identifiers()) {
       for (const std::string_view given :
@@ -304,8 +317,75 @@ void Page::grants() {
   out_ += "</section>\n";
 }
 
+void Page::form() {
+  out_ +=
+      "<form><label for=\"q\">Why is somebody in or out? A user, an "
+      "e-mail, cus_, cs_, pi_, in_, ch_ or evt_</label>\n"
+      "<div><input id=\"q\" name=\"q\" maxlength=\"320\" "
+      "autocomplete=\"off\" value=\"" +
+      html(searched_.text) + "\">";
+  if (status_.spaces.size() > 1) {
+    out_ += "<select name=\"in\" aria-label=\"prefix and mode\">";
+    for (std::size_t i = 0; i < status_.spaces.size(); i++) {
+      const SpaceStatus& space = status_.spaces[i];
+      out_ += "<option value=\"" + std::to_string(i) + '"';
+      if (i == searched_.space) out_ += " selected";
+      out_ += '>' + html(space.prefix) + std::string(name(space.mode)) +
+              "</option>";
+    }
+    out_ += "</select>";
+  }
+  out_ += "<button>Look</button></div></form>\n";
+}
+
+void Page::purchase(const FoundPurchase& purchase) {
+  std::string text;
+  if (purchase.effective) {
+    text = purchase.until == kForever
+               ? "<span class=\"good\">effective</span>"
+               : "<span class=\"good\">effective until</span> <code>" +
+                     html(time_words(to_unix(purchase.until))) + "</code>";
+  } else {
+    text = "<span class=\"warn\">" + html(purchase.lapse) + "</span>";
+  }
+  text += purchase.gives.empty()
+              ? "<br><b class=\"warn\">no entitle_grant names it</b>"
+              : "<br>gives";
+  for (const std::string& given : purchase.gives) text += ' ' + html(given);
+  text += "<span class=\"mend\">known by";
+  for (const std::string& identifier : purchase.identifiers) {
+    text += " <code>" + html(identifier) + "</code>";
+  }
+  row(purchase.source, text + "</span>");
+}
+
+void Page::found() {
+  const SearchFound& found = *searched_.found;
+  const SpaceStatus& space = status_.spaces[searched_.space];
+  out_ += "<section><h2>" + html(verdict_of(found, searched_.purchases)) +
+          "</h2><dl>\n";
+  if (!found.event_outcome.empty()) row("Event", html(found.event_outcome));
+  if (!found.place.empty()) {
+    row("Kept in", "<code>" + html(found.place) + "</code>");
+  }
+  if (found.version != 0) row("Version", std::to_string(found.version));
+  for (const FoundPurchase& each : searched_.purchases) purchase(each);
+  for (const std::string& line : found.log_lines) {
+    row("Log", "<code>" + html(line) + "</code>");
+  }
+  row("The whole chain",
+      "<code>" +
+          html(command_words("why", searched_.text, space.prefix, space.mode)) +
+          "</code>");
+  out_ += "</dl></section>\n";
+}
+
 std::string Page::text() {
   head();
+  if (status_.reachable) {
+    form();
+    if (searched_.found) found();
+  }
   bool any = false;
   for (const SpaceStatus& each : status_.spaces) {
     const bool used = !each.webhook.empty() || !each.reconcile.empty() ||
@@ -330,7 +410,9 @@ std::string Page::text() {
 
 }  // namespace
 
-std::string status_page(const Status& status) { return Page(status).text(); }
+std::string status_page(const Status& status, const Searched& searched) {
+  return Page(status, searched).text();
+}
 
 // The page's own style and nothing else, by its digest.
 std::string page_policy() {

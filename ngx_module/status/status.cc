@@ -5,15 +5,23 @@
 
 #include "ngx_module/status/status.h"
 
+#include <algorithm>
+
+#include "core/base/ascii.h"
+#include "core/base/decimal.h"
+#include "core/base/percent.h"
 #include "core/http/accept.h"
 #include "core/report/page.h"
+#include "core/report/search.h"
 #include "core/report/status.h"
 #include "ngx_module/edge.h"
 #include "ngx_module/http/client.h"
 #include "ngx_module/http/headers.h"
 #include "ngx_module/http/send.h"
+#include "ngx_module/redis_client/talk.h"
 #include "ngx_module/status/ask.h"
 #include "ngx_module/status/known.h"
+#include "ngx_module/webhook/spaces.h"
 
 namespace entitle::ngx {
 
@@ -46,11 +54,52 @@ wanted_form(ngx_http_request_t* r) {
     return form;
 }
 
+// Of the query, as a form sends it. Empty: it is not there, or no text.
+std::string
+argument(ngx_http_request_t* r, std::string_view name) {
+    std::string_view rest = view(r->args);
+    while (!rest.empty()) {
+        const std::string_view pair = rest.substr(0, rest.find('&'));
+        rest.remove_prefix(std::min(pair.size() + 1, rest.size()));
+        if (pair.substr(0, pair.find('=')) != name ||
+            pair.size() <= name.size()) {
+            continue;
+        }
+        std::string text(pair.substr(name.size() + 1));
+        std::replace(text.begin(), text.end(), '+', ' ');
+        return percent_decode(text).value_or("");
+    }
+    return {};
+}
+
+// Of all servers that read there, as one.
+struct Reading {
+    GrantMap grants;
+    Policy policy;
+};
+
+Reading
+reading_of(const SpaceStatus& space) {
+    Reading reading;
+    for (const PrefixServers& one : servers_by_prefix()) {
+        if (one.prefix != space.prefix) {
+            continue;
+        }
+        for (const ServerConf* server : readers_of(one, space.mode)) {
+            reading.grants.add(*server->grants);
+            reading.policy = *server->policy;
+        }
+    }
+    return reading;
+}
+
 // Lives with the request.
 class Report {
   public:
     explicit Report(ngx_http_request_t* r)
-        : request_(r), asked_(main_conf(r), on_asked, this) {}
+        : request_(r),
+          asked_(main_conf(r), on_asked, this),
+          search_(main_conf(r), on_searched, this) {}
     Report(const Report&) = delete;
     Report& operator=(const Report&) = delete;
 
@@ -61,6 +110,57 @@ class Report {
     }
 
   private:
+    // Whether there is something to look for. Then on_searched() comes, unless
+    // Redis has just gone.
+    bool
+    begin_search() {
+        const std::string text = argument(request_, "q");
+        const auto& spaces = asked_.spaces();
+        if (!asked_.reachable() || wanted_form(request_) != Form::page) {
+            return false;
+        }
+        searched_.space = space_asked_for(spaces);
+        if (text.empty() || text.size() > kMostSearched ||
+            has_control_bytes(text)) {
+            return false;
+        }
+        searched_.text = text;
+        const SpaceStatus& space = spaces[searched_.space];
+        search_.start(search(Keys(space.prefix, space.mode), text));
+        return !search_.done();
+    }
+
+    // Else that of this server.
+    std::size_t
+    space_asked_for(const std::vector<SpaceStatus>& spaces) const {
+        const auto number =
+            parse_decimal<std::size_t>(argument(request_, "in"));
+        if (number && *number < spaces.size() &&
+            !argument(request_, "in").empty()) {
+            return *number;
+        }
+        const ServerConf* server = server_conf(request_);
+        for (std::size_t i = 0; i < spaces.size(); i++) {
+            if (spaces[i].prefix == view(server->prefix) &&
+                spaces[i].mode == static_cast<Mode>(server->mode)) {
+                return i;
+            }
+        }
+        return 0;
+    }
+
+    void
+    take_found() {
+        if (!search_.error().empty()) {
+            return;
+        }
+        const Reading reading = reading_of(asked_.spaces()[searched_.space]);
+        searched_.found = std::move(search_.result());
+        searched_.purchases =
+            purchases_of(searched_.found->sources, reading.grants,
+                         reading.policy, unix_time(ngx_time()));
+    }
+
     ngx_int_t
     answer() {
         Status status = status_here(main_conf(request_));
@@ -76,7 +176,7 @@ class Report {
             is_well(status) ? NGX_HTTP_OK : NGX_HTTP_SERVICE_UNAVAILABLE;
         switch (form) {
             case Form::page:
-                return send_page(code, status_page(status));
+                return send_page(code, status_page(status, searched_));
             case Form::metrics:  // of a 503 Prometheus takes nothing
                 return send_json(request_, NGX_HTTP_OK,
                                  "text/plain; version=0.0.4",
@@ -102,20 +202,43 @@ class Report {
         return send_json(request_, code, "text/html; charset=utf-8", page);
     }
 
+    // `f` says whether the answer can be given now.
+    template <class F>
+    void
+    from_event(F f) noexcept {
+        ngx_http_request_t* r = request_;
+        ngx_connection_t* c = r->connection;
+        ngx_http_set_log_request(c->log, r);
+        bool ready = true;
+        const ngx_int_t rc = edge::request(r, "the status failed", [&] {
+            ready = f();
+            return ready ? answer() : NGX_DONE;
+        });
+        if (ready) {
+            ngx_http_finalize_request(r, rc);  // this may be gone
+        }
+        ngx_http_run_posted_requests(c);
+    }
+
     static void
     on_asked(void* data) noexcept {
         auto* self = static_cast<Report*>(data);
-        ngx_http_request_t* r = self->request_;
-        ngx_connection_t* c = r->connection;
-        ngx_http_set_log_request(c->log, r);
-        const ngx_int_t rc = edge::request(r, "the status failed",
-                                           [=] { return self->answer(); });
-        ngx_http_finalize_request(r, rc);  // self may be gone
-        ngx_http_run_posted_requests(c);
+        self->from_event([=] { return !self->begin_search(); });
+    }
+
+    static void
+    on_searched(void* data) noexcept {
+        auto* self = static_cast<Report*>(data);
+        self->from_event([=] {
+            self->take_found();
+            return true;
+        });
     }
 
     ngx_http_request_t* request_;
     SpacesAsked asked_;
+    Searched searched_;
+    RedisTalk<SearchFound> search_;
 };
 
 ngx_int_t
