@@ -74,6 +74,8 @@ is $ctl->run('link', 'cus_5', 'dan', '--move', '--yes', @conf)->{exit}, 0, 'whos
 is $ctl->run('grant', 'eve', 'pro', '--forever', '--reason', 'x', '--yes', @conf)->{exit}, 0, 'eve is given it';
 is $ctl->run('ignore', 'prod_Other', @conf)->{exit}, 0, 'something is ignored';
 $redis->command('HSET', 'entitle:test:{u:ann}', 'budget', "12\xff\x00");
+$redis->command('ZADD', 'entitle:test:lost', 1767225600, 'sub_lost');
+$redis->command('SET', 'entitle:test:reconcile', '{"at":1767225600}');
 
 my $said = $ctl->run('export', $file, @conf);
 is $said->{exit}, 0, 'it_is_exported' or diag $said->{err};

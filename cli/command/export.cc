@@ -173,7 +173,7 @@ void write_key(Exporting& e, DumpKey key) {
 void write_lookups(Exporting& e, Connection& node,
                    const std::vector<std::string>& keys, DumpKey::Kind kind,
                    const std::string& begin) {
-  const bool events = kind == DumpKey::Kind::event;
+  const bool events = kind != DumpKey::Kind::email;
   std::vector<Command> commands;
   for (const std::string& key : keys) {
     commands.push_back({events ? "GET" : "SMEMBERS", key});
@@ -228,6 +228,7 @@ void write_rest(Exporting& e, Connection& node,
   const std::pair<std::string, Kind> lists[] = {
       {names.parked(), Kind::parked},
       {names.unmatched(), Kind::unmatched},
+      {names.lost(), Kind::lost},
       {names.ignored(), Kind::ignored},
       {names.webhook(), Kind::webhook}};
   std::vector<std::string> of_records, of_events, of_emails;
@@ -241,6 +242,8 @@ void write_rest(Exporting& e, Connection& node,
       of_records.push_back(key);
     } else if (key.starts_with(records) && key.ends_with("}:log")) {
       continue;
+    } else if (key == names.reconcile()) {
+      write_lookups(e, node, {key}, Kind::reconcile, key);
     } else if (key.starts_with(events)) {
       of_events.push_back(key);
     } else if (key.starts_with(emails)) {

@@ -202,8 +202,12 @@ class Restoring {
         return keys.parked();
       case DumpKey::Kind::unmatched:
         return keys.unmatched();
+      case DumpKey::Kind::lost:
+        return keys.lost();
       case DumpKey::Kind::ignored:
         return keys.ignored();
+      case DumpKey::Kind::reconcile:
+        return keys.reconcile();
       case DumpKey::Kind::webhook:
         break;
     }
@@ -214,7 +218,7 @@ class Restoring {
   static std::vector<Command> commands_of(const DumpKey& key,
                                           const std::string& name) {
     std::vector<Command> commands;
-    if (key.kind == DumpKey::Kind::event) {
+    if (!key.value.empty()) {
       Command set{"SET", name, key.value, "NX"};
       if (key.ttl) {
         set.insert(set.end(), {"EX", std::to_string(key.ttl->count())});
@@ -227,7 +231,8 @@ class Restoring {
       commands.push_back(std::move(add));
     }
     const bool list = key.kind == DumpKey::Kind::parked ||
-                      key.kind == DumpKey::Kind::unmatched;
+                      key.kind == DumpKey::Kind::unmatched ||
+                      key.kind == DumpKey::Kind::lost;
     Command scores{"ZADD", name, "NX"};
     for (const auto& [member, value] : key.pairs) {
       if (list) {

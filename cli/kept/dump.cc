@@ -16,13 +16,15 @@ namespace {
 using Pairs = std::vector<std::pair<std::string, std::string>>;
 using Kind = DumpKey::Kind;
 
-constexpr std::array<std::pair<Kind, std::string_view>, 6> kKinds = {{
+constexpr std::array<std::pair<Kind, std::string_view>, 8> kKinds = {{
     {Kind::event, "event"},
     {Kind::email, "email"},
     {Kind::parked, "parked"},
     {Kind::unmatched, "unmatched"},
+    {Kind::lost, "lost"},
     {Kind::ignored, "ignored"},
     {Kind::webhook, "webhook"},
+    {Kind::reconcile, "reconcile"},
 }};
 
 // --- bytes -------------------------------------------------------------------

@@ -26,10 +26,19 @@ struct DumpHead {
 
 // A key to look things up by, or a list: what is told to it.
 struct DumpKey {
-  enum class Kind { event, email, parked, unmatched, ignored, webhook };
+  enum class Kind {
+    event,
+    email,
+    parked,
+    unmatched,
+    lost,
+    ignored,
+    webhook,
+    reconcile,
+  };
   Kind kind = Kind::event;
   std::string id;     // of the event; the e-mail
-  std::string value;  // of the event
+  std::string value;  // of a string
   std::optional<Seconds> ttl;
   std::vector<std::string> members;                        // of a set
   std::vector<std::pair<std::string, std::string>> pairs;  // member, score;
