@@ -53,11 +53,12 @@ namespace entitle {
 namespace {
 
 using SnapshotWord = std::pair<SnapshotType, std::string_view>;
-constexpr std::array<SnapshotWord, 4> kTypes = {{
+constexpr std::array<SnapshotWord, 5> kTypes = {{
     {SnapshotType::created, "created"},
     {SnapshotType::notice, "notice"},
     {SnapshotType::updated, "updated"},
     {SnapshotType::deleted, "deleted"},
+    {SnapshotType::told, "told"},
 }};
 constexpr Words<SnapshotType> kSnapshotTypes = {kTypes, SnapshotType::notice};
 

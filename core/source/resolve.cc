@@ -6,7 +6,8 @@
 // `updated`; several updates are put in the order in which each one's previous
 // attributes are those of the one before and all else is unchanged, beginning
 // with the state before that second. Where that leaves several last ones, the
-// least privileged is taken and the result flagged.
+// least privileged is taken and the result flagged. What Stripe told when it
+// was asked counts only where no event of its second does.
 #include "core/source/resolve.h"
 
 #include <algorithm>
@@ -202,13 +203,16 @@ Decided last_of(Decided before, const Group& updates) {
 }
 
 Decided after_second(Decided before, const Group& second) {
-  Group created, notices, updates;
+  Group created, notices, updates, told;
   for (const Snapshot* snapshot : second) {
     Group& kind = snapshot->type == SnapshotType::created  ? created
                   : snapshot->type == SnapshotType::notice ? notices
+                  : snapshot->type == SnapshotType::told   ? told
                                                            : updates;
     kind.push_back(snapshot);
   }
+  // Any event of the second in which Stripe answered may be the newer one.
+  if (told.size() == second.size()) updates = std::move(told);
   if (updates.empty()) updates = std::move(notices);
   if (updates.empty()) return {created.front(), false};
   if (before.snapshot == nullptr && !created.empty()) {

@@ -32,8 +32,9 @@
 
 namespace entitle {
 
-// A type that a later version wrote counts as a notice.
-enum class SnapshotType { created, notice, updated, deleted };
+// `told` is no event's: Stripe was asked, and said so. A type that a later
+// version wrote counts as a notice.
+enum class SnapshotType { created, notice, updated, deleted, told };
 
 // One item of a subscription, or one line of an invoice: what it is known by,
 // and when the period that is paid for ends.

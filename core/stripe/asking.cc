@@ -6,14 +6,12 @@
 
 #include "core/base/ascii.h"
 #include "core/stripe/object.h"
+#include "core/stripe/refusal.h"
 
 namespace entitle {
 namespace {
 
 constexpr std::size_t kMaxDepth = 64;
-constexpr std::size_t kMaxPermissionBytes = 64;
-constexpr std::size_t kMostPermissions = 4;
-constexpr std::size_t kMaxQuotedBytes = 240;
 constexpr std::size_t kMaxBeginningBytes = 60;
 
 // The words people have for it, and the permission that a restricted key needs.
@@ -30,16 +28,6 @@ const Row& row(Listed what) { return kRows[static_cast<std::size_t>(what)]; }
 
 bool has_more(const json::Node* object, std::string_view list) {
   return json::boolean(json::member(object, list), "has_more").value_or(false);
-}
-
-// Of what Stripe's own ids and names are made of.
-std::size_t end_of_word(std::string_view text) {
-  std::size_t end = 0;
-  while (end < text.size() &&
-         (is_alphanumeric(text[end]) || text[end] == '_')) {
-    ++end;
-  }
-  return end;
 }
 
 // Of an id in a query.
@@ -75,26 +63,6 @@ struct Refused {
   std::string path;
 };
 
-// Stripe names the permission that a restricted key lacks:
-// "... Having the 'rak_checkout_session_read' permission would allow ...".
-std::vector<std::string> permissions_in(std::string_view message) {
-  constexpr std::string_view prefix = "rak_";
-  std::vector<std::string> names;
-  while (names.size() < kMostPermissions) {
-    std::size_t at = message.find(prefix);
-    if (at == std::string_view::npos) break;
-    message.remove_prefix(at);
-    std::string_view name = message.substr(0, kMaxPermissionBytes);
-    name = name.substr(0, end_of_word(name));
-    message.remove_prefix(name.size());
-    if (name.size() == prefix.size()) continue;
-    if (std::find(names.begin(), names.end(), name) == names.end()) {
-      names.emplace_back(name);
-    }
-  }
-  return names;
-}
-
 std::string lacking(const std::vector<std::string>& permissions) {
   std::string text = permissions.size() == 1
                          ? ": the key lacks the permission "
@@ -106,47 +74,17 @@ std::string lacking(const std::vector<std::string>& permissions) {
   return text;
 }
 
-bool is_key(std::string_view word) {
-  constexpr std::string_view prefixes[] = {"sk_", "rk_", "pk_", "ek_",
-                                           "whsec_"};
-  return std::any_of(
-      std::begin(prefixes), std::end(prefixes),
-      [&](std::string_view prefix) { return word.starts_with(prefix); });
-}
-
-// Stripe's own words, for the log: bounded, on one line, and without what they
-// repeat of the key.
-std::string quoted(std::string_view message) {
-  std::string text = "\"";
-  std::string_view rest = message.substr(0, kMaxQuotedBytes);
-  while (!rest.empty()) {
-    std::size_t size = end_of_word(rest);
-    if (is_key(rest.substr(0, size))) {
-      size = std::min(rest.find_first_of(" \'\","), rest.size());
-      text += "(the key)";
-    } else {
-      size = std::max<std::size_t>(size, 1);
-      text += rest.substr(0, size);
-    }
-    rest.remove_prefix(size);
-  }
-  for (char& c : text) {
-    if (is_control_byte(c)) c = '?';
-  }
-  return text + (message.size() > kMaxQuotedBytes ? "...\"" : "\"");
-}
-
 std::string refusal(const Refused& refused) {
   std::string why = "Stripe refused the " +
                     std::string(row(refused.what).name) + " with status " +
                     std::to_string(refused.status);
   if (refused.status == 401) why += ": it does not know the key";
   if (refused.status == 403) {
-    std::vector<std::string> named = permissions_in(refused.message);
+    std::vector<std::string> named = lacking_permissions(refused.message);
     if (!named.empty()) return why + lacking(named);
   }
-  if (!refused.message.empty()) why += ": " + quoted(refused.message);
-  if (!refused.code.empty()) why += " (" + quoted(refused.code) + ")";
+  if (!refused.message.empty()) why += ": " + quoted_words(refused.message);
+  if (!refused.code.empty()) why += " (" + quoted_words(refused.code) + ")";
   why += ", asked for " + refused.path;
   if (refused.status == 403) {
     why += ", which takes the permission ";
@@ -199,7 +137,8 @@ std::string said_by_others(unsigned status, std::string_view body) {
   if (at == std::string_view::npos) {
     why += ": the answer is empty";
   } else {
-    why += ": the answer begins " + quoted(body.substr(at, kMaxBeginningBytes));
+    why += ": the answer begins " +
+           quoted_words(body.substr(at, kMaxBeginningBytes));
   }
   return why +
          "; look at the \"proxy_pass\" of the location and at what is "
@@ -225,7 +164,9 @@ const char* said_of(StripeAnswer::Flaw flaw) {
 
 // It would stand in a path.
 bool is_plain(std::string_view id) {
-  return !id.empty() && end_of_word(id) == id.size();
+  return !id.empty() && std::all_of(id.begin(), id.end(), [](char c) {
+    return is_alphanumeric(c) || c == '_';
+  });
 }
 
 // What takes access away, and for good or until another event says so: no item

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/json/tree.h"
@@ -64,6 +65,8 @@ class StripeQuestion {
   // Only a list that is whole is used, and only what Stripe itself refuses is
   // refused: whatever else comes, nobody has said anything yet.
   Next take(const StripeAnswer& answer);
+  // The same of an answer that is known to be Stripe's, and 200.
+  Next take(json::Document page) { return this->page(std::move(page)); }
 
   StripeList& list() { return list_; }
   const StripeList& list() const { return list_; }

@@ -85,7 +85,12 @@ ParsedEvent parse_event(const VerifiedPayload& payload, std::size_t max_bytes) {
         EventError::body_not_json,
         std::string(why.reason) + " at byte " + std::to_string(why.at));
   }
-  const json::Node* root = document->root();
+  ParsedEvent parsed = event_at(document->root());
+  if (parsed.event) parsed.event->document = *std::move(document);
+  return parsed;
+}
+
+ParsedEvent event_at(const json::Node* root) {
   if (!json::is_object(root)) return not_an_event("not an object");
 
   Event event;
@@ -108,7 +113,6 @@ ParsedEvent parse_event(const VerifiedPayload& payload, std::size_t max_bytes) {
   } else if (std::string fault = read_snapshot(root, event); !fault.empty()) {
     return not_an_event(event.head.id + ": " + fault);
   }
-  event.document = *std::move(document);
 
   ParsedEvent parsed;
   parsed.event = std::move(event);

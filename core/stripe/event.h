@@ -55,4 +55,8 @@ inline constexpr std::size_t kMaxEventBytes = std::size_t{1} << 20;
 ParsedEvent parse_event(const VerifiedPayload& payload,
                         std::size_t max_bytes = kMaxEventBytes);
 
+// The same of what Stripe's API lists. Whatever owns `root` outlives the event,
+// whose own document is empty. Not for what was received: nobody signed it.
+ParsedEvent event_at(const json::Node* root);
+
 }  // namespace entitle

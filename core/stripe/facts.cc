@@ -22,6 +22,23 @@ void join_names(const Reading& reading, Facts& facts) {
 
 }  // namespace
 
+std::optional<UserFrom> parse_user_from(std::string_view text) {
+  using Kind = UserFrom::Kind;
+  if (text == "client_reference_id") {
+    return UserFrom{Kind::client_reference_id, {}};
+  }
+  if (text == "client_reference_id=signed") {
+    return UserFrom{Kind::signed_client_reference_id, {}};
+  }
+  if (text == "link") return UserFrom{Kind::link, {}};
+  if (text == "email") return UserFrom{Kind::email, {}};
+  constexpr std::string_view metadata = "metadata.";
+  if (text.starts_with(metadata) && text.size() > metadata.size()) {
+    return UserFrom{Kind::metadata, std::string(text.substr(metadata.size()))};
+  }
+  return std::nullopt;
+}
+
 std::vector<UserFrom> default_user_from() {
   return {{UserFrom::Kind::client_reference_id, ""},
           {UserFrom::Kind::metadata, "user_id"},

@@ -8,6 +8,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/source/claim.h"
@@ -69,6 +70,10 @@ struct FactsOptions {
   const ClientReference* reference = nullptr;  // verifies signed references
   const StripeList* asked = nullptr;  // what Stripe told besides the event
 };
+
+// A word of `entitle_user_from`: client_reference_id[=signed], metadata.KEY,
+// link or email. Null: it is none.
+std::optional<UserFrom> parse_user_from(std::string_view text);
 
 // The default of `entitle_user_from`:
 // client_reference_id metadata.user_id metadata.userId link

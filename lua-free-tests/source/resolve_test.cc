@@ -316,6 +316,53 @@ void a_notice_never_overrides_an_update_of_its_second(void**) {
   assert_settles(alone, "active", false);
 }
 
+// What Stripe's API told at that time.
+Source told(std::string status, test::Time at) {
+  Snapshot snapshot;
+  snapshot.event = "api_sub_1";
+  snapshot.type = SnapshotType::told;
+  snapshot.created = unix_time(at);
+  snapshot.state.status = std::move(status);
+  Source source;
+  source.place = "cus_1";
+  source.snapshots.insert(std::move(snapshot));
+  return source;
+}
+
+std::string status_of(const Source& source) {
+  std::optional<Source> stored = Source::decode(source.encode());
+  assert_true(stored && *stored == source);
+  return resolve(source)->state.status;
+}
+
+void what_was_told_counts_until_an_event_of_that_second(void**) {
+  History h(with_status("active"));
+  h.created(10);
+  Source source = test::sources_of(h.bodies()).at("sub_1");
+  source.merge(told("past_due", 20));
+  assert_string_equal(status_of(source).c_str(), "past_due");
+
+  for (const char* type : {"updated", "trial_will_end", "created"}) {
+    History of_second(with_status("active"));
+    of_second.created(10).said(type, 20);
+    Source both = test::sources_of(of_second.bodies()).at("sub_1");
+    both.merge(told("past_due", 20));
+    assert_string_equal(status_of(both).c_str(), "active");
+    assert_false(resolve(both)->ambiguous);
+    both.merge(told("past_due", 21));
+    assert_string_equal(status_of(both).c_str(), "past_due");
+  }
+  assert_string_equal(status_of(told("active", 20)).c_str(), "active");
+}
+
+void what_was_told_to_be_over_is_over(void**) {
+  History h(with_status("active"));
+  h.created(10).updated(30, set_status("active"));
+  Source source = test::sources_of(h.bodies()).at("sub_1");
+  source.merge(told("canceled", 20));
+  assert_true(resolve(source)->ended);
+}
+
 void nothing_comes_after_the_end(void**) {
   History h(with_status("active"));
   h.created(10).updated(20, [](Subscription& sub) {
@@ -642,6 +689,8 @@ int main() {
       cmocka_unit_test(what_follows_the_oldest_of_many_is_flagged),
       cmocka_unit_test(a_full_second_in_order_is_flagged_until_a_later_one),
       cmocka_unit_test(a_notice_never_overrides_an_update_of_its_second),
+      cmocka_unit_test(what_was_told_counts_until_an_event_of_that_second),
+      cmocka_unit_test(what_was_told_to_be_over_is_over),
       cmocka_unit_test(nothing_comes_after_the_end),
       cmocka_unit_test(no_event_is_needed_but_an_invoice),
       cmocka_unit_test(a_newer_invoice_extends_the_period_and_nothing_else),

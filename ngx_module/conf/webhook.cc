@@ -16,29 +16,6 @@ constexpr std::string_view kUserFromAllowed =
     "it must be client_reference_id, client_reference_id=signed, "
     "metadata.KEY, link or email";
 
-std::optional<UserFrom>
-parse_user_from(std::string_view text) {
-    using Kind = UserFrom::Kind;
-    if (text == "client_reference_id") {
-        return UserFrom{Kind::client_reference_id, {}};
-    }
-    if (text == "client_reference_id=signed") {
-        return UserFrom{Kind::signed_client_reference_id, {}};
-    }
-    if (text == "link") {
-        return UserFrom{Kind::link, {}};
-    }
-    if (text == "email") {
-        return UserFrom{Kind::email, {}};
-    }
-    constexpr std::string_view metadata = "metadata.";
-    if (text.starts_with(metadata) && text.size() > metadata.size()) {
-        return UserFrom{Kind::metadata,
-                        std::string(text.substr(metadata.size()))};
-    }
-    return std::nullopt;
-}
-
 // It goes to the location, and further, as it stands here.
 bool
 begins_uri(std::string_view text) {
