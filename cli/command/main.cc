@@ -10,6 +10,7 @@
 
 #include "cli/base/stop.h"
 #include "cli/command/command.h"
+#include "cli/command/stripe.h"
 #include "cli/command/words.h"
 #include "core/base/version.h"
 
@@ -119,6 +120,8 @@ void add_commands(CLI::App& app, const CommonOptions& common, Run& run) {
                 common, run, shown, events);
   command->add_option("USER", shown->user, "whose; without, everybody's");
   add_most(command, shown->most);
+
+  add_stripe_commands(app, common, run);
 }
 
 int end(const Stop& stop, bool as_json) {

@@ -84,6 +84,31 @@ void take_grants(const Directives& said, GrantMap& grants) {
   }
 }
 
+void take_user_from(const Directives& said, std::vector<UserFrom>& user_from) {
+  const Directive* line = find(said, "entitle_user_from");
+  if (line == nullptr) return;
+  if (says_off(*line)) {
+    user_from = default_user_from();
+    return;
+  }
+  value_of(*line);
+  user_from.clear();
+  for (std::size_t i = 1; i < line->words.size(); ++i) {
+    std::optional<UserFrom> from = parse_user_from(line->words[i]);
+    if (!from) refuse(*line, "names nothing that could name a user");
+    user_from.push_back(*std::move(from));
+  }
+}
+
+void take_files(const Directives& said, std::string_view name,
+                std::vector<std::string>& files) {
+  const auto lines = all(said, name);
+  if (!lines.empty()) files.clear();
+  for (const Directive* line : lines) {
+    if (!says_off(*line)) files.push_back(value_of(*line));
+  }
+}
+
 Mode mode_of(const Directive& directive) {
   const std::string& value = value_of(directive);
   if (value != "live" && value != "test") {
@@ -99,6 +124,8 @@ void take_server_words(const Directives& said, Server& server) {
   if (auto* d = find(said, "entitle_mode")) server.mode = mode_of(*d);
   take_policy(said, server.policy);
   take_grants(said, server.grants);
+  take_user_from(said, server.user_from);
+  take_files(said, "entitle_session_key_file", server.key_files);
 }
 
 // --- a location's ------------------------------------------------------------
@@ -126,6 +153,7 @@ Location location_of(const Directive& directive, const Location& above);
 
 void take_location_words(const Directives& said, Location& location) {
   take_gate(said, location);
+  take_files(said, "entitle_webhook_secret_file", location.secret_files);
   if (auto* d = find(said, "entitle_webhook")) location.webhook = mode_of(*d);
   // These never inherit a gate.
   const bool apart = location.webhook || find(said, "entitle_status") ||
@@ -144,6 +172,7 @@ Location location_of(const Directive& directive, const Location& above) {
   location.gated = above.gated;
   location.optional = above.optional;
   location.require = above.require;
+  location.secret_files = above.secret_files;
   location.at = directive.at();
   const auto& words = directive.words;
   if (words.size() == 3) {
@@ -202,6 +231,18 @@ void take_redis(const ReadConf& conf, const Directives& said,
   }
 }
 
+// Names of files are relative to nginx's folder.
+void make_whole(const std::string& folder, std::vector<std::string>& files) {
+  for (std::string& file : files) {
+    if (!file.starts_with('/')) file = folder + '/' + file;
+  }
+}
+
+void make_whole(const std::string& folder, Location& location) {
+  make_whole(folder, location.secret_files);
+  for (Location& inner : location.locations) make_whole(folder, inner);
+}
+
 bool any_of(const Location& location, bool (*is)(const Location&)) {
   return is(location) ||
          std::any_of(location.locations.begin(), location.locations.end(),
@@ -242,8 +283,11 @@ Site site_of(const ReadConf& conf) {
     Server above;
     take_server_words(said, above);
     take_gate(said, above.root);
+    take_files(said, "entitle_webhook_secret_file", above.root.secret_files);
     for (const Directive* server : all(said, "server")) {
       site.servers.push_back(server_of(*server, above));
+      make_whole(conf.folder, site.servers.back().key_files);
+      make_whole(conf.folder, site.servers.back().root);
     }
   }
   return site;

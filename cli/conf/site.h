@@ -12,6 +12,7 @@
 #include "core/access/grants.h"
 #include "core/access/policy.h"
 #include "core/base/types.h"
+#include "core/stripe/facts.h"
 
 namespace entitle::cli {
 
@@ -27,6 +28,7 @@ struct Location {
   bool optional = false;  // entitle optional: known, and not required
   std::vector<RequireLine> require;
   std::optional<Mode> webhook;
+  std::vector<std::string> secret_files;  // entitle_webhook_secret_file: paths
   std::string at;
   std::vector<Location> locations;
 };
@@ -38,6 +40,8 @@ struct Server {
   Mode mode = Mode::live;  // what its gates read
   GrantMap grants;
   Policy policy;
+  std::vector<UserFrom> user_from = default_user_from();
+  std::vector<std::string> key_files;  // entitle_session_key_file: paths
   Location root;  // what the server says of all its locations; their tree
   std::string at;
 

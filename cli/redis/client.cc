@@ -249,6 +249,21 @@ std::vector<Reply> Client::ask(const std::string& key,
   return replies;
 }
 
+std::vector<Reply> Client::ask_each(std::vector<Command> commands) {
+  if (commands.empty()) return {};
+  if (one_server()) return ask("", std::move(commands));
+  std::vector<Reply> replies;
+  for (Command& command : commands) {
+    const std::string key = command.at(1);
+    replies.push_back(ask(key, std::move(command)));
+  }
+  return replies;
+}
+
+bool Client::one_server() const {
+  return settings_.address.kind != Kind::cluster;
+}
+
 Reply Client::ask(const std::string& key, Command command) {
   std::vector<Command> commands;
   commands.push_back(std::move(command));

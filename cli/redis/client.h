@@ -31,6 +31,10 @@ class Client {
   // says that Redis cannot be asked now is thrown as Stop.
   std::vector<Reply> ask(const std::string& key, std::vector<Command> commands);
   Reply ask(const std::string& key, Command command);
+  // Commands about a key each, which is their second word; in one go where one
+  // server has all keys.
+  std::vector<Reply> ask_each(std::vector<Command> commands);
+  bool one_server() const;
 
   // Holds a conversation to its end.
   template <class T>

@@ -32,10 +32,10 @@ std::string Keys::unmatched() const { return base_ + "unmatched"; }
 std::string Keys::ignored() const { return base_ + "ignored"; }
 
 std::string Keys::webhook() const { return base_ + "webhook"; }
+std::string Keys::reconcile() const { return base_ + "reconcile"; }
 
 std::string Keys::lost() const { return base_ + "lost"; }
 
-std::string Keys::reconcile() const { return base_ + "reconcile"; }
 
 std::string Keys::quarantine(std::string_view key) {
   return std::string(key) + ":quarantine";

@@ -17,13 +17,29 @@ package Test::Entitle::FakeStripe;
 # (bytes), headers (beside the list), hang; only from page `from` on (1), and
 # only the first `times`, or but for the first `after`.
 #
+# A whole account, as an operator's tool sees it:
+#
+#   my $stripe = Test::Entitle::FakeStripe->new($site, account => 1);
+#   $stripe->put('/v1/subscriptions', {...}, ...);     # newest first; by id, so
+#   $stripe->drop('/v1/subscriptions', 'sub_1');       # that put() may change one
+#   $stripe->fault('/v1/subscriptions', status => 500, from => 2, times => 1);
+#
+# Its lists know `customer`, `status`, `created[gte]`, `type`, `types[]`,
+# `charge`, `payment_intent`, `subscription` and `delivery_success`, and each
+# object has its own path. A member may be [id, JSON text]: it is given as it is.
+# Here a fault is of a path that begins so. What is asked for between two changes
+# is answered by what there is then.
+#
 # That npm's official SDK takes it for Stripe: t/sdk/stripe.t.
 
 use strict;
 use warnings;
 
+use Carp qw(croak);
 use JSON::PP ();
+use POSIX qw(strftime);
 use Test::Entitle::GateApp;
+use Time::HiRes ();
 
 our $KEY = 'rk_test_fake';
 
@@ -31,8 +47,52 @@ my $JSON = JSON::PP->new->canonical;
 
 sub new {
     my ($class, $site, %o) = @_;
-    my $app = Test::Entitle::GateApp->new($site, sub { _answer($_[0], \%o) });
-    return bless { app => $app, account => $o{account} }, $class;
+    my $self = bless { lists => {}, faults => {}, events => 0 }, $class;
+    # Another process answers: what it shall know is in this file.
+    $o{file} = $self->{file} = $site->dir . '/stripe.json' if $o{account};
+    $self->_save if $o{account};
+    $self->{app} = Test::Entitle::GateApp->new($site, sub { _answer($_[0], \%o) });
+    return $self;
+}
+
+sub url { return 'http://127.0.0.1:' . $_[0]->port }
+
+sub _save {
+    my ($self) = @_;
+    open my $out, '>', "$self->{file}.new" or croak "$self->{file}: $!";
+    print $out $JSON->encode({ lists => $self->{lists}, faults => $self->{faults},
+            change => ++$self->{changes} });
+    close $out or croak "$self->{file}: $!";
+    rename "$self->{file}.new", $self->{file} or croak "$self->{file}: $!";
+    return;
+}
+
+sub _id { return ref $_[0] eq 'ARRAY' ? $_[0][0] : $_[0]{id} }
+
+sub put {
+    my ($self, $list, @members) = @_;
+    my %new = map { _id($_) => $_ } @members;
+    my $all = $self->{lists}{$list} //= [];
+    $_ = delete $new{ _id($_) } // $_ for @$all;
+    unshift @$all, grep { defined } map { delete $new{ _id($_) } } @members;
+    $self->_save;
+    return;
+}
+
+sub drop {
+    my ($self, $list, $id) = @_;
+    @{ $self->{lists}{$list} } = grep { _id($_) ne $id } @{ $self->{lists}{$list} };
+    $self->_save;
+    return;
+}
+
+# Without anything that happens it is well again.
+sub fault {
+    my ($self, $path, %fault) = @_;
+    if (%fault) { $self->{faults}{$path} = \%fault }
+    else        { delete $self->{faults}{$path} }
+    $self->_save;
+    return;
 }
 
 sub port { $_[0]{app}->port }
@@ -60,9 +120,11 @@ my $requests = 0;
 sub _json {
     my ($status, $body) = @_;
     return { status => $status, body => $JSON->encode($body),
-        headers => ['Content-Type' => 'application/json',
+        headers => ['Content-Type' => 'application/json', _date(),
             'Request-Id' => sprintf 'req_Fake%06d', ++$requests] };
 }
+
+sub _date { return (Date => strftime('%a, %d %b %Y %H:%M:%S GMT', gmtime)) }
 
 sub _error {
     my ($status, $message, %more) = @_;
@@ -82,7 +144,75 @@ sub _fault {
             . 'would allow this request to continue.') if $fault->{permission};
     return if !$fault->{status};
     my $code = $fault->{code} // ($fault->{status} == 429 ? 'rate_limit' : undef);
-    return _error($fault->{status}, $fault->{message} // 'Stripe is not well', defined $code ? (code => $code) : ());
+    my $error = _error($fault->{status}, $fault->{message} // 'Stripe is not well', defined $code ? (code => $code) : ());
+    push @{ $error->{headers} }, @{ $fault->{headers} // [] };
+    return $error;
+}
+
+# --- an account --------------------------------------------------------------
+
+my %known;    # in the process that answers
+
+sub _account {
+    my ($o) = @_;
+    my @about = Time::HiRes::stat($o->{file});
+    if ("@about[1, 7, 9]" ne ($known{about} // '')) {
+        open my $in, '<', $o->{file} or die "$o->{file}: $!";
+        local $/;
+        my $read = $JSON->decode(readline $in);
+        # What is left of a fault is known here alone.
+        %known = (about => "@about[1, 7, 9]", lists => { %{ $o->{lists} // {} }, %{ $read->{lists} } }, faults => $read->{faults});
+    }
+    return \%known;
+}
+
+my %FILTER = (
+    'created[gte]' => sub { $_[0]{created} >= $_[1] },
+    'created[lte]' => sub { $_[0]{created} <= $_[1] },
+    type           => sub { $_[0]{type} eq $_[1] },
+    delivery_success => sub { ($_[0]{pending_webhooks} ? 'false' : 'true') eq $_[1] },
+    (map { my $m = $_; ($m => sub { my $v = $_[0]{$m}; $v = $v->{id} if ref $v;
+                defined $v && $v eq $_[1] }) } qw(customer charge payment_intent subscription)),
+);
+
+# Stripe leaves out what is canceled unless it is asked for it.
+sub _has_status {
+    my ($path, $member, $status) = @_;
+    return 1 if defined $status && $status eq 'all';
+    return ($member->{status} // '') eq $status if defined $status;
+    return $path ne '/v1/subscriptions' || $member->{status} ne 'canceled';
+}
+
+sub _filtered {
+    my ($path, $list, $args) = @_;
+    my $status = delete $args->{status};
+    my %types = map { (delete $args->{$_}) => 1 } grep { /^types\[\d*\]$/ } keys %$args;
+    my %wanted = map { exists $FILTER{$_} ? ($_ => delete $args->{$_}) : () } keys %$args;
+    return grep {
+        my $member = $_;
+        ref $member eq 'ARRAY' || (_has_status($path, $member, $status)
+            && (!%types || $types{ $member->{type} })
+            && !grep { !$FILTER{$_}->($member, $wanted{$_}) } keys %wanted)
+    } @$list;
+}
+
+sub _with_id {
+    my ($account, $id) = @_;
+    for my $list (values %{ $account->{lists} }) {
+        for (@$list) { return $_ if _id($_) eq $id }
+    }
+    return;
+}
+
+# A list, an object of one, or null: neither.
+sub _of_account {
+    my ($path, $args, $o) = @_;
+    my $account = _account($o);
+    return { list => [_filtered($path, $account->{lists}{$path} // [], $args)] }
+        if $path =~ m{^/v1/(?:subscriptions|invoices|refunds|disputes|charges|events|checkout/sessions|webhook_endpoints)$};
+    my ($list, $id) = $path =~ m{^(.*)/(\w+)$} or return;
+    my ($object) = grep { _id($_) eq $id } @{ $account->{lists}{$list} // [] };
+    return $object ? { object => $object } : undef;
 }
 
 # Takes what says which part of a list, and how, out of the arguments: the part,
@@ -114,6 +244,71 @@ sub _expand {
     return;
 }
 
+# Fault first; then lists as they are given to new(), by what the account has.
+sub _answer_of_account {
+    my ($path, $args, $r, $o) = @_;
+    my $account = _account($o);
+    my $found = _of_account($path, $args, $o);
+    my $page = 1;
+    if ($found && $found->{list} && defined(my $after = $args->{starting_after})) {
+        my ($at) = grep { _id($found->{list}[$_]) eq $after } 0 .. $#{ $found->{list} };
+        $page = 1 + int((1 + ($at // 0)) / ($o->{page} // $args->{limit} // 10));
+    }
+    for my $begin (sort keys %{ $account->{faults} }) {
+        next if index($r->{uri}, $begin) != 0;
+        my $answer = _fault($account->{faults}{$begin}, $page);
+        return $answer if $answer;
+    }
+    my $object_of = sub { _with_id($account, $_[0]) };
+    if (!$found) {
+        my ($id) = $path =~ m{(\w+)$};
+        return _error(404, "No such object: '$id'", param => 'id', code => 'resource_missing');
+    }
+    return _page($found->{list}, $path, $args, $o, $object_of) if $found->{list};
+    my ($copy) = map { $JSON->decode($JSON->encode($_)) } $found->{object};
+    _expand_by($copy, [split /\./], $object_of)
+        for map { delete $args->{$_} } grep { /^expand\[\d*\]$/ } sort keys %$args;
+    return _json(200, $copy);
+}
+
+# Members that are JSON text already are given as they are.
+sub _page {
+    my ($list, $path, $args, $o, $object_of) = @_;
+    my %at;
+    my $part = _part($args, [map { { id => _id($_) } } @$list]);
+    return $part if !$part->{limit};
+    if (my ($unknown) = sort keys %$args) {
+        return _error(400, "Received unknown parameter: $unknown", param => $unknown,
+            code => 'parameter_unknown');
+    }
+    my $size  = $o->{page} // $part->{limit};
+    my $first = ($part->{starting_after} // -1) + 1;
+    my $last  = $first + $size - 1;
+    $last = $#$list if $last > $#$list;
+    my @texts = map {
+        ref $_ eq 'ARRAY' ? $_->[1] : do {
+            my $copy = $JSON->decode($JSON->encode($_));
+            _expand_by({ data => $copy }, [split /\./], $object_of) for @{ $part->{expand} };
+            $JSON->encode($copy);
+        }
+    } @{$list}[$first .. $last];
+    my $more = $last < $#$list ? 'true' : 'false';
+    return { status => 200, headers => ['Content-Type' => 'application/json', _date()],
+        body => sprintf '{"object":"list","url":"%s","has_more":%s,"data":[%s]}',
+        $path, $more, join ',', @texts };
+}
+
+sub _expand_by {
+    my ($at, $steps, $object_of) = @_;
+    return map { _expand_by($_, $steps, $object_of) } @$at if ref $at eq 'ARRAY';
+    return if ref $at ne 'HASH';
+    my ($step, @further) = @$steps;
+    return _expand_by($at->{$step}, \@further, $object_of) if @further;
+    $at->{$step} = $object_of->($at->{$step}) // $at->{$step}
+        if defined $at->{$step} && !ref $at->{$step};
+    return;
+}
+
 sub _answer {
     my ($r, $o) = @_;
     my ($path, $query) = split /\?/, $r->{uri}, 2;
@@ -121,6 +316,7 @@ sub _answer {
         split /&/, $query // '';
     return _error(401, 'Invalid API Key provided: rk_test_****')
         if (join '', Test::Entitle::GateApp::header($r, 'Authorization')) ne "Bearer $KEY";
+    return _answer_of_account($path, \%args, $r, $o) if $o->{file};
     my ($of) = grep { exists $args{$_} && exists $o->{lists}{"$path?$_=$args{$_}"} } keys %args;
     my $list = $o->{lists}{ defined $of ? "$path?$of=$args{$of}" : $path };
     delete $args{$of} if defined $of;
