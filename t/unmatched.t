@@ -149,6 +149,55 @@ for my $id (qw(monthly8usd plan_Fx8)) {
     is course("eve$n"), 200, 'and opens';
 }
 
+# --- a subscription that nothing is heard of ----------------------------------------
+
+my $before = index_members();
+my @started = map {
+    event_json('checkout.session.completed.subscription', user => $_,
+        'data.object.id' => "cs_$_", 'data.object.customer' => "cus_$_",
+        'data.object.subscription' => "sub_$_", 'data.object.invoice' => undef,
+        created => time - 90)
+} qw(tom uma);
+for my $session (@started) {
+    $answer = $site->webhook($session);
+    is $answer->json->{outcome}, 'applied', 'a_session_comes_before_its_subscription';
+    is $answer->status, 200, 'which is as it should be';
+    is $answer->json->{awaits}, 'customer.subscription.created', 'and says what is missing';
+}
+is index_members(), "$before u:tom|cs_tom u:uma|cs_uma", 'it is in the index';
+like $site->log, qr/\[info\].* applied: user "tom".* has told of its subscription yet/,
+    'it is logged';
+unlike $site->log, qr/\[warn\].*of its subscription yet/, 'and not warned of';
+$answer = $site->webhook(event_json('customer.subscription.created.active', user => 'uma',
+    'data.object.id' => 'sub_uma', 'data.object.customer' => 'cus_uma',
+    'data.object.items.data.0.price.id' => 'plan_Fx8'));
+is $answer->json->{outcome}, 'applied', 'then it comes';
+is index_members(), "$before u:tom|cs_tom", 'which_settles_it';
+$site->reload($conf);
+ok wait_until(sub { $site->log =~ /\[warn\].*entitle: 1 in "entitle:test:unmatched" paid for a subscription, and Stripe has not said that it runs/ },
+    20), 'what_is_not_heard_of_for_a_minute_is_warned_of';
+
+# --- a payment for a subscription that does not run ---------------------------------
+
+$before = index_members();
+my @dun = (user => 'una', 'data.object.id' => 'sub_una', 'data.object.customer' => 'cus_una',
+    'data.object.items.data.0.price.id' => 'plan_Fx8');
+$site->webhook(event_json('customer.subscription.updated.activated', @dun, id => 'evt_una1',
+    created => time - 90, 'data.object.status' => 'unpaid'));
+is course('una'), 402, 'who has not paid is out';
+$answer = $site->webhook(event_json('invoice.paid', user => 'una', id => 'evt_una2',
+    created => time - 30, 'data.object.customer' => 'cus_una',
+    'data.object.parent.subscription_details.subscription' => 'sub_una'));
+is $answer->status, 202, 'a_payment_of_what_does_not_run_is_202' or diag $answer->body;
+is $answer->json->{awaits}, 'customer.subscription.updated', 'and says what is missing';
+like $site->log, qr/\[warn\].* unmatched: user "una".* has said that the subscription runs again/,
+    'and is warned of';
+is index_members(), "$before u:una|sub_una", 'it is in the index';
+$answer = $site->webhook(event_json('customer.subscription.updated.activated', @dun, id => 'evt_una3',
+    created => time - 10));
+is course('una'), 200, 'then it runs';
+is index_members(), $before, 'and is in no index';
+
 # --- lists that were cut -------------------------------------------------------------
 
 for (1 .. 2) {

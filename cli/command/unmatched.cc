@@ -38,6 +38,12 @@ void judge_purchase(Entry& entry, const Context& context,
                     const Purchase& purchase) {
   if (purchase.unclear) {
     entry.note = "Stripe says a word of it that nobody knows yet";
+  } else if (purchase.awaited) {
+    const bool unheard = purchase.state == Projection::State::provisional;
+    entry.note = fmt::format(
+        "it is paid, and no \"customer.subscription.{}\" has said what "
+        "becomes of the subscription: does Stripe send those?",
+        unheard ? "created" : "updated");
   } else if (purchase.opens_nothing() && !purchase.identifiers.empty()) {
     entry.command = fmt::format(
         "entitle_grant NAME {};  in nginx's configuration, and "

@@ -45,6 +45,7 @@ void add(Purchase& purchase, const Projection& projection,
     purchase.until = std::max(purchase.until, verdict.until);
   }
   purchase.unclear |= projection.unclear;
+  purchase.awaited |= projection.awaited;
   purchase.identifiers.insert(purchase.identifiers.end(),
                               projection.identifiers.begin(),
                               projection.identifiers.end());

@@ -26,6 +26,7 @@ struct Purchase {
   Lapse lapse = Lapse::none;
   Projection::State state = Projection::State::not_paid;
   bool unclear = false;  // Stripe says a word of it that is not known
+  bool awaited = false;  // it is paid, and what becomes of that is not said
   UnixTime newest{};     // the newest that was said of it
   std::vector<Identifier> identifiers;
   std::vector<std::string> gives;  // entitlements, by grants

@@ -35,6 +35,7 @@ Projection project_status(const ResolvedSubscription& resolved) {
   Projection projection;
   projection.ambiguous = resolved.ambiguous;
   projection.paused_until = paused_until(state);
+  projection.awaited = resolved.paid_since;
   if (resolved.ended) {
     projection.state = State::ended;
   } else if (state.status == "active" || state.status == "trialing") {
@@ -238,8 +239,9 @@ std::optional<Projection> project_provisional(const Source& session,
     if (fact.paid) projection.since = std::min(projection.since, fact.created);
   }
   const SessionFact& best = session.sessions.front();
-  if (!best.paid || best.identifiers.empty()) return std::nullopt;
+  if (!best.paid) return std::nullopt;
   projection.identifiers = best.identifiers;
+  projection.awaited = true;
   return projection;
 }
 
@@ -378,6 +380,7 @@ std::vector<Projection> project(const Sources& sources) {
       if (deleted.contains(source.place)) {
         projection.state = State::ended;
         projection.unclear = false;
+        projection.awaited = false;
       }
       projections.push_back(std::move(projection));
     }

@@ -38,6 +38,10 @@ struct Projection {
   // Stripe says a word of it that is not known: it opens nothing, and somebody
   // has to look.
   bool unclear = false;
+  // It is paid, and what Stripe has to say of that was not heard of: anything
+  // of the subscription that a session paid, or that a subscription runs again
+  // whose invoice was paid.
+  bool awaited = false;
   bool operator==(const Projection&) const = default;
 };
 

@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <iterator>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "core/access/projection.h"
 #include "core/delivery/conclude.h"
+#include "core/delivery/ignored.h"
 #include "core/delivery/likely_owners.h"
 #include "core/delivery/listed.h"
 #include "core/delivery/lookup.h"
@@ -107,13 +109,19 @@ bool is_too_big(const Reply& reply) {
 
 // False: something cannot be read.
 Conversation<bool> read_all(Plan& plan) {
-  auto reading = plan.delivery.redis.watch_all(keys_of(plan));
+  Delivery& delivery = plan.delivery;
+  std::vector<std::string> keys = keys_of(plan);
+  std::vector<std::string> names =
+      names_to_ask_along(delivery, plan.own.facts.sources);
+  const std::size_t expected = keys.size();
+  auto reading = delivery.redis.watch_all(
+      std::move(keys), to_ask_ignored(delivery.options.keys.ignored(), names));
   std::vector<Reply> replies = co_await reading;
-  std::size_t expected = plan.parts.size() + 1 + (plan.guess ? 1 : 0);
-  if (is_too_big(replies.front())) {
-    plan.delivery.result.error = replies.front().text;
-  }
-  if (replies.size() != expected) co_return false;
+  if (is_too_big(replies.front())) delivery.result.error = replies.front().text;
+  if (replies.size() != expected + names.size()) co_return false;
+  delivery.asked.names = {names.begin(), names.end()};
+  delivery.asked.ignored =
+      ignored_in(std::move(names), std::span(replies).subspan(expected));
   auto reply = replies.begin();
   for (PlaceEdit& part : plan.parts) {
     if (!read_place(part, *reply++)) co_return false;
@@ -366,8 +374,15 @@ Conversation<bool> ask_what_is_ignored(Plan& plan) {
   } else if (is_paid_for(sources)) {
     paid = paid_for(sources);
     plan.indexing.in = opening_nothing(sources, {&delivery.options, 1});
-    plan.indexing.concerned = plan.indexing.in;
+    plan.indexing.concerned =
+        opening_nothing(plan.own.before.sources, {&delivery.options, 1});
+    plan.indexing.concerned.insert(plan.indexing.in.begin(),
+                                   plan.indexing.in.end());
   }
+  delivery.elsewhere =
+      owned_elsewhere(sources, plan.indexing.in, plan.own.facts.place,
+                      plan.own.after, plan.indexed);
+  for (const std::string& id : delivery.elsewhere) plan.indexing.in.erase(id);
   SourceIds ids = paid;
   ids.insert(plan.indexing.in.begin(), plan.indexing.in.end());
   if (ids.empty()) co_return false;
@@ -435,6 +450,8 @@ Conversation<Attempt> attempt(Plan& plan) {
   if (reply.error.starts_with("CROSSSLOT")) co_return Attempt::no;
   if (!reply.error.empty()) {
     plan.delivery.result.error = said_of(plan, writes, reply);
+    plan.delivery.result.list_failed =
+        reply.status == Commit::committed && reply.at >= writes.others;
   }
   co_return reply.status == Commit::committed ? Attempt::done : Attempt::failed;
 }
@@ -495,6 +512,8 @@ Conversation<AtOnce> deliver_at_once(Delivery& delivery, const Facts& facts) {
     if (how == Attempt::failed) co_return AtOnce::failed;
     delivery.result = nothing;
     delivery.ignored.clear();
+    delivery.elsewhere.clear();
+    delivery.asked = {};
     if (how == Attempt::no) co_return AtOnce::no;
     if (!delivery.redis.try_again()) {
       delivery.result.error = "conflicts did not end";

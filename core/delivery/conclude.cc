@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/access/access.h"
+#include "core/access/grants.h"
 #include "core/access/projection.h"
 #include "core/delivery/unmatched.h"
 #include "core/record/keys.h"
@@ -24,8 +25,9 @@ bool is_paid_by(const Source& source,
                      });
 }
 
-// Whether this is what the event is about: what it speaks of or pays for, and,
-// if it only names the user, what came to them by that.
+// Whether this is what the event is about: what it speaks of or what was paid
+// by that (a refund that failed brings it back), and, if it only names the
+// user, what came to them by that.
 bool is_about(const Delivery& delivery, const PlaceReport& report,
               const std::string& source) {
   if (is_among(delivery.sources, source)) return true;
@@ -34,10 +36,50 @@ bool is_about(const Delivery& delivery, const PlaceReport& report,
   }
   auto found = report.record.sources.find(source);
   return found != report.record.sources.end() &&
-         is_paid_by(found->second, delivery.payments);
+         is_paid_by(found->second, delivery.sources);
 }
 
-// Notes what the event is about, is effective now and opens nothing.
+// Which price has which product is not told: only what a grant knows by one
+// kind of name alone is sure to be another thing than what it does not know.
+std::vector<Identifier> unknown_beside(const Projection& projection,
+                                       const GrantMap& grants) {
+  std::vector<Identifier> known, prices, products;
+  for (const Identifier& one : projection.identifiers) {
+    bool knows = !grants.entitlements_of(one).empty();
+    if (knows) known.push_back(one);
+    if (!knows && is_price(one)) prices.push_back(one);
+    if (!knows && one.parts().type == Identifier::Type::product) {
+      products.push_back(one);
+    }
+  }
+  auto is_product = [](const Identifier& one) {
+    return one.parts().type == Identifier::Type::product;
+  };
+  if (known.empty()) return {};
+  if (std::all_of(known.begin(), known.end(), is_price)) return prices;
+  if (std::all_of(known.begin(), known.end(), is_product)) return products;
+  return {};
+}
+
+// The things that were bought with what the event opens.
+void note_beside(Delivery& delivery, const PlaceReport& report,
+                 const std::vector<Projection>& projections) {
+  for (const Projection& projection : projections) {
+    if (!is_about(delivery, report, projection.source)) continue;
+    for (Identifier& one :
+         unknown_beside(projection, *delivery.options.grants)) {
+      delivery.result.beside.push_back(std::move(one));
+    }
+  }
+}
+
+bool is_unheard(const Projection& projection) {
+  return projection.awaited &&
+         projection.state == Projection::State::provisional;
+}
+
+// Notes what the event is about, is effective now and opens nothing. A session
+// that comes before its subscription is nothing of the kind yet.
 void note_unmatched(Delivery& delivery, const PlaceReport& report,
                     const std::vector<Projection>& projections) {
   DeliveryResult& result = delivery.result;
@@ -51,13 +93,20 @@ void note_unmatched(Delivery& delivery, const PlaceReport& report,
   for (const Projection& projection : projections) {
     if (!is_about(delivery, report, projection.source) ||
         !opens_nothing(projection, delivery.options) ||
-        opens(projection.source)) {
+        delivery.elsewhere.contains(projection.source)) {
       continue;
     }
+    const bool unheard = is_unheard(projection);
+    if (!unheard && opens(projection.source)) continue;
     if (delivery.ignored.contains(projection.source)) {
       result.waved_through = true;
       continue;
     }
+    if (unheard) {
+      if (result.awaits.empty()) result.awaits = kAwaitsSubscription;
+      continue;
+    }
+    if (projection.awaited) result.awaits = kAwaitsUpdate;
     result.opens_nothing = true;
     result.unclear |= projection.unclear;
     if (projection.unclear) continue;
@@ -138,6 +187,7 @@ void conclude(Delivery& delivery, const Facts& facts, PlaceReport& report) {
   std::vector<Projection> projections = project(report.record.sources);
   result.ambiguous = is_ambiguous(delivery, projections);
   note_unmatched(delivery, report, projections);
+  note_beside(delivery, report, projections);
   result.waved_through |= report.ignored;
   result.unknown_payment =
       unknown_payment(facts.places.back().sources, report.record.sources);

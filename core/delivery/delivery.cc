@@ -56,8 +56,6 @@ Conversation<DeliveryResult> deliver(Facts facts, EventHead event,
   const PlaceFacts& own = facts.places.back();
   for (const auto& [id, source] : own.sources) {
     delivery.sources.push_back(id);
-    bool pays = !source.sessions.empty() && source.sessions.front().paid;
-    if (pays) delivery.payments.push_back(id);
   }
   delivery.about = subject_of(own);
   if (options.one_server) {

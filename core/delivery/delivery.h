@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/types.h"
@@ -23,6 +24,11 @@
 
 namespace entitle {
 
+inline constexpr std::string_view kAwaitsSubscription =
+    "customer.subscription.created";
+inline constexpr std::string_view kAwaitsUpdate =
+    "customer.subscription.updated";
+
 struct DeliveryResult {
   Outcome outcome = Outcome::not_stored;
   std::optional<User> user;
@@ -34,6 +40,13 @@ struct DeliveryResult {
   bool opens_nothing = false;
   bool unclear = false;  // because Stripe says a word that is not known
   std::vector<Identifier> unmatched;
+  // What the event speaks of opens something, and with it something was bought
+  // that no grant knows: the shop may want it so.
+  std::vector<Identifier> beside;
+  // It is paid, and this type of event, which says what becomes of it, has not
+  // come. Empty: nothing is awaited. A subscription's session mostly comes
+  // first, and is applied; a payment for one that does not run opens nothing.
+  std::string_view awaits;
   bool waved_through = false;  // the same, but an operator ignores it
   // Who keeps what was claimed by an e-mail that this event corrects.
   std::optional<User> by_older_email;
@@ -42,8 +55,9 @@ struct DeliveryResult {
   std::string unknown_payment;
   bool owner_changed = false;  // conflicting claims: facts moved
   bool ambiguous = false;
-  std::string error;  // for the log: why not_stored, or
-                      // what was found unreadable
+  bool list_failed = false;  // `error` is of a list that people look at
+  std::string error;         // for the log: why not_stored, or
+                             // what was found unreadable
 };
 
 // Stores `facts` of `event`, then the lookup keys. No facts: `ignored`.

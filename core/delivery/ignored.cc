@@ -101,21 +101,31 @@ bool is_ignored(const SourceNames& source, const std::set<std::string>& names) {
          each_thing_in(names, source);
 }
 
-Conversation<std::set<std::string>> ignored_among(
-    Transactions& redis, std::string key, std::vector<std::string> names) {
+std::vector<Command> to_ask_ignored(const std::string& key,
+                                    const std::vector<std::string>& names) {
   std::vector<Command> commands;
   for (const std::string& name : names) {
     commands.push_back({"SISMEMBER", key, name});
   }
-  auto asking = redis.send(key, std::move(commands));
-  std::vector<Reply> replies = co_await asking;
+  return commands;
+}
+
+std::set<std::string> ignored_in(std::vector<std::string> names,
+                                 std::span<const Reply> replies) {
   std::set<std::string> ignored;
   for (std::size_t i = 0; i < replies.size() && i < names.size(); ++i) {
     const Reply& reply = replies[i];
     bool yes = reply.type == Reply::Type::integer && reply.integer == 1;
     if (yes) ignored.insert(std::move(names[i]));
   }
-  co_return ignored;
+  return ignored;
+}
+
+Conversation<std::set<std::string>> ignored_among(
+    Transactions& redis, std::string key, std::vector<std::string> names) {
+  auto asking = redis.send(key, to_ask_ignored(key, names));
+  std::vector<Reply> replies = co_await asking;
+  co_return ignored_in(std::move(names), replies);
 }
 
 Conversation<bool> is_ignored(DeliveryOptions options,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,10 @@ struct SourceNames {
 bool is_ignored(const SourceNames& source, const std::set<std::string>& names);
 
 // Which of these names are ignored. `key`: Keys::ignored().
+std::vector<Command> to_ask_ignored(const std::string& key,
+                                    const std::vector<std::string>& names);
+std::set<std::string> ignored_in(std::vector<std::string> names,
+                                 std::span<const Reply> replies);
 Conversation<std::set<std::string>> ignored_among(
     Transactions& redis, std::string key, std::vector<std::string> names);
 // Whether any is, by itself.

@@ -24,15 +24,22 @@
 
 namespace entitle {
 
+// Of these names an operator ignores some, as was asked along with what was
+// read last.
+struct AskedNames {
+  std::set<std::string> names, ignored;
+};
+
 struct Delivery {
   const EventHead& event;
   const DeliveryOptions& options;
   Transactions redis;
   std::vector<std::string> sources;  // ids of those the event speaks of
   std::string about;  // the source whose owner is told; or empty: the rest's
-  DeliveryResult result;                // error and owner_changed are kept here
-  std::set<std::string> ignored{};      // sources an operator waved through
-  std::vector<std::string> payments{};  // of `sources`, those said to be paid
+  DeliveryResult result;              // error and owner_changed are kept here
+  std::set<std::string> ignored{};    // sources an operator waved through
+  std::set<std::string> elsewhere{};  // see owned_elsewhere()
+  AskedNames asked{};
 
   // Whether anything the event itself said is among these.
   bool says(const Sources& among) const;

@@ -230,7 +230,12 @@ bool says_nothing(const PlaceFacts& facts) {
 
 Conversation<Progress> list_as_parked(Delivery& delivery, std::string id) {
   auto listing = put_on(delivery, delivery.options.keys.parked(), {id});
-  co_await listing;
+  std::string error = co_await listing;
+  if (!error.empty()) {
+    delivery.result.list_failed = true;
+    delivery.result.error =
+        "the list of what is parked was not written: " + error;
+  }
   co_return Progress::done;
 }
 

@@ -26,7 +26,8 @@ int status_of(Outcome outcome) {
 }  // namespace
 
 Response response_to(Outcome outcome, const std::vector<std::string>& unlocks,
-                     const std::vector<Identifier>& carries) {
+                     const std::vector<Identifier>& carries,
+                     std::string_view awaits) {
   int status = status_of(outcome);
   if (status == 503) return {status, error_body(name(outcome))};
   std::string body;
@@ -40,6 +41,7 @@ Response response_to(Outcome outcome, const std::vector<std::string>& unlocks,
       return std::string_view(identifier.str());
     });
   }
+  if (!awaits.empty()) json.text("awaits", awaits);
   json.end_object();
   return {status, std::move(body)};
 }

@@ -19,9 +19,11 @@ struct Response {
 // 200 where the event is stored or there is nothing to store; 202 where it is
 // taken but a person should look; 503 where Stripe must send it again.
 // `unlocks` are the user's entitlements now; only a 200 names them.
-// `carries`: what a purchase that unlocks nothing is known by.
+// `carries`: what a purchase that unlocks nothing is known by; `awaits`: the
+// type of the event that would say what becomes of it, or nothing.
 Response response_to(Outcome outcome, const std::vector<std::string>& unlocks,
-                     const std::vector<Identifier>& carries = {});
+                     const std::vector<Identifier>& carries = {},
+                     std::string_view awaits = {});
 
 // The body of a 4xx: {"error":"signature_mismatch"}.
 std::string error_body(std::string_view error);

@@ -46,6 +46,7 @@ struct Sweep {
   const std::vector<DeliveryOptions>& views;
   List list;
   Swept swept{};
+  Members awaited{};  // see Swept
 };
 
 Conversation<std::vector<std::string>> read_members(Sweep& s,
@@ -141,10 +142,17 @@ Conversation<Swept> sweep(std::vector<DeliveryOptions> views, std::size_t from,
     Progress progress = co_await looking;
     if (progress == Progress::failed) break;
   }
+  s.swept.awaited = s.awaited.size();
   co_return std::move(s.swept);
 }
 
 // --- what opens nothing ------------------------------------------------------
+
+// Stripe's events of one purchase come within seconds.
+bool is_old(const Sweep& s, const Source& source) {
+  constexpr Seconds kSoon{60};
+  return seconds_of(s.delivery.options) - source.newest() > kSoon;
+}
 
 // Those whose source still opens nothing and is not ignored.
 Conversation<Members> opening_nothing(Sweep& s, Held held, const Group& group) {
@@ -154,13 +162,21 @@ Conversation<Members> opening_nothing(Sweep& s, Held held, const Group& group) {
       return member.second == id;
     });
   });
-  auto asking = ignored_of(s.delivery, *std::move(held.sources), ids, s.views);
+  auto looking =
+      owned_elsewhere(s.delivery, unmatched_of(group.begin()->first)->target,
+                      *held.sources, ids);
+  SourceIds untold = co_await looking;
+  auto asking = ignored_of(s.delivery, *held.sources, ids, s.views);
   SourceIds ignored = co_await asking;
+  untold.merge(ignored);
+  const SourceIds awaited = entitle::awaited(*held.sources);
   Members members;
   for (const auto& [member, source] : group) {
-    if (ids.contains(source) && !ignored.contains(source)) {
-      members.insert(member);
-    }
+    if (!ids.contains(source) || untold.contains(source)) continue;
+    members.insert(member);
+    bool waits = awaited.contains(source) &&
+                 is_old(s, held.sources->find(source)->second);
+    if (waits) s.awaited.insert(member);
   }
   co_return members;
 }

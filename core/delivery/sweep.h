@@ -23,6 +23,9 @@ struct Swept {
   std::string error;     // set: broken off
   std::size_t stay = 0;  // of those looked at
   std::size_t gone = 0;
+  // Of those that stay, paid more than a minute ago, and Stripe has not said
+  // what becomes of that.
+  std::size_t awaited = 0;
   bool end = false;  // there are no more
 };
 

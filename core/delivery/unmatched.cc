@@ -11,6 +11,7 @@
 #include "core/delivery/listed.h"
 #include "core/delivery/lookup.h"
 #include "core/record/keys.h"
+#include "core/record/place.h"
 #include "core/source/resolve.h"
 #include "core/source/stripe_id.h"
 
@@ -19,10 +20,10 @@ namespace {
 
 using Ids = SourceIds;
 
-// Effective. A subscription's session only stands in for the subscription.
+// Effective, or it will be by itself.
 bool is_bought(const Projection& projection, const DeliveryOptions& options) {
-  return projection.state != Projection::State::provisional &&
-         judge(projection, options.policy, seconds_of(options)).effective;
+  Verdict verdict = judge(projection, options.policy, seconds_of(options));
+  return verdict.effective || verdict.begins != kForever;
 }
 
 bool is_known(const Projection& projection, const DeliveryOptions& options) {
@@ -48,6 +49,7 @@ std::map<std::string, SourceNames> names_of(
     const Sources& sources, const Ids& ids,
     std::span<const DeliveryOptions> views) {
   std::map<std::string, SourceNames> names;
+  if (ids.empty()) return names;
   for (const std::string& id : ids) {
     auto found = sources.find(id);
     if (found == sources.end()) continue;
@@ -79,7 +81,15 @@ Ids without(const Ids& a, const Ids& b) {
   return ids;
 }
 
+// Of a session that began one.
+const std::string* subscription_of(const Source& source) {
+  if (source.sessions.empty()) return nullptr;
+  const SessionFact& session = source.sessions.front();
+  return session.subscription_mode ? &session.subscription : nullptr;
+}
+
 void note_failure(Delivery& delivery, const std::string& why) {
+  delivery.result.list_failed = true;
   delivery.result.error =
       "the index of what opens nothing was not written: " + why;
 }
@@ -102,23 +112,23 @@ Conversation<Progress> put(Delivery& delivery, Target target, Ids ids) {
 
 // What of a user's record belongs into the index, as it is now.
 Conversation<std::optional<Members>> belonging(Delivery& delivery, User user,
-                                               const Ids& ignored,
+                                               const Ids& untold,
                                                Found& found) {
   auto reading = read_record(delivery, user);
   RecordRead read = co_await reading;
   found = read.found;
   if (found != Found::read) co_return std::nullopt;
   Ids now = opening_nothing(read.record.sources, {&delivery.options, 1});
-  co_return members_of(Target::of(user), without(now, ignored));
+  co_return members_of(Target::of(user), without(now, untold));
 }
 
 // Takes out those of `ids` that are nothing of the kind in the record, and
-// those ignored.
+// those nobody is to be told of.
 Conversation<Progress> take_out(Delivery& delivery, User user, Ids ids,
-                                Ids ignored) {
+                                Ids untold) {
   Found found = Found::read;
   Belongs belongs = [&](const Members&) {
-    return belonging(delivery, user, ignored, found);
+    return belonging(delivery, user, untold, found);
   };
   auto taking = take_off(delivery, delivery.options.keys.unmatched(),
                          members_of(Target::of(user), ids), belongs);
@@ -167,13 +177,28 @@ Ids both(const Ids& a, const Ids& b) {
 
 bool opens_nothing(const Projection& projection,
                    const DeliveryOptions& options) {
-  return projection.unclear ||
+  return projection.unclear || projection.awaited ||
          (is_bought(projection, options) && !is_known(projection, options));
 }
 
 bool opens_something(const Projection& projection,
                      const DeliveryOptions& options) {
   return is_bought(projection, options) && is_known(projection, options);
+}
+
+SourceIds awaited(const Sources& sources) {
+  Ids ids;
+  bool may_be =
+      std::any_of(sources.begin(), sources.end(), [](const auto& one) {
+        const Source& source = one.second;
+        return subscription_of(source) != nullptr || !source.invoices.empty() ||
+               !source.renewals.empty();
+      });
+  if (!may_be) return ids;
+  for (const Projection& projection : project(sources)) {
+    if (projection.awaited) ids.insert(projection.source);
+  }
+  return ids;
 }
 
 // A source may have several projections: it opens something when one does.
@@ -192,6 +217,55 @@ SourceIds opening_nothing(const Sources& sources,
   return without(nothing, something);
 }
 
+SourceIds owned_elsewhere(const Sources& sources, const SourceIds& ids,
+                          std::string_view id, const Place& place,
+                          const Target& target) {
+  Ids elsewhere;
+  if (ids.empty()) return elsewhere;
+  const Owners owners = place.owners();
+  for (const std::string& session : ids) {
+    auto found = sources.find(session);
+    if (found == sources.end() || found->second.place != id) continue;
+    const std::string* subscription = subscription_of(found->second);
+    if (subscription == nullptr) continue;
+    std::optional<Target> owner = owners.of(*subscription);
+    if (owner && *owner != target) elsewhere.insert(session);
+  }
+  return elsewhere;
+}
+
+Conversation<SourceIds> owned_elsewhere(Delivery& delivery, Target target,
+                                        Sources sources, SourceIds ids) {
+  Ids places;
+  for (const std::string& id : ids) {
+    auto found = sources.find(id);
+    if (found != sources.end() && subscription_of(found->second) != nullptr) {
+      places.insert(found->second.place);
+    }
+  }
+  Ids elsewhere;
+  for (const std::string& id : places) {
+    auto reading = delivery.redis.read(delivery.options.keys.place(id));
+    Reply reply = co_await reading;
+    std::optional<Place> place = Place::decode(reply);
+    if (!place) continue;
+    elsewhere.merge(owned_elsewhere(sources, ids, id, *place, target));
+  }
+  delivery.elsewhere.insert(elsewhere.begin(), elsewhere.end());
+  co_return elsewhere;
+}
+
+std::vector<std::string> names_to_ask_along(const Delivery& delivery,
+                                            const Sources& said) {
+  std::vector<std::string> all;
+  for (const auto& [id, source] :
+       names_of(said, awaited(said), {&delivery.options, 1})) {
+    std::vector<std::string> some = source.all();
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  return all;
+}
+
 Conversation<SourceIds> ignored_of(Delivery& delivery, Sources sources,
                                    SourceIds ids,
                                    std::span<const DeliveryOptions> views) {
@@ -203,9 +277,15 @@ Conversation<SourceIds> ignored_of(Delivery& delivery, Sources sources,
     names.insert(names.end(), some.begin(), some.end());
   }
   if (names.empty()) co_return ignored;
-  auto asking = ignored_among(delivery.redis, delivery.options.keys.ignored(),
-                              std::move(names));
-  std::set<std::string> among = co_await asking;
+  std::set<std::string> among = delivery.asked.ignored;
+  bool asked = std::all_of(names.begin(), names.end(), [&](const auto& name) {
+    return delivery.asked.names.contains(name);
+  });
+  if (!asked) {
+    auto asking = ignored_among(delivery.redis, delivery.options.keys.ignored(),
+                                std::move(names));
+    among = co_await asking;
+  }
   for (const auto& [id, source] : all) {
     if (is_ignored(source, among)) ignored.insert(id);
   }
@@ -246,14 +326,18 @@ std::vector<Command> index_writes(const DeliveryOptions& options,
 Conversation<Progress> index_unmatched(Delivery& delivery, User user,
                                        const PlaceReport& report,
                                        Sources also) {
+  const std::span<const DeliveryOptions> views{&delivery.options, 1};
   Indexing indexing = to_index(delivery, report, also);
-  auto asking = ignored_of(delivery, report.record.sources, indexing.in,
-                           {&delivery.options, 1});
+  auto looking = owned_elsewhere(delivery, Target::of(user),
+                                 report.record.sources, indexing.in);
+  Ids untold = co_await looking;
+  auto asking = ignored_of(delivery, report.record.sources, indexing.in, views);
   Ids ignored = co_await asking;
-  auto putting = put(delivery, Target::of(user), without(indexing.in, ignored));
+  untold.merge(ignored);
+  auto putting = put(delivery, Target::of(user), without(indexing.in, untold));
   co_await putting;
   auto taking = take_out(delivery, user, std::move(indexing.concerned),
-                         std::move(ignored));
+                         std::move(untold));
   Progress progress = co_await taking;
   co_return progress;
 }

@@ -16,13 +16,15 @@
 #include "core/access/projection.h"
 #include "core/delivery/options.h"
 #include "core/delivery/parts.h"
+#include "core/record/place.h"
 #include "core/redis/conversation.h"
 #include "core/source/source.h"
 
 namespace entitle {
 
-// Whether it is effective now and no grant knows any of its identifiers, or
-// Stripe says a word of it that is not known.
+// Whether it is effective, now or soon by itself, and no grant knows any of its
+// identifiers; or Stripe says a word of it that is not known, or not the one
+// that is awaited.
 bool opens_nothing(const Projection& projection,
                    const DeliveryOptions& options);
 // Whether it is, and one does.
@@ -31,11 +33,28 @@ bool opens_something(const Projection& projection,
 
 using SourceIds = std::set<std::string>;
 
+// Those that are paid and of which Stripe has not said what becomes of that.
+SourceIds awaited(const Sources& sources);
+
 // Those of `sources` that open nothing as one of the views sees it, and nothing
 // as the others do. Views: one for each way in which what shares these keys is
 // configured.
 SourceIds opening_nothing(const Sources& sources,
                           std::span<const DeliveryOptions> views);
+
+// Those of `ids` that are sessions in `target`'s record of subscriptions that
+// are somebody else's, so that nothing more is heard of them there: of those of
+// one place, as it is; or of all, and the delivery keeps them, too.
+SourceIds owned_elsewhere(const Sources& sources, const SourceIds& ids,
+                          std::string_view id, const Place& place,
+                          const Target& target);
+Conversation<SourceIds> owned_elsewhere(Delivery& delivery, Target target,
+                                        Sources sources, SourceIds ids);
+
+// By what an operator may ignore what is awaited as far as the event says: that
+// is usual, so it is asked along with what is read anyway (Delivery::asked).
+std::vector<std::string> names_to_ask_along(const Delivery& delivery,
+                                            const Sources& said);
 
 // Those of `ids` that an operator ignores; the delivery keeps them, too. What
 // one of the views has a grant for is ignored as a whole only.

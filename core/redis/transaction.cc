@@ -88,7 +88,7 @@ Conversation<std::vector<Reply>> Transactions::watch_and_ask(
 
 // One WATCH before all that is read.
 Conversation<std::vector<Reply>> Transactions::watch_all(
-    std::vector<std::string> keys) {
+    std::vector<std::string> keys, std::vector<Command> asking) {
   Step step = make_step(keys.front());
   forget_watch(step);
   Command& watch = step.commands.emplace_back(Command{"WATCH"});
@@ -96,10 +96,14 @@ Conversation<std::vector<Reply>> Transactions::watch_all(
   for (std::string& key : keys) {
     step.commands.push_back({"HGETALL", std::move(key)});
   }
-  auto watching = ask_watching(std::move(step), keys.size());
+  const std::size_t asked = keys.size() + asking.size();
+  std::move(asking.begin(), asking.end(), std::back_inserter(step.commands));
+  auto watching = ask_watching(std::move(step), asked);
   std::vector<Reply> replies = co_await watching;
-  if (replies.size() == keys.size()) {
-    for (Reply& reply : replies) reply = hash_or_error(std::move(reply));
+  if (replies.size() == asked) {
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+      replies[i] = hash_or_error(std::move(replies[i]));
+    }
   }
   co_return replies;
 }

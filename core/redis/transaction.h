@@ -35,8 +35,10 @@ class Transactions {
   // WATCH and what `asking` asks; likewise. An error, or the answers to it.
   Conversation<std::vector<Reply>> watch_and_ask(std::string key,
                                                  std::vector<Command> asking);
-  // WATCH and HGETALL of several, in one go; likewise. As many replies.
-  Conversation<std::vector<Reply>> watch_all(std::vector<std::string> keys);
+  // WATCH and HGETALL of several, in one go, and what `asking` asks; likewise.
+  // As many replies.
+  Conversation<std::vector<Reply>> watch_all(std::vector<std::string> keys,
+                                             std::vector<Command> asking = {});
   // WATCH and HGETALL of one more; what is watched stays watched.
   Conversation<Reply> watch_too(std::string key);
   // HGETALL; what is watched stays watched.

@@ -343,6 +343,21 @@ void keep_lookup_keys(const Source& source, std::vector<Identifier>& sorted) {
   sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
 }
 
+bool is_paid_since(const Source& source, const Snapshot& decided) {
+  const std::string& status = decided.state.status;
+  if (status != "past_due" && status != "unpaid" && status != "paused") {
+    return false;
+  }
+  auto is_later = [&](const auto& fact) {
+    return fact.created > decided.created;
+  };
+  return std::any_of(source.invoices.begin(), source.invoices.end(),
+                     [&](const PaidInvoice& invoice) {
+                       return !invoice.free && is_later(invoice);
+                     }) ||
+         std::any_of(source.renewals.begin(), source.renewals.end(), is_later);
+}
+
 std::optional<ResolvedSubscription> resolve_facts(const Source& source) {
   if (source.snapshots.empty()) return resolve_invoices(source);
   ResolvedSubscription resolved;
@@ -365,6 +380,7 @@ std::optional<ResolvedSubscription> resolve_facts(const Source& source) {
   if (resolved.state.status == "past_due") {
     resolved.past_due_since = past_due_since(source, *decided.snapshot);
   }
+  resolved.paid_since = is_paid_since(source, *decided.snapshot);
   return resolved;
 }
 

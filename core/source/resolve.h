@@ -19,7 +19,10 @@ struct ResolvedSubscription {
   // subscription holds as long as the last of them.
   ItemPeriods items;
   std::optional<UnixTime> past_due_since;  // while the status is past_due
-  bool ended = false;                      // for good, whatever the status says
+  // An invoice of it was paid after Stripe said last what it is: that it does
+  // not run, or is past due.
+  bool paid_since = false;
+  bool ended = false;      // for good, whatever the status says
   bool ambiguous = false;  // order inside one second undetermined: the least
                            // privileged candidate was taken
 };

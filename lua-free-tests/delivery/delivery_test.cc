@@ -154,6 +154,26 @@ void event_that_names_its_user_takes_two_round_trips(void**) {
                    2);
 }
 
+// It is listed until its subscription comes: whether it is ignored is asked
+// with all that is read.
+void what_is_awaited_takes_no_round_trip_more(void**) {
+  if (!options().one_server) return;
+  Delivered session =
+      purchase("evt_1", "cus_1", "cs_1",
+               {about("cs_1", user_claim("evt_1", 10, "alice"))});
+  auto& facts = session.facts.places[0].sources["cs_1"].sessions;
+  SessionFact fact = facts.front();
+  fact.subscription_mode = true;
+  fact.subscription = "sub_1";
+  facts = {fact};
+  MemoryRedis redis;
+  assert_int_equal(round_trips(redis, session, Outcome::applied), 2);
+  assert_int_equal(round_trips(redis, session, Outcome::duplicate), 2);
+  assert_int_equal(round_trips(redis, subscribes("evt_2", "sub_1", "alice", 10),
+                               Outcome::applied),
+                   2);
+}
+
 // Nobody's yet, and whether it is ignored is asked between.
 void first_event_takes_three_round_trips_at_most(void**) {
   if (!options().one_server) return;  // told of where it is
@@ -485,6 +505,18 @@ void an_index_that_cannot_be_written_is_said(void**) {
   DeliveryResult result = tell(redis, alice_buys_odd());
   assert_outcome(result, Outcome::unmatched);
   assert_non_null(strstr(result.error.c_str(), "WRONGTYPE"));
+}
+
+void a_list_of_what_is_parked_that_cannot_be_written_is_said(void**) {
+  MemoryRedis redis;
+  redis.run({"SET", "entitle:live:parked", "x"});
+  DeliveryResult result = tell(redis, purchase("evt_1", "cus_1", "cs_1"));
+  assert_outcome(result, Outcome::parked);
+  const char* said =
+      options().one_server ? "lists of what waits" : "list of what is parked";
+  assert_non_null(strstr(result.error.c_str(), said));
+  assert_non_null(strstr(result.error.c_str(), "WRONGTYPE"));
+  assert_true(result.list_failed);
 }
 
 void newer_explicit_claim_moves_everything(void**) {
@@ -1237,6 +1269,7 @@ int main() {
       cmocka_unit_test(settled_place_only_forwards),
       cmocka_unit_test(event_for_a_settled_place_takes_three_round_trips),
       cmocka_unit_test(event_that_names_its_user_takes_two_round_trips),
+      cmocka_unit_test(what_is_awaited_takes_no_round_trip_more),
       cmocka_unit_test(first_event_takes_three_round_trips_at_most),
       cmocka_unit_test(event_without_a_user_waits_in_its_place),
       cmocka_unit_test(claim_brings_what_waited),
@@ -1261,6 +1294,7 @@ int main() {
       cmocka_unit_test(what_is_ignored_by_name_is_applied),
       cmocka_unit_test(an_account_can_be_ignored),
       cmocka_unit_test(an_index_that_cannot_be_written_is_said),
+      cmocka_unit_test(a_list_of_what_is_parked_that_cannot_be_written_is_said),
       cmocka_unit_test(newer_explicit_claim_moves_everything),
       cmocka_unit_test(move_is_logged_in_both_records),
       cmocka_unit_test(older_claim_that_comes_late_changes_no_owner),

@@ -681,6 +681,207 @@ void a_session_is_ignored_by_its_link_or_else_its_metadata(void**) {
   }
 }
 
+// --- what is paid and comes to nothing
+// ----------------------------------------
+
+std::string subscribes(const char* user) {
+  return test::session_event(
+      at("session", 0, Shape::basil), "completed",
+      {.mode = "subscription", .subscription = "sub_1", .user = user});
+}
+
+std::string runs(const char* user) {
+  test::Subscription subscription = anns("active");
+  subscription.user = user;
+  return test::subscription_event(at("runs", 1, Shape::basil), "created",
+                                  subscription);
+}
+
+// As Stripe sends them: the session first.
+void a_subscription_nobody_heard_of_is_listed_until_it_comes(void**) {
+  for (const std::string& settles :
+       {runs("ann"), paid(Shape::basil, first_invoice())}) {
+    MemoryRedis redis;
+    for (int times = 0; times < 2; ++times) {
+      DeliveryResult result = tell(redis, subscribes("ann"));
+      assert_true(result.outcome ==
+                  (times ? Outcome::duplicate : Outcome::applied));
+      assert_false(result.opens_nothing);
+      assert_true(result.unmatched.empty());
+      assert_string_equal(std::string(result.awaits).c_str(),
+                          "customer.subscription.created");
+      assert_string_equal(members(redis, "unmatched").c_str(), "u:ann|cs_1");
+    }
+    DeliveryResult result = tell(redis, settles);
+    assert_true(result.outcome == Outcome::applied);
+    assert_true(result.awaits.empty());
+    assert_string_equal(members(redis, "unmatched").c_str(), "");
+    assert_string_equal(members(redis, "parked").c_str(), "");
+  }
+}
+
+void a_subscription_that_came_first_is_nothing_to_tell(void**) {
+  MemoryRedis redis;
+  tell(redis, runs("ann"));
+  DeliveryResult result = tell(redis, subscribes("ann"));
+  assert_true(result.outcome == Outcome::applied);
+  assert_true(result.awaits.empty());
+  assert_string_equal(members(redis, "unmatched").c_str(), "");
+}
+
+void what_is_awaited_may_be_ignored(void**) {
+  for (const char* name : {"cs_1", "cus_1", "metadata.order=17"}) {
+    MemoryRedis redis;
+    redis.run({"SADD", "entitle:live:ignored", name});
+    DeliveryResult result =
+        tell(redis, with(subscribes("ann"), "\"metadata\":{",
+                         "\"metadata\":{\"order\":\"17\","));
+    assert_true(result.outcome == Outcome::applied);
+    assert_true(result.waved_through);
+    assert_true(result.awaits.empty());
+    assert_string_equal(members(redis, "unmatched").c_str(), "");
+  }
+}
+
+void what_is_awaited_may_be_nobodys(void**) {
+  MemoryRedis redis;
+  assert_true(tell(redis, subscribes("")).outcome == Outcome::parked);
+  assert_string_equal(members(redis, "unmatched").c_str(), "p:cus_1|cs_1");
+  assert_true(tell(redis, runs("")).outcome == Outcome::parked);
+  // In a Cluster it leaves when the list is looked through.
+  const char* left = test::options().one_server ? "" : "p:cus_1|cs_1";
+  assert_string_equal(members(redis, "unmatched").c_str(), left);
+  has(redis);
+  assert_string_equal(members(redis, "unmatched").c_str(), "");
+}
+
+// The session says who pays, the subscription whose it is.
+void a_subscription_of_somebody_else_is_not_awaited(void**) {
+  MemoryRedis redis;
+  tell(redis, runs("org"));
+  DeliveryResult result = tell(redis, subscribes("ann"));
+  assert_true(result.outcome == Outcome::applied);
+  assert_true(result.awaits.empty());
+  assert_string_equal(members(redis, "unmatched").c_str(), "");
+}
+
+void of_a_provisional_grant_it_is_listed_all_the_same(void**) {
+  MemoryRedis redis;
+  Event event = test::event(test::session_event(at("session", 0, Shape::basil),
+                                                "completed",
+                                                {.mode = "subscription",
+                                                 .subscription = "sub_1",
+                                                 .user = "ann",
+                                                 .names = "pro"}));
+  DeliveryOptions options = test::options();
+  options.grants = &grants();
+  options.policy.provisional = std::chrono::hours(24 * 365);
+  DeliveryResult result = test::run(
+      redis, entitle::deliver(facts_of(event, test::default_options()),
+                              event.head, options));
+  assert_true(result.outcome == Outcome::applied);
+  assert_int_equal(result.unlocks.size(), 1);
+  assert_string_equal(std::string(result.awaits).c_str(),
+                      "customer.subscription.created");
+  assert_string_equal(members(redis, "unmatched").c_str(), "u:ann|cs_1");
+}
+
+test::Invoice late_invoice() {
+  return {.items = {item("pro", test::kNow + 20 * kDay)}};
+}
+
+void who_pays_late_is_told_of_until_it_runs_again(void**) {
+  for (const char* status : {"unpaid", "past_due", "paused"}) {
+    for (Shape shape : kShapes) {
+      MemoryRedis redis;
+      tell(redis, test::subscription_event(at("0", -2 * 1440, shape), "created",
+                                           anns("active")));
+      tell(redis, test::subscription_event(at("1", -1440, shape), "updated",
+                                           anns(status)));
+      assert_string_equal(members(redis, "unmatched").c_str(), "");
+      DeliveryResult result = tell(redis, paid(shape, late_invoice()));
+      assert_true(result.outcome == Outcome::unmatched);
+      assert_string_equal(std::string(result.awaits).c_str(),
+                          "customer.subscription.updated");
+      assert_string_equal(members(redis, "unmatched").c_str(), "u:ann|sub_1");
+      result = tell(redis, test::subscription_event(at("2", 0, shape),
+                                                    "updated", anns("active")));
+      assert_true(result.outcome == Outcome::applied);
+      assert_string_equal(members(redis, "unmatched").c_str(), "");
+    }
+  }
+}
+
+void what_was_paid_before_is_no_word_on_what_is_unpaid(void**) {
+  MemoryRedis redis;
+  tell(redis, paid(Shape::basil, late_invoice()));
+  DeliveryResult result =
+      tell(redis, test::subscription_event(at("2", 5, Shape::basil), "updated",
+                                           anns("unpaid")));
+  assert_true(result.outcome == Outcome::applied);
+  assert_string_equal(members(redis, "unmatched").c_str(), "");
+}
+
+void what_resumes_by_itself_stays_listed(void**) {
+  MemoryRedis redis;
+  test::Subscription paused = anns("active");
+  paused.items = {ware("other")};
+  paused.pause_collection = "void";
+  paused.resumes_at = test::kNow + 5 * kDay;
+  Event event = test::event(
+      test::subscription_event(at("1", 0, Shape::basil), "created", paused));
+  DeliveryOptions options = test::options();
+  options.grants = &grants();
+  options.policy.pause_revokes = true;
+  test::run(redis, entitle::deliver(facts_of(event, test::default_options()),
+                                    event.head, options));
+  assert_string_equal(members(redis, "unmatched").c_str(), "u:ann|sub_1");
+}
+
+void what_comes_back_and_opens_nothing_is_told(void**) {
+  test::Session session = anns_session();
+  session.names = "";
+  session.payment_link = "plink_9";
+  const std::string bought =
+      test::session_event(at("s", 0, Shape::basil), "completed", session);
+  const auto dispute = [](const char* event, test::Time minute,
+                          const char* type, const char* status) {
+    return test::dispute_event(at(event, minute, Shape::basil), type, {},
+                               "du_1", status);
+  };
+  const std::pair<std::string, std::string> cases[] = {
+      {test::charge_refunded_event(at("c", 1, Shape::basil), {}, true),
+       test::refund_event(at("f", 2, Shape::basil), "refund.failed", {}, "re_1",
+                          "failed")},
+      {dispute("d", 1, "created", "needs_response"),
+       dispute("w", 2, "closed", "won")}};
+  for (const auto& [gone, back] : cases) {
+    MemoryRedis redis;
+    tell(redis, bought);
+    tell(redis, gone);
+    assert_string_equal(members(redis, "unmatched").c_str(), "");
+    DeliveryResult result = tell(redis, back);
+    assert_true(result.outcome == Outcome::unmatched);
+    assert_string_equal(test::joined(result.unmatched).c_str(), "plink_9");
+    assert_string_equal(members(redis, "unmatched").c_str(), "u:ann|cs_1");
+  }
+}
+
+void what_is_bought_with_a_granted_thing_is_said(void**) {
+  auto buys = [](const char* a, const char* b) {
+    MemoryRedis redis;
+    has(redis);
+    return tell(
+        redis, paid(Shape::basil,
+                    {.subscription = "", .besides = {item(a, 0), item(b, 0)}}));
+  };
+  DeliveryResult result = buys("course", "misspelt");
+  assert_true(result.outcome == Outcome::applied);
+  assert_string_equal(test::joined(result.beside).c_str(), "price_misspelt");
+  assert_true(buys("course", "pro").beside.empty());
+  assert_true(buys("other", "misspelt").beside.empty());
+}
+
 // --- refunds that fail
 // --------------------------------------------------------
 
@@ -782,6 +983,17 @@ int main() {
       cmocka_unit_test(items_may_be_ignored_by_different_kinds_of_names),
       cmocka_unit_test(one_name_of_a_fee_is_enough),
       cmocka_unit_test(a_session_is_ignored_by_its_link_or_else_its_metadata),
+      cmocka_unit_test(a_subscription_nobody_heard_of_is_listed_until_it_comes),
+      cmocka_unit_test(what_is_awaited_may_be_ignored),
+      cmocka_unit_test(what_is_awaited_may_be_nobodys),
+      cmocka_unit_test(a_subscription_that_came_first_is_nothing_to_tell),
+      cmocka_unit_test(a_subscription_of_somebody_else_is_not_awaited),
+      cmocka_unit_test(of_a_provisional_grant_it_is_listed_all_the_same),
+      cmocka_unit_test(who_pays_late_is_told_of_until_it_runs_again),
+      cmocka_unit_test(what_was_paid_before_is_no_word_on_what_is_unpaid),
+      cmocka_unit_test(what_resumes_by_itself_stays_listed),
+      cmocka_unit_test(what_comes_back_and_opens_nothing_is_told),
+      cmocka_unit_test(what_is_bought_with_a_granted_thing_is_said),
       cmocka_unit_test(a_payment_that_says_no_known_status_is_warned_of),
       cmocka_unit_test(a_failed_refund_takes_back_no_other),
   };

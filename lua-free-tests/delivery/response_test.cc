@@ -58,6 +58,15 @@ void what_unlocks_nothing_says_what_it_carries(void**) {
   assert_string_equal(response_to(Outcome::unmatched, {}, carries).body.c_str(),
                       R"({"received":true,"outcome":"unmatched",)"
                       R"("carries":["metadata.plan=\"p\"","price_1"]})");
+  const char* awaits = "customer.subscription.created";
+  assert_string_equal(
+      response_to(Outcome::unmatched, {}, {}, awaits).body.c_str(),
+      R"({"received":true,"outcome":"unmatched",)"
+      R"("awaits":"customer.subscription.created"})");
+  assert_string_equal(
+      response_to(Outcome::applied, {}, {}, awaits).body.c_str(),
+      R"({"received":true,"outcome":"applied","unlocks":[],)"
+      R"("awaits":"customer.subscription.created"})");
 }
 
 void what_is_not_stored_must_come_again(void**) {

@@ -184,6 +184,46 @@ void what_is_gone_leaves_and_what_cannot_be_read_stays(void**) {
   assert_null(redis.find("entitle:live:{u:broken}:quarantine"));
 }
 
+Delivered starts(const std::string& user) {
+  Delivered delivered =
+      purchase("evt_1", "cus_1", "cs_1",
+               {about("cs_1", user_claim("evt_1", 10, user)),
+                about("sub_1", user_claim("evt_1", 10, user))});
+  auto& sessions = delivered.facts.places[0].sources["cs_1"].sessions;
+  SessionFact fact = sessions.front();
+  fact.subscription_mode = true;
+  fact.subscription = "sub_1";
+  sessions = {fact};
+  return delivered;
+}
+
+// Their events come within seconds, in any order.
+void a_subscription_that_is_not_heard_of_is_counted_after_a_minute(void**) {
+  MemoryRedis redis;
+  run(redis, entitle::test::deliver(starts("alice")));
+  assert_members(redis, kUnmatched, "u:alice|cs_1");
+  DeliveryOptions later = options();
+  for (int seconds : {5, 120}) {
+    later.now = options().now + std::chrono::seconds(seconds);
+    Swept swept = run_sweep(redis, sweep_unmatched({later}, 0));
+    assert_int_equal(swept.stay, 1);
+    assert_int_equal(swept.awaited, seconds > 60);
+  }
+  buys(redis, "bob", "2", "price_odd");
+  Swept swept = run_sweep(redis, sweep_unmatched({later}, 0));
+  assert_int_equal(swept.stay, 2);
+  assert_int_equal(swept.awaited, 1);
+}
+
+void a_subscription_that_is_somebody_elses_is_not_awaited(void**) {
+  MemoryRedis redis;
+  run(redis, entitle::test::deliver(starts("alice")));
+  assert_members(redis, kUnmatched, "u:alice|cs_1");
+  run(redis, entitle::test::deliver(subscribes("evt_2", "sub_1", "org", 20)));
+  run_sweep(redis, sweep_unmatched({options()}, 0));
+  assert_members(redis, kUnmatched, "");
+}
+
 void a_user_with_a_bar_is_found(void**) {
   MemoryRedis redis;
   buys(redis, "auth0|7", "1", "price_odd");
@@ -417,6 +457,9 @@ int main() {
       cmocka_unit_test(what_is_parked_leaves_when_all_of_it_is_ignored),
       cmocka_unit_test(what_one_server_knows_is_ignored_as_a_whole_only),
       cmocka_unit_test(what_is_gone_leaves_and_what_cannot_be_read_stays),
+      cmocka_unit_test(
+          a_subscription_that_is_not_heard_of_is_counted_after_a_minute),
+      cmocka_unit_test(a_subscription_that_is_somebody_elses_is_not_awaited),
       cmocka_unit_test(a_user_with_a_bar_is_found),
       cmocka_unit_test(what_is_bought_meanwhile_is_put_back),
       cmocka_unit_test(a_long_list_is_looked_through_in_parts),

@@ -41,6 +41,17 @@ unmatched(const DeliveryResult& result, const Facts& facts, const char* asked) {
     return text;
 }
 
+// What is paid and comes to nothing yet.
+std::string
+awaiting(const DeliveryResult& result) {
+    const std::string missing = "no \"" + std::string(result.awaits) + "\"";
+    return result.awaits == kAwaitsSubscription
+               ? "it is paid, and " + missing +
+                     " nor paid invoice has told of its subscription yet"
+               : "it is paid, and " + missing +
+                     " has said that the subscription runs again";
+}
+
 // One line for people: whose it was and what changed.
 std::string
 describe(const DeliveryResult& result, const Facts& facts, const char* asked) {
@@ -56,16 +67,26 @@ describe(const DeliveryResult& result, const Facts& facts, const char* asked) {
         line += ", had [" + joined(result.before) + "], has [" +
                 joined(result.after) + "]";
     }
-    if (result.opens_nothing &&
+    if (!result.awaits.empty()) {
+        line += (line.empty() ? "" : ", ") + awaiting(result);
+    }
+    if (result.opens_nothing && result.awaits != kAwaitsUpdate &&
         (!result.unclear || !result.unmatched.empty())) {
         line += (line.empty() ? "" : ", ") + unmatched(result, facts, asked);
+    }
+    if (!result.beside.empty()) {
+        line += (line.empty() ? "" : ", ") +
+                std::string(
+                    "with it was bought what no \"entitle_grant\" "
+                    "names: ") +
+                joined(result.beside);
     }
     if (result.waved_through) {
         line += result.user ? ", opens nothing and is ignored"
                             : ", nobody's, and ignored";
     }
     if (result.outcome == Outcome::parked) {
-        line += result.error.empty()
+        line += result.error.empty() || result.list_failed
                     ? ", nobody is named yet: see \"entitle_user_from\""
                     : ", waits until its owner's record takes it";
     }
@@ -174,7 +195,7 @@ Webhook::conclude(DeliveryResult result) {
     }
     respond(result.outcome, log_level(result, facts_),
             describe(result, facts_, what_was_asked()), result.unlocks,
-            result.unmatched);
+            result.unmatched, result.awaits);
 }
 
 // The protocol is made to be started again from the beginning.

@@ -1,6 +1,8 @@
 #include "ngx_module/webhook/sweep.h"
 
 #include <algorithm>
+#include <map>
+#include <string>
 
 #include "core/delivery/sweep.h"
 #include "ngx_module/edge.h"
@@ -101,11 +103,16 @@ class Sweeper {
     take(const Swept& swept) {
         const List& list = lists_[at_];
         tell(list, swept);
+        awaited_ += swept.awaited;
         if (swept.error.empty() && !swept.end) {
             from_ += swept.stay;
             timer_.start(kNextPart);
             return;
         }
+        if (swept.error.empty() && !list.parked) {
+            tell_of_awaited(list);
+        }
+        awaited_ = 0;
         from_ = 0;
         at_ = (at_ + 1) % lists_.size();
         timer_.start(at_ == 0 ? kNextPass : kNextList);
@@ -133,6 +140,24 @@ class Sweeper {
         }
     }
 
+    // Once for as many as there are.
+    void
+    tell_of_awaited(const List& list) {
+        const std::string key = list.key();
+        std::size_t& told = told_[key];
+        if (awaited_ > told) {
+            ngx_str_t name = str(key);
+            ngx_log_error(
+                NGX_LOG_WARN, ngx_cycle->log, 0,
+                "entitle: %uz in \"%V\" paid for a subscription, and Stripe "
+                "has not said that it runs: does the endpoint get "
+                "\"customer.subscription.created\" and \"updated\", or "
+                "\"invoice.paid\"?",
+                awaited_, &name);
+        }
+        told = awaited_;
+    }
+
     static void
     on_done(void* data) noexcept {
         auto* self = static_cast<Sweeper*>(data);
@@ -149,8 +174,10 @@ class Sweeper {
     }
 
     std::vector<List> lists_;
-    std::size_t at_ = 0;    // which list
-    std::size_t from_ = 0;  // how many of it stay
+    std::size_t at_ = 0;                       // which list
+    std::size_t from_ = 0;                     // how many of it stay
+    std::size_t awaited_ = 0;                  // of the list looked through
+    std::map<std::string, std::size_t> told_;  // by list
     RedisTalk<Swept> talk_;
     RedisTimer timer_;
 };

@@ -338,7 +338,8 @@ Webhook::refuse(ngx_uint_t status, std::string_view error,
 void
 Webhook::respond(Outcome outcome, ngx_uint_t level, std::string_view detail,
                  const std::vector<std::string>& unlocks,
-                 const std::vector<Identifier>& carries) {
+                 const std::vector<Identifier>& carries,
+                 std::string_view awaits) {
     vars.outcome = keep(name(outcome));
     count_outcome(request_, outcome, head_);
     if (outcome == Outcome::applied) {
@@ -356,7 +357,7 @@ Webhook::respond(Outcome outcome, ngx_uint_t level, std::string_view detail,
     ngx_log_error(level, request_->connection->log, 0, "entitle: %s",
                   line.c_str());
 
-    Response to_stripe = response_to(outcome, unlocks, carries);
+    Response to_stripe = response_to(outcome, unlocks, carries, awaits);
     if (to_stripe.status == NGX_HTTP_SERVICE_UNAVAILABLE &&
         add_header(request_, "Retry-After", "10") != NGX_OK) {
         finish(NGX_HTTP_INTERNAL_SERVER_ERROR);

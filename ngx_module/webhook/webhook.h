@@ -54,7 +54,8 @@ class Webhook {
                 std::string_view detail);
     void respond(Outcome outcome, ngx_uint_t level, std::string_view detail,
                  const std::vector<std::string>& unlocks = {},
-                 const std::vector<Identifier>& carries = {});
+                 const std::vector<Identifier>& carries = {},
+                 std::string_view awaits = {});
     void finish(ngx_int_t rc) noexcept;
     ngx_str_t keep(std::string_view text);
 
