@@ -3,7 +3,7 @@ package Test::Entitle::Ctl;
 # entitlectl as people run it.
 #
 #   my $ctl = Test::Entitle::Ctl->new;
-#   $ctl->run('why', 'ann', '--config', $conf)    { exit, out, err, seconds }
+#   $ctl->run('why', 'ann', '--config', $conf)    { exit, out, err, seconds, cpu }
 #   $ctl->json(...)                               what it says with --json
 #   $ctl->shell('entitlectl why ann | wc -l')     by a shell
 #   $ctl->program                                 where it is
@@ -35,9 +35,11 @@ sub new {
     return bless { dir => $dir }, $class;
 }
 
+sub cpu_of_children { my (undef, undef, $user, $system) = times; return $user + $system }
+
 sub _run {
     my ($self, @command) = @_;
-    my $started = time;
+    my ($started, $used) = (time, cpu_of_children());
     my $pid = fork // croak "fork: $!";
     if (!$pid) {
         $ENV{PATH} = "$self->{dir}:$ENV{PATH}";
@@ -47,7 +49,8 @@ sub _run {
         exec { $command[0] } @command or POSIX::_exit(127);
     }
     waitpid $pid, 0;
-    my %said = (exit => $? & 127 ? "signal $?" : $? >> 8, seconds => time - $started);
+    my %said = (exit => $? & 127 ? "signal $?" : $? >> 8, seconds => time - $started,
+        cpu => cpu_of_children() - $used);
     for my $name (qw(out err)) {
         open my $in, '<:raw', "$self->{dir}/$name" or croak "$name: $!";
         local $/;
