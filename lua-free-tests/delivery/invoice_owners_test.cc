@@ -13,33 +13,27 @@ extern "C" {
 #include <cmocka.h>
 }
 
-#include <algorithm>
-#include <random>
 #include <string>
-#include <vector>
 
 #include "core/access/access.h"
 #include "core/access/projection.h"
-#include "core/delivery/options.h"
 #include "core/record/record.h"
-#include "core/stripe/event.h"
-#include "core/stripe/facts.h"
 #include "lua-free-tests/support/deliveries.h"
 #include "lua-free-tests/support/memory_redis.h"
-#include "lua-free-tests/support/players.h"
-#include "lua-free-tests/support/stripe_event.h"
 #include "lua-free-tests/support/stripe_json.h"
+#include "lua-free-tests/support/told.h"
 
 using namespace entitle;
-using test::Envelope;
+using test::at;
 using test::item;
+using test::kDay;
+using test::kSaid;
+using test::kShapes;
 using test::MemoryRedis;
 using test::Shape;
+using test::Told;
 
 namespace {
-
-constexpr Shape kShapes[] = {Shape::before_basil, Shape::basil};
-constexpr test::Time kDay = 86400, kSaid = test::kNow - 10 * kDay;
 
 const GrantMap& grants() {
   static const GrantMap map = [] {
@@ -53,12 +47,7 @@ const GrantMap& grants() {
 }
 
 DeliveryResult tell(MemoryRedis& redis, const std::string& body) {
-  Event event = test::event(body);
-  DeliveryOptions options = test::options();
-  options.grants = &grants();
-  return test::run(redis,
-                   entitle::deliver(facts_of(event, test::default_options()),
-                                    event.head, options));
+  return test::tell(redis, grants(), body);
 }
 
 // "course pro"; also what is open to nobody is nobody's.
@@ -75,12 +64,6 @@ std::string open_to(MemoryRedis& redis, const std::string& user) {
   return text;
 }
 
-Envelope at(const std::string& id, test::Time minute, Shape shape) {
-  return {"evt_" + id, kSaid + minute * 60, shape};
-}
-
-using Told = std::vector<std::string>;
-
 void assert_ends_as(const Told& told, const char* anns, const char* bobs) {
   MemoryRedis redis;
   for (int times = 0; times < 2; ++times) {
@@ -91,20 +74,10 @@ void assert_ends_as(const Told& told, const char* anns, const char* bobs) {
   }
 }
 
-// Each order of `told` (of many, some), and all of it once more, ends in this.
-void assert_always(Told told, const char* anns, const char* bobs) {
-  if (told.size() > 5) {
-    std::mt19937 random(7);
-    for (int run = 0; run < 60; ++run) {
-      std::shuffle(told.begin(), told.end(), random);
-      assert_ends_as(told, anns, bobs);
-    }
-    return;
-  }
-  std::sort(told.begin(), told.end());
-  do {
-    assert_ends_as(told, anns, bobs);
-  } while (std::next_permutation(told.begin(), told.end()));
+// Each order of `told`, and all of it once more, ends in this.
+void assert_always(const Told& told, const char* anns, const char* bobs) {
+  test::in_any_order(
+      told, [&](const Told& events) { assert_ends_as(events, anns, bobs); });
 }
 
 // cus_1 is bob's, who has a plan.

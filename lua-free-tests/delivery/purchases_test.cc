@@ -24,18 +24,20 @@ extern "C" {
 #include "lua-free-tests/support/players.h"
 #include "lua-free-tests/support/stripe_event.h"
 #include "lua-free-tests/support/stripe_json.h"
+#include "lua-free-tests/support/told.h"
 
 using namespace entitle;
-using test::Envelope;
+using test::at;
 using test::Item;
 using test::item;
+using test::kDay;
+using test::kSaid;
+using test::kShapes;
 using test::MemoryRedis;
 using test::Shape;
+using test::Told;
 
 namespace {
-
-constexpr Shape kShapes[] = {Shape::before_basil, Shape::basil};
-constexpr test::Time kDay = 86400, kSaid = test::kNow - 10 * kDay;
 
 const GrantMap& grants() {
   static const GrantMap map = [] {
@@ -49,12 +51,7 @@ const GrantMap& grants() {
 }
 
 DeliveryResult tell(MemoryRedis& redis, const std::string& body) {
-  Event event = test::event(body);
-  Facts facts = facts_of(event, test::default_options());
-  DeliveryOptions options = test::options();
-  options.grants = &grants();
-  return test::run(redis,
-                   entitle::deliver(std::move(facts), event.head, options));
+  return test::tell(redis, grants(), body);
 }
 
 // What ann has, "course pro".
@@ -89,21 +86,14 @@ std::string with(std::string text, const std::string& from,
   return text.replace(at, from.size(), to);
 }
 
-Envelope at(const std::string& id, test::Time day, Shape shape) {
-  return {"evt_" + id, kSaid + day * 60, shape};
-}
-
-using Told = std::vector<std::string>;
-
 // Each order of `told` ends in `expected`.
-void assert_always(Told told, const char* expected) {
-  std::sort(told.begin(), told.end());
-  do {
+void assert_always(const Told& told, const char* expected) {
+  test::in_any_order(told, [&](const Told& events) {
     MemoryRedis redis;
-    for (const std::string& body : told) tell(redis, body);
+    for (const std::string& body : events) tell(redis, body);
     assert_string_equal(has(redis).c_str(), expected);
     assert_string_equal(members(redis, "parked").c_str(), "");
-  } while (std::next_permutation(told.begin(), told.end()));
+  });
 }
 
 std::string paid(Shape shape, const test::Invoice& invoice) {
