@@ -8,6 +8,7 @@
 #include <set>
 #include <string_view>
 
+#include "core/access/given_back.h"
 #include "core/source/resolve.h"
 #include "core/source/stripe_id.h"
 
@@ -99,39 +100,6 @@ Projections project_subscription(const Source& source) {
   return projections;
 }
 
-// Whether all that could be given back is, by the refunds that did not fail.
-bool adds_up(const Source& payment, const RefundFact& charge) {
-  std::int64_t left = charge.charged;
-  for (const RefundFact& refund : payment.refunds) {
-    if (!refund.of_charge && !refund.returned && refund.amount > 0) {
-      left -= std::min(left, refund.amount);
-    }
-  }
-  return charge.charged > 0 && left == 0;
-}
-
-// The newest of charge.refunded and the refunds of that charge decides, and of
-// the same second what revokes. A refund that failed takes back its own part
-// alone: others may have given everything back.
-bool is_refunded(const Source& payment) {
-  return std::any_of(payment.refunds.begin(), payment.refunds.end(),
-                     [&](const RefundFact& charge) {
-                       if (!charge.of_charge || !charge.full) return false;
-                       bool taken_back = std::any_of(
-                           payment.refunds.begin(), payment.refunds.end(),
-                           [&](const RefundFact& refund) {
-                             return !refund.of_charge && refund.returned &&
-                                    refund.created > charge.created;
-                           });
-                       return !taken_back || adds_up(payment, charge);
-                     });
-}
-
-bool is_disputed(const Source& payment) {
-  return std::any_of(payment.disputes.begin(), payment.disputes.end(),
-                     [](const DisputeFact& d) { return d.suspends(); });
-}
-
 // What was bought and whether it is paid, as one fact says it: the session's,
 // or the payment's own (captured by hand, with metadata of its own).
 void add_purchase(const SessionFact& fact, Projection& projection) {
@@ -152,34 +120,6 @@ bool buys_nothing(std::string_view id, const SessionFact& best) {
   return !best.paid && StripeId(id).kind() != StripeId::Kind::checkout_session;
 }
 
-// Which charges a payment is known to be made of: some events name only the
-// charge. Views of the sources.
-using Charges = std::multimap<std::string_view, std::string_view>;
-
-Charges charges_in(const Sources& sources) {
-  Charges charges;
-  for (const auto& [id, source] : sources) {
-    for (const SessionFact& fact : source.sessions) {
-      if (!fact.charge.empty()) {
-        charges.emplace(fact.payment_intent, fact.charge);
-      }
-    }
-  }
-  return charges;
-}
-
-// What was given back of a payment, by itself or by its charges.
-struct GivenBack {
-  bool refunded = false;
-  bool disputed = false;
-  void add(std::string_view id, const Sources& sources) {
-    auto found = sources.find(id);
-    if (found == sources.end()) return;
-    refunded = refunded || is_refunded(found->second);
-    disputed = disputed || is_disputed(found->second);
-  }
-};
-
 // A session, an invoice for no subscription, or a payment by itself.
 std::optional<Projection> project_payment(std::string_view id,
                                           const Source& purchase,
@@ -190,14 +130,10 @@ std::optional<Projection> project_payment(std::string_view id,
   if (buys_nothing(id, best)) return std::nullopt;
   projection.since = best.created;
   add_purchase(best, projection);
-  GivenBack back;
   for (const SessionFact& fact : purchase.sessions) {
     // A session sells what it sells; Stripe may have told it with one event and
     // not with the next.
     add_items(fact.identifiers, projection.identifiers);
-    back.add(fact.payment_intent, sources);
-    auto [charge, last] = charges.equal_range(fact.payment_intent);
-    for (; charge != last; ++charge) back.add(charge->second, sources);
     auto payment = sources.find(fact.payment_intent);
     if (payment != sources.end() && payment->first != id &&
         !payment->second.sessions.empty()) {
@@ -208,6 +144,7 @@ std::optional<Projection> project_payment(std::string_view id,
     projection.unclear = !best.other_status.empty();
     return projection;
   }
+  const GivenBack back = given_back(purchase, sources, charges);
   projection.disputed = back.disputed;
   if (back.disputed) projection.state = State::disputed;
   if (back.refunded) projection.state = State::refunded;

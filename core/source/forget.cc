@@ -149,9 +149,11 @@ bool forgets_unpaid(const SessionFact& fact,
     }
     if (names_more_items(fact.identifiers, known)) return false;
   }
+  // A payment of less than all is not said by what says all.
   bool said_by_paid = std::any_of(
       sessions.begin(), sessions.end(), [&](const SessionFact& other) {
-        return other.paid && other.payment_intent == fact.payment_intent;
+        return other.paid && other.payment_intent == fact.payment_intent &&
+               (fact.amount == 0 || fact.amount >= other.amount);
       });
   if (fact.payment_intent.empty() || said_by_paid) {
     return horizon.is_past(fact.created, kLatest);

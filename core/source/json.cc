@@ -24,7 +24,8 @@
 //                 "until":...}],
 //    "sessions":[{"event":...,"created":...,"mode":"payment","paid":true,
 //                 "subscription":"sub_...","payment_intent":"pi_...",
-//                 "charge":"ch_...","identifiers":[...],"free":true}],
+//                 "charge":"ch_...","amount":4900,"identifiers":[...],
+//                 "free":true}],
 //    "refunds":[{"event":...,"created":...,"charge":"ch_...","full":true},
 //               {"event":...,"created":...,"refund":"re_...",
 //                "returned":true}],
@@ -159,6 +160,7 @@ void members(M& m, Fact& fact) {
   m.text("subscription", fact.subscription);
   m.text("payment_intent", fact.payment_intent);
   m.text("charge", fact.charge);
+  m.count("amount", fact.amount);
   m.identifiers("identifiers", fact.identifiers);
   m.flag("free", fact.free);
 }

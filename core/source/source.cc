@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
+#include <set>
+#include <string_view>
 #include <tuple>
 #include <utility>
 
@@ -181,10 +183,16 @@ void SessionFact::keep_learned(const SessionFact& other) {
 std::vector<SessionFact> SessionFact::keep_besides(
     const std::vector<SessionFact>& greatest_first) {
   std::vector<Identifier> known;
+  std::set<std::pair<bool, std::string_view>> payments;
+  auto adds_payment = [&](const SessionFact& fact) {
+    return !fact.payment_intent.empty() && payments.size() < kPayments &&
+           payments.emplace(fact.paid, fact.payment_intent).second;
+  };
   std::vector<SessionFact> kept;
   std::size_t n = 0;
   for (const SessionFact& fact : greatest_first) {
     bool adds = names_more_items(fact.identifiers, known);
+    adds |= adds_payment(fact);
     if (n++ >= kBound && adds) kept.push_back(fact);
     add_items(fact.identifiers, known);
   }

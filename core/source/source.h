@@ -220,11 +220,15 @@ struct SessionFact {
   std::string other_mode = {};    // as it is called, when it is neither
   std::string other_status = {};  // of the payment: neither paid nor unpaid
   bool free = false;              // nothing was to pay, nor is there a payment
+  // An invoice's: what was paid in all or, not `paid`, by this payment. 0: not
+  // said.
+  std::int64_t amount = 0;
   std::vector<Identifier> identifiers = {};  // sorted, unique
   UnknownMembers unknown = {};
 
   static constexpr std::string_view kName = "sessions";
   static constexpr std::size_t kBound = 4;
+  static constexpr std::size_t kPayments = 16;
   const std::string& key() const { return event; }
   auto rank() const {
     return std::make_tuple(paid, created, std::string_view(event));
@@ -233,7 +237,7 @@ struct SessionFact {
   // less: Stripe was asked for it, and would not tell any more.
   void keep_learned(const SessionFact& other);
   // What one event made known is known of the purchase: those beyond the bound
-  // that alone name an item.
+  // that alone name an item or, of the first kPayments, a payment.
   static std::vector<SessionFact> keep_besides(
       const std::vector<SessionFact>& greatest_first);
   void keep_unknown(const SessionFact& other) { unknown.merge(other.unknown); }

@@ -222,6 +222,7 @@ SessionFact purchase_fact(const Reading& reading,
   fact.event = reading.head().id;
   fact.created = reading.head().created;
   fact.paid = true;
+  fact.amount = amount(reading.object(), "amount_paid");
   fact.identifiers = std::move(identifiers);
   std::string_view payment = payment_of(reading.object());
   if (!payment.empty()) fact.payment_intent = reading.qualified(payment);
@@ -379,7 +380,9 @@ void invoice_payment_facts(const Reading& reading, Facts& facts) {
       part_claim(reading, reading.qualified(payment), own.place));
   Source& source = own.sources[own.place];
   source.place = own.place;
-  source.sessions.insert(payment_link(reading, reading.qualified(payment)));
+  SessionFact link = payment_link(reading, reading.qualified(payment));
+  link.amount = amount(reading.object(), "amount_paid");
+  source.sessions.insert(std::move(link));
   facts.places.push_back(std::move(own));
 }
 

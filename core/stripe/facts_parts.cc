@@ -259,6 +259,10 @@ void add_forward(const Reading& reading, std::string from,
   facts.places.push_back({std::move(from), {std::move(claim)}, {}});
 }
 
+std::int64_t amount(const json::Node* object, std::string_view member) {
+  return std::max<std::int64_t>(0, json::integer(object, member).value_or(0));
+}
+
 std::string word_of(const json::Node* object, std::string_view member) {
   constexpr std::size_t kMaxBytes = 64;
   std::string_view word = json::string(object, member);

@@ -2,6 +2,7 @@
 // identifiers an object names, the user an event names, and what goes where.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -108,6 +109,9 @@ void add_charge(const Reading& reading, const SessionFact& fact,
 // Another place that learns where to forward: first in Facts::places.
 void add_forward(const Reading& reading, std::string from,
                  std::string_view to_place, Facts& facts);
+
+// Of money, in the smallest unit. 0: not said.
+std::int64_t amount(const json::Node* object, std::string_view member);
 
 // What stands for a word that Stripe does not say, where it always did.
 inline constexpr std::string_view kUnsaid = "unsaid";

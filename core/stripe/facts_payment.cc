@@ -75,11 +75,6 @@ std::string_view charge_of(const json::Node* payment) {
   return id;
 }
 
-// Of a refund or a charge, in the smallest unit. 0: not said.
-std::int64_t amount(const json::Node* object, const char* member) {
-  return std::max<std::int64_t>(0, json::integer(object, member).value_or(0));
-}
-
 RefundFact refund_fact(const Reading& reading, std::string_view id) {
   RefundFact fact;
   fact.event = reading.head().id;

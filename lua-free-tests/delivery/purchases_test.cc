@@ -151,6 +151,134 @@ void what_a_first_invoice_sells_besides_has_its_own_refund(void**) {
   }
 }
 
+std::string link(Shape shape, const char* payment, int amount) {
+  return test::invoice_payment_event(
+      at(std::string("link_") + payment, 1, shape), "in_1", payment, amount);
+}
+
+std::string gives_back(Shape shape, const test::Payment& payment,
+                       bool all = true) {
+  return test::charge_refunded_event(
+      at((all ? "back_" : "part_") + payment.intent, all ? 3 : 2, shape),
+      payment, all);
+}
+
+test::Payment part(int n, int amount) {
+  const std::string number = std::to_string(n);
+  return {.intent = "pi_" + number,
+          .charge = "ch_" + number,
+          .customer = "cus_1",
+          .amount = amount};
+}
+
+// Of a course for 100, as many payments as `amounts`. Before basil the invoice
+// names one of them itself.
+Told paid_in_parts(Shape shape, const std::vector<int>& amounts) {
+  test::Invoice invoice = one_off();
+  invoice.amount_paid = 10000;
+  Told told = {
+      test::customer_event(at("ann", 0, shape), "created", "cus_1", "ann"),
+      paid(shape, invoice)};
+  for (std::size_t i = 0; i < amounts.size(); ++i) {
+    const std::string payment = "pi_" + std::to_string(i + 1);
+    told.push_back(link(shape, payment.c_str(), amounts[i]));
+  }
+  return told;
+}
+
+// Half of the money is not all of it.
+void an_invoice_that_two_payments_paid_is_given_back_by_both(void**) {
+  for (Shape shape : kShapes) {
+    const Told two = paid_in_parts(shape, {5000, 5000});
+    for (int n : {1, 2}) {
+      Told told = two;
+      told.push_back(gives_back(shape, part(n, 5000)));
+      assert_always(told, "course");
+      told.push_back(gives_back(shape, part(3 - n, 5000), false));
+      assert_always(told, "course");
+      told.back() = gives_back(shape, part(3 - n, 5000));
+      assert_always(told, "");
+      // Of either, some of it comes back.
+      told.push_back(test::refund_event(at("failed", 4, shape), "refund.failed",
+                                        part(n, 5000), "re_1", "failed", 5000));
+      assert_always(told, "course");
+    }
+  }
+}
+
+void a_dispute_of_one_of_two_payments_suspends(void**) {
+  for (Shape shape : kShapes) {
+    Told told = paid_in_parts(shape, {5000, 5000});
+    told.push_back(test::dispute_event(at("lost", 2, shape), "created",
+                                       part(2, 5000), "du_1",
+                                       "needs_response"));
+    assert_always(told, "");
+  }
+}
+
+// One payment may pay several invoices, and more than is due.
+void what_a_payment_paid_of_an_invoice_is_what_comes_back_of_it(void**) {
+  for (Shape shape : kShapes) {
+    Told told = paid_in_parts(shape, {4000, 6000});
+    told.push_back(gives_back(shape, part(1, 12000)));
+    assert_always(told, "course");
+    told.back() = gives_back(shape, part(2, 6000));
+    assert_always(told, "course");
+
+    told = paid_in_parts(shape, {10000, 500});
+    told.push_back(gives_back(shape, part(1, 10000)));
+    assert_always(told, "");
+  }
+}
+
+// The invoice names the payment that Stripe had made for all of it, and that
+// nobody used.
+void a_payment_that_never_was_keeps_nothing(void**) {
+  for (Shape shape : kShapes) {
+    Told told = paid_in_parts(shape, {});
+    for (int n : {2, 3}) {
+      const std::string payment = "pi_" + std::to_string(n);
+      told.push_back(link(shape, payment.c_str(), 5000));
+      told.push_back(gives_back(shape, part(n, 5000)));
+    }
+    assert_always(told, "");
+    told.pop_back();
+    assert_always(told, "course");
+  }
+}
+
+// Nothing says what the parts come to (as a version before wrote it).
+void without_amounts_every_payment_is_to_come_back(void**) {
+  for (Shape shape : kShapes) {
+    Told told = {
+        test::customer_event(at("ann", 0, shape), "created", "cus_1", "ann"),
+        paid(shape, one_off()), link(shape, "pi_1", 0), link(shape, "pi_2", 0)};
+    told.push_back(gives_back(shape, part(1, 5000)));
+    assert_always(told, "course");
+    told.push_back(gives_back(shape, part(2, 5000)));
+    assert_always(told, "");
+  }
+}
+
+// Each is known, however many there are, and when the last comes back.
+void an_invoice_may_be_paid_in_many_parts(void**) {
+  for (Shape shape : kShapes) {
+    Told told = paid_in_parts(shape, std::vector<int>(10, 1000));
+    told.push_back(
+        test::invoice_event(at("again", 0, shape), "payment_succeeded", [] {
+          test::Invoice invoice = one_off();
+          invoice.amount_paid = 10000;
+          return invoice;
+        }()));
+    for (int n = 1; n < 10; ++n) {
+      told.push_back(gives_back(shape, part(n, 1000)));
+    }
+    assert_always(told, "course");
+    told.push_back(gives_back(shape, part(10, 1000)));
+    assert_always(told, "");
+  }
+}
+
 // What nobody grants is told, though the plan opens.
 void a_fee_that_opens_nothing_is_told(void**) {
   for (Shape shape : kShapes) {
@@ -947,6 +1075,13 @@ int main() {
   const CMUnitTest tests[] = {
       cmocka_unit_test(a_dispute_of_a_one_off_invoice_finds_it),
       cmocka_unit_test(what_a_first_invoice_sells_besides_has_its_own_refund),
+      cmocka_unit_test(an_invoice_that_two_payments_paid_is_given_back_by_both),
+      cmocka_unit_test(a_dispute_of_one_of_two_payments_suspends),
+      cmocka_unit_test(
+          what_a_payment_paid_of_an_invoice_is_what_comes_back_of_it),
+      cmocka_unit_test(a_payment_that_never_was_keeps_nothing),
+      cmocka_unit_test(without_amounts_every_payment_is_to_come_back),
+      cmocka_unit_test(an_invoice_may_be_paid_in_many_parts),
       cmocka_unit_test(a_fee_that_opens_nothing_is_told),
       cmocka_unit_test(an_invoice_payment_of_a_subscription_is_its_customers),
       cmocka_unit_test(a_capture_without_its_session_is_told_until_that_comes),

@@ -342,6 +342,24 @@ void what_alone_says_what_was_bought_stays(void**) {
   assert_int_equal(all.at("cs_1").sessions.size(), 1);
 }
 
+// What a payment paid of an invoice says how much comes back with it.
+void what_says_that_a_payment_paid_a_part_stays(void**) {
+  for (int amount : {0, 4000, 10000}) {
+    Sources all = test::sources_of(
+        {test::invoice_event({"evt_1", kStart, test::Shape::before_basil},
+                             "paid",
+                             {.subscription = "",
+                              .besides = {test::item("course", 0)},
+                              .payment_intent = "pi_1",
+                              .amount_paid = 10000}),
+         test::invoice_payment_event({"evt_2", kStart}, "in_1", "pi_1",
+                                     amount)});
+    assert_int_equal(all.at("in_1").sessions.size(), 2);
+    pass_to(all, kStart + 46 * kDay);
+    assert_int_equal(all.at("in_1").sessions.size(), amount == 4000 ? 2 : 1);
+  }
+}
+
 void a_grant_is_forgotten_400_days_after_its_end(void**) {
   Sources all;
   all["grant:x"].granted =
@@ -499,6 +517,7 @@ int main() {
       cmocka_unit_test(
           of_free_subscriptions_sessions_the_last_eight_stay_45_days),
       cmocka_unit_test(what_alone_says_what_was_bought_stays),
+      cmocka_unit_test(what_says_that_a_payment_paid_a_part_stays),
       cmocka_unit_test(a_grant_is_forgotten_400_days_after_its_end),
       cmocka_unit_test(
           a_deleted_customer_is_remembered_and_what_was_theirs_goes),

@@ -173,6 +173,35 @@ void events_that_say_nothing_push_none_out_that_does(void**) {
   assert_string_equal(all.sessions.back().event.c_str(), "evt_2");
 }
 
+// Four are kept, and what alone says by which payment an invoice was paid.
+void payments_of_one_invoice_push_none_of_them_out(void**) {
+  std::vector<SessionFact> facts;
+  for (int n = 1; n <= 7; ++n) {
+    const std::string number = std::to_string(n);
+    facts.push_back(session_fact("evt_" + number, n, n >= 6, {}));
+    facts.back().payment_intent = "pi_" + std::to_string(std::min(n, 5));
+  }
+  facts.back().amount = 500;
+  const Source all = source_of(facts);
+  do {
+    assert_true(source_of(facts) == all);
+  } while (std::next_permutation(
+      facts.begin(), facts.end(),
+      [](const auto& a, const auto& b) { return a.event < b.event; }));
+  assert_int_equal(all.sessions.size(), 7);
+  std::optional<Source> read = Source::decode(all.encode());
+  assert_true(read == all);
+  assert_int_equal(read->sessions.front().amount, 500);
+
+  facts.clear();
+  for (int n = 100; n < 160; ++n) {
+    const std::string number = std::to_string(n);
+    facts.push_back(session_fact("evt_" + number, n, false, {}));
+    facts.back().payment_intent = "pi_" + number;
+  }
+  assert_int_equal(source_of(facts).sessions.size(), SessionFact::kPayments);
+}
+
 void paid_is_never_undone_by_a_late_unpaid(void**) {
   std::string unpaid = session("evt_9", 2000, "unpaid");
   std::string paid = session("evt_1", 1000, "paid");
@@ -719,6 +748,7 @@ int main() {
       cmocka_unit_test(the_one_invoice_of_earlier_records_is_read),
       cmocka_unit_test(what_one_event_made_known_is_never_unsaid),
       cmocka_unit_test(events_that_say_nothing_push_none_out_that_does),
+      cmocka_unit_test(payments_of_one_invoice_push_none_of_them_out),
       cmocka_unit_test(paid_is_never_undone_by_a_late_unpaid),
       cmocka_unit_test(the_newest_fact_counts_of_whatever_kind),
       cmocka_unit_test(of_two_grants_of_one_id_the_longer_stays),

@@ -395,6 +395,7 @@ void an_invoice_payment_links_payment_and_invoice(void**) {
   const SessionFact& link =
       own.sources.at("in_1Fx000000000000000000001").sessions.at(0);
   assert_false(link.paid);
+  assert_int_equal(link.amount, 1500);
   assert_string_equal(link.payment_intent.c_str(),
                       "pi_3Fx000000000000000000001");
 

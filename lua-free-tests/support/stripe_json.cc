@@ -350,6 +350,9 @@ std::string invoice_event(const Envelope& envelope, std::string_view type,
   out.raw("lines", list(lines, invoice.has_more));
   out.maybe("billing_reason", invoice.billing_reason);
   if (invoice.free) out.raw("total", "0");
+  if (invoice.amount_paid != 0) {
+    out.raw("amount_paid", std::to_string(invoice.amount_paid));
+  }
   if (invoice.period_end != 0) {
     out.time("period_start", invoice.period_start);
     out.time("period_end", invoice.period_end);
@@ -377,7 +380,8 @@ std::string invoice_event(const Envelope& envelope, std::string_view type,
 
 std::string invoice_payment_event(const Envelope& envelope,
                                   std::string_view invoice,
-                                  std::string_view payment_intent) {
+                                  std::string_view payment_intent,
+                                  int amount_paid) {
   std::string payment = Object()
                             .text("type", "payment_intent")
                             .text("payment_intent", payment_intent)
@@ -385,6 +389,7 @@ std::string invoice_payment_event(const Envelope& envelope,
   Object out;
   out.text("id", "inpay_1").text("object", "invoice_payment");
   out.text("invoice", invoice).text("status", "paid").raw("payment", payment);
+  if (amount_paid != 0) out.raw("amount_paid", std::to_string(amount_paid));
   return event(envelope, "invoice_payment.paid", out.str());
 }
 
@@ -410,7 +415,8 @@ std::string charge_refunded_event(const Envelope& envelope,
                                   const Payment& payment, bool full) {
   Object out;
   out.text("id", payment.charge).text("object", "charge");
-  out.raw("amount", "4900").raw("amount_refunded", full ? "4900" : "100");
+  const std::string amount = std::to_string(payment.amount);
+  out.raw("amount", amount).raw("amount_refunded", full ? amount : "100");
   out.maybe("customer", payment.customer);
   out.maybe("payment_intent", payment.intent).flag("refunded", full);
   return event(envelope, "charge.refunded", out.str());
@@ -420,7 +426,8 @@ std::string payment_event(const Envelope& envelope, const Payment& payment,
                           std::string_view user, std::string_view note) {
   Object out;
   out.text("id", payment.intent).text("object", "payment_intent");
-  out.raw("amount", "4900").maybe("customer", payment.customer);
+  out.raw("amount", std::to_string(payment.amount));
+  out.maybe("customer", payment.customer);
   out.text("latest_charge", payment.charge);
   out.raw("metadata", metadata_json(user, "", note));
   out.text("status", "succeeded");

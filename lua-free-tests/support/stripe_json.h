@@ -65,6 +65,7 @@ struct Invoice {
   std::vector<Item> besides = {};     // sold once, on a subscription's invoice
   bool waited = false;  // prorations are items that waited for this invoice
   std::string payment_intent = {};  // said before basil only
+  int amount_paid = 0;              // 0: not said
   Time issued = 0;
   std::string user = {}, email = {};
   Time finalized = 0;  // 0: it does not say
@@ -78,9 +79,10 @@ struct Invoice {
 std::string invoice_event(const Envelope&, std::string_view type,
                           const Invoice&);
 
-// invoice_payment.paid
+// invoice_payment.paid; an amount of 0 is not said.
 std::string invoice_payment_event(const Envelope&, std::string_view invoice,
-                                  std::string_view payment_intent);
+                                  std::string_view payment_intent,
+                                  int amount_paid = 0);
 
 struct Session {
   std::string id = "cs_1", customer = "cus_1";  // empty: null
@@ -96,6 +98,7 @@ std::string session_event(const Envelope&, std::string_view type,
 
 struct Payment {
   std::string intent = "pi_1", charge = "ch_1", customer = {};
+  int amount = 4900;
 };
 std::string charge_refunded_event(const Envelope&, const Payment&, bool full);
 // payment_intent.succeeded, with metadata of its own.
