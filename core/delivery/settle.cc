@@ -18,6 +18,7 @@
 #include <map>
 #include <set>
 
+#include "core/access/given_back.h"
 #include "core/base/rising.h"
 #include "core/base/types.h"
 #include "core/delivery/options.h"
@@ -249,9 +250,11 @@ Conversation<Round> give_to_places(Settling& s) {
 }
 
 // What waits for room in its owner's record stays where it was, and is told
-// there what ends it: itself, its payment, its customer. True: that is news.
+// there what ends it: itself, its payment and the charge of that, its customer.
+// True: that is news.
 bool tell_of_waiting(const Settling& s, Sources& here, Sources& leaving) {
   Sources told;
+  const Charges charges = charges_in(s.bring);
   auto tell = [&](const std::string& id, bool only_ends) {
     leaving.erase(id);
     auto brought = s.bring.find(id);
@@ -264,6 +267,8 @@ bool tell_of_waiting(const Settling& s, Sources& here, Sources& leaving) {
     tell(id, false);
     for (const SessionFact& fact : told[id].sessions) {
       tell(fact.payment_intent, true);
+      auto [charge, last] = charges.equal_range(fact.payment_intent);
+      for (; charge != last; ++charge) tell(std::string(charge->second), true);
     }
     tell(s.id, true);
   }

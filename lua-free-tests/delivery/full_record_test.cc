@@ -84,9 +84,11 @@ Delivered buys(const std::string& event, const std::string& session,
                const std::string& payment, const std::string& name) {
   Claim claim = user_claim(event, 10, name);
   Delivered delivered = purchase(
-      event, "cus_1", session, {about(session, claim), about(payment, claim)});
+      event, "cus_1", session,
+      {about(session, claim), about(payment, claim), about("ch_1", claim)});
   SessionFact paid = what(delivered).sessions[0];
   paid.payment_intent = payment;
+  paid.charge = "ch_1";
   what(delivered).sessions = {paid};
   return delivered;
 }
@@ -227,16 +229,16 @@ void what_cannot_move_yet_stays_until_it_ends(void**) {
 }
 
 void what_cannot_move_yet_is_given_back_where_it_is(void**) {
-  for (bool deleted : {false, true}) {
+  for (const std::string ended : {"pi_1", "ch_1", "cus_1"}) {
+    const bool deleted = ended == "cus_1";
     MemoryRedis redis;
     tell(redis, buys("evt_1", "cs_1", "pi_1", "alice"));
     tell(redis, subscribes("evt_2", "sub_2", "bob"));
     fill(redis, "bob");
-    tell(redis, said_to_be_bobs({"cs_1", "pi_1"}));
+    tell(redis, said_to_be_bobs({"cs_1", "pi_1", "ch_1"}));
     assert_true(source_in(redis, record_of("alice"), "cs_1").has_value());
 
-    const std::string ended = deleted ? "cus_1" : "pi_1";
-    tell(redis, deleted ? deletes("evt_4") : refunds("evt_4", "pi_1"));
+    tell(redis, deleted ? deletes("evt_4") : refunds("evt_4", ended));
     for (const char* name : {"alice", "bob"}) {
       assert_true(source_in(redis, record_of(name), ended).has_value());
     }
