@@ -1,24 +1,19 @@
 #include "core/delivery/at_once.h"
 
 #include <algorithm>
-#include <iterator>
-#include <set>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "core/access/projection.h"
-#include "core/delivery/conclude.h"
+#include "core/delivery/at_once_plan.h"
 #include "core/delivery/ignored.h"
 #include "core/delivery/likely_owners.h"
-#include "core/delivery/listed.h"
-#include "core/delivery/lookup.h"
 #include "core/delivery/options.h"
 #include "core/delivery/place_rules.h"
-#include "core/delivery/room.h"
 #include "core/delivery/unmatched.h"
-#include "core/delivery/writes.h"
 #include "core/record/keys.h"
 #include "core/record/owners.h"
 #include "core/record/place.h"
@@ -27,49 +22,9 @@
 namespace entitle {
 namespace {
 
-// One place of the event, as it was read and as it shall be.
-struct PlaceEdit {
-  PlaceFacts facts;
-  Place before{};
-  Place after{};
-};
-
-struct Plan {
-  Delivery& delivery;
-  const Facts& facts;
-  std::vector<PlaceEdit> parts{};  // that only learn what they are part of
-  PlaceEdit own{};
-  std::optional<User> guess{};  // whose record was read along
-  bool settles = false;         // own.before was not settled, own.after is
-  Record record{};
-  PlaceReport report{};
-  Edit edit{Edit::Action::leave};
-  Indexing indexing{};
-  Target indexed{};  // what stands before the bar there
-};
-
-// What is written, and how much of that must be.
-struct Writes {
-  std::vector<Command> commands{};
-  std::vector<std::pair<std::size_t, const char*>> lookups{};  // from there on
-  std::size_t log = 0;     // the first of the log's
-  std::size_t others = 0;  // the first of the lists'
-  RecordWrite record{};
-
-  void append(std::vector<Command> more) {
-    std::move(more.begin(), more.end(), std::back_inserter(commands));
-  }
-};
-
-std::optional<User> named_by(const PlaceFacts& own, const std::string& about) {
-  const Claim* named = nullptr;
-  for (const Claim& claim : own.claims) {
-    if (claim.kind == ClaimKind::forward || !claim.target.user()) continue;
-    if (named == nullptr || claim.source == about) named = &claim;
-  }
-  if (named == nullptr) return std::nullopt;
-  return named->target.user();
-}
+using at_once::PlaceEdit;
+using at_once::Plan;
+using at_once::Writes;
 
 // --- what there is ----------------------------------------------------------
 
@@ -140,221 +95,6 @@ Conversation<bool> read_owners(Plan& plan, User owner) {
   co_return read_record(plan, reply);
 }
 
-// --- what shall be ----------------------------------------------------------
-
-// Part of another place from now on, or as before; and nothing waits in it.
-bool plan_part(PlaceEdit& part) {
-  if (!part.facts.sources.empty() || part.facts.email) return false;
-  bool forwards = std::all_of(
-      part.facts.claims.begin(), part.facts.claims.end(),
-      [](const Claim& claim) { return claim.kind == ClaimKind::forward; });
-  if (!forwards || part.facts.claims.empty()) return false;
-  if (!part.after.settled()) take_facts(part.after, {}, part.before);
-  return part.after.settled();
-}
-
-// Nobody's, so far.
-bool plan_waiting(Plan& plan) {
-  PlaceEdit& own = plan.own;
-  if (!own.before.holders.empty() || own.before.to) return false;
-  plan.report.known = plan.delivery.says(own.before.sources);
-  take_facts(own.after, own.facts.sources, own.before);
-  if (own.after.owner()) return false;
-  plan.indexed = Target::of_place(own.facts.place);
-  return true;
-}
-
-// Straight into the record of the owner of a settled place.
-bool plan_straight(Plan& plan, Record& after) {
-  Refusal refusal;
-  plan.edit = merge_if_live(plan.delivery, plan.own.facts, plan.own.after.epoch,
-                            plan.record, after, plan.report, refusal);
-  return plan.edit.action != Edit::Action::refuse;
-}
-
-// Whether nothing of it is anywhere but here and with this owner of all of it.
-bool is_all(const Place& place, const Target& owner) {
-  const Owners owners = place.owners();
-  return owners.rest == owner && owners.exceptions.empty() &&
-         owners.nobodys.empty() && place.other_holders.empty() &&
-         place.holders == std::set<Target>{owner};
-}
-
-// What waits, and what comes, into the record; the place is settled with that.
-bool plan_settling(Plan& plan, const Target& owner, Record& after) {
-  PlaceEdit& own = plan.own;
-  const std::string& id = own.facts.place;
-  plan.report.known = plan.delivery.says(own.before.sources) ||
-                      (own.before.holders.contains(owner) &&
-                       plan.delivery.says(plan.record.sources));
-  take_facts(own.after, own.facts.sources, own.before);
-  bool alone = is_all(own.after, owner) && !conflicting(own.before, own.after);
-  if (!alone || plan.record.seen_epoch(id) > own.after.epoch) return false;
-
-  Added added = add_to(plan.record, after, own.after.sources, id,
-                       seconds_of(plan.delivery.options));
-  if (added.room != Room::enough) return false;
-  plan.report.kept = plan.delivery.says(after.sources);
-  auto mark = plan.record.places.find(id);
-  bool was_live = mark != plan.record.places.end() && mark->second.live;
-  after.places[id].set(own.after.epoch, true);
-  bool same = after.sources == plan.record.sources;
-  if (!same || after.places != plan.record.places) {
-    plan.edit = {Edit::Action::write, same && was_live ? "" : "applied"};
-  }
-  own.after.sources.clear();
-  own.after.concerned.reset();
-  own.after.owned.clear();
-  own.after.to = owner;
-  return true;
-}
-
-// False: it takes the protocol.
-bool plan_owned(Plan& plan, const Target& owner) {
-  plan.settles = !plan.own.after.settled();
-  Record after = plan.record;
-  bool planned = plan.settles ? plan_settling(plan, owner, after)
-                              : plan_straight(plan, after);
-  if (!planned) return false;
-  after.bound_marks(plan.own.facts.place);
-  plan.report.user = owner.user();
-  plan.report.record = std::move(after);
-  plan.report.sources_before = plan.record.sources;
-  plan.indexed = owner;
-  return true;
-}
-
-void report_on_place(Plan& plan) {
-  const PlaceEdit& own = plan.own;
-  PlaceReport& report = plan.report;
-  if (plan.delivery.sources.empty()) {
-    report.known = has_any(own.before, own.facts.claims);
-    report.kept = has_any(own.after, own.facts.claims);
-  }
-  if (own.before.email) report.email_was = own.before.email->text;
-  if (own.after.email) report.email_is = own.after.email->text;
-  report.by_older_email = own.after.owner_by_older_email();
-}
-
-// --- what is written --------------------------------------------------------
-
-void write_place(Writes& writes, const Delivery& delivery,
-                 const PlaceEdit& edit) {
-  const DeliveryOptions& options = delivery.options;
-  const std::string& id = edit.facts.place;
-  std::vector<Command> commands =
-      place_commands(options.keys, id, edit.before, edit.after);
-  if (commands.empty() && edit.before.exists) {
-    // As write_place() of the protocol.
-    if (!is_customer(id)) {
-      commands.push_back(keep_place(options.keys, id));
-    } else if (options.touch_duplicates) {
-      commands.push_back({"HSET", options.keys.place(id), "epoch",
-                          std::to_string(edit.after.epoch)});
-    }
-  }
-  writes.append(std::move(commands));
-}
-
-// What the record comes to; and its commands, of which the log's come last.
-std::vector<Command> write_owners(Writes& writes, Plan& plan) {
-  const DeliveryOptions& options = plan.delivery.options;
-  PlaceReport& report = plan.report;
-  RecordCause cause{plan.delivery.event, plan.own.facts.place,
-                    plan.edit.logged_as};
-  writes.record =
-      write_record(options, *report.user, plan.record, report.record, cause);
-  report.before = writes.record.before;
-  report.after = writes.record.after;
-  bool write = plan.edit.action == Edit::Action::write ||
-               (plan.record.exists && options.touch_duplicates);
-  if (!write) return {};
-  report.record.version = writes.record.version;
-  report.record.exists = true;
-  std::vector<Command>& commands = writes.record.commands;
-  auto log =
-      commands.end() - static_cast<std::ptrdiff_t>(writes.record.for_log);
-  std::vector<Command> for_log(std::make_move_iterator(log),
-                               std::make_move_iterator(commands.end()));
-  commands.erase(log, commands.end());
-  writes.append(std::move(commands));
-  return for_log;
-}
-
-// The lists that the place is on, or shall be: of parked ones, and the index.
-void write_lists(Writes& writes, const Plan& plan, bool park) {
-  const DeliveryOptions& options = plan.delivery.options;
-  const PlaceEdit& own = plan.own;
-  const std::string parked = options.keys.parked();
-  Members unlisted;
-  for (const PlaceEdit& part : plan.parts) {
-    if (part.before.exists) unlisted.insert(part.facts.place);
-  }
-  bool repeated =
-      plan.report.known || !plan.delivery.speaks_of(own.facts.sources);
-  bool has_all = plan.report.user && own.after.sources.empty();
-  if (own.before.exists && has_all && (plan.settles || repeated)) {
-    unlisted.insert(own.facts.place);
-    Members waited;
-    const Target as_place = Target::of_place(own.facts.place);
-    for (const Sources* some : {&own.facts.sources, &own.before.sources}) {
-      for (const auto& [id, source] : *some) {
-        waited.insert(unmatched_member(as_place, id));
-      }
-    }
-    writes.append(to_take_off(options.keys.unmatched(), waited));
-  }
-  writes.append(to_take_off(parked, unlisted));
-  if (park) {
-    writes.append(to_put_on(parked, {own.facts.place}, seconds_of(options)));
-  }
-  writes.append(index_writes(options, plan.indexed, plan.indexing));
-}
-
-Writes all_writes(Plan& plan, bool park) {
-  Writes writes;
-  std::vector<Command> for_log;
-  for (const PlaceEdit& part : plan.parts) {
-    write_place(writes, plan.delivery, part);
-  }
-  write_place(writes, plan.delivery, plan.own);
-  if (plan.report.user) for_log = write_owners(writes, plan);
-  conclude(plan.delivery, plan.facts, plan.report);
-  std::vector<LookupWrite> lookups =
-      lookup_writes(plan.delivery, plan.facts, plan.report);
-  for (LookupWrite& lookup : lookups) {
-    if (lookup.needed == nullptr) continue;
-    writes.lookups.emplace_back(writes.commands.size(), lookup.needed);
-    writes.append(std::move(lookup.commands));
-  }
-  writes.log = writes.commands.size();
-  writes.append(std::move(for_log));
-  writes.others = writes.commands.size();
-  write_lists(writes, plan, park);
-  for (LookupWrite& lookup : lookups) {
-    if (lookup.needed == nullptr) writes.append(std::move(lookup.commands));
-  }
-  return writes;
-}
-
-// In the words of whoever writes these alone.
-std::string said_of(const Plan& plan, const Writes& writes,
-                    const CommitReply& reply) {
-  if (reply.status == Commit::committed && reply.at < writes.others) {
-    return "log " + plan.delivery.options.keys.log(*plan.report.user) +
-           " cannot be written: " + reply.error;
-  }
-  if (reply.status == Commit::committed) {
-    return "the lists of what waits or opens nothing were not written: " +
-           reply.error;
-  }
-  std::string said;
-  for (const auto& [from, name] : writes.lookups) {
-    if (reply.at >= from) said = std::string(name) + ": ";
-  }
-  return said + reply.error;
-}
-
 // --- all of it --------------------------------------------------------------
 
 // What an operator ignores is neither parked nor in the index. True: the place
@@ -403,23 +143,11 @@ Attempt unread(const Plan& plan) {
   return plan.delivery.result.error.empty() ? Attempt::no : Attempt::failed;
 }
 
-// Whether an earlier attempt told the other places of this and not its own: it
-// may have listed one that was settled meanwhile, which the protocol looks at.
-bool broke_off(const Plan& plan) {
-  return !plan.report.known &&
-         std::any_of(plan.parts.begin(), plan.parts.end(),
-                     [](const PlaceEdit& part) {
-                       return has_any(part.before, part.facts.claims);
-                     });
-}
-
 Conversation<Attempt> attempt(Plan& plan) {
   auto reading = read_all(plan);
   bool read = co_await reading;
   if (!read) co_return unread(plan);
-  for (PlaceEdit& part : plan.parts) {
-    if (!plan_part(part)) co_return Attempt::no;
-  }
+  if (!plan_parts(plan)) co_return Attempt::no;
   std::optional<Target> owner =
       sole_owner(plan.own.after.owners(), plan.own.facts);
   bool planned = false;
@@ -461,39 +189,6 @@ void note_owner(const Plan& plan) {
   if (options.likely == nullptr || !plan.report.user) return;
   options.likely->note(options.keys.place(plan.own.facts.place),
                        *plan.report.user);
-}
-
-// False: it says nothing to its own place.
-bool begin(Plan& plan) {
-  const std::vector<PlaceFacts>& places = plan.facts.places;
-  for (const PlaceFacts& place : places) {
-    PlaceFacts facts = acceptable(place);
-    if (&place == &places.back()) {
-      plan.own.facts = std::move(facts);
-      break;
-    }
-    auto same = std::find_if(
-        plan.parts.begin(), plan.parts.end(),
-        [&](const PlaceEdit& part) { return part.facts.place == facts.place; });
-    if (same == plan.parts.end() || !facts.sources.empty() || facts.email) {
-      plan.parts.push_back({std::move(facts)});
-    } else {
-      auto& claims = same->facts.claims;
-      claims.insert(claims.end(), facts.claims.begin(), facts.claims.end());
-    }
-  }
-  std::erase_if(plan.parts,
-                [](const PlaceEdit& part) { return says_nothing(part.facts); });
-  if (says_nothing(plan.own.facts)) return false;
-  for (const PlaceEdit& part : plan.parts) {
-    if (part.facts.place == plan.own.facts.place) return false;
-  }
-  plan.guess = named_by(plan.own.facts, plan.delivery.about);
-  const DeliveryOptions& options = plan.delivery.options;
-  if (!plan.guess && options.likely != nullptr) {
-    plan.guess = options.likely->of(options.keys.place(plan.own.facts.place));
-  }
-  return true;
 }
 
 }  // namespace

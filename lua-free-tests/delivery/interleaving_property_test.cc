@@ -3,8 +3,8 @@
 // with the owner of its source, nobody else with any of it, and nothing waits.
 // Whose each source is is said by an oracle of docs/redis.md, here in the test.
 //
-// Each of the four fences of core/delivery/settle.cc was taken out once; each
-// time this failed.
+// Each of the four fences of core/delivery/settling.cc and
+// core/delivery/place_rules.cc was taken out once; each time this failed.
 //
 // ENTITLE_PROPERTY_RUNS: random runs a case (default 150; with sanitizers 10).
 // ENTITLE_PROPERTY_SEED: the first seed (default 1).
