@@ -2,12 +2,15 @@
 // each holds.
 #pragma once
 
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "cli/command/command.h"
 #include "cli/kept/context.h"
+#include "cli/kept/lookup.h"
 #include "cli/kept/purchase.h"
-#include "core/json/writer.h"
 
 namespace entitle::cli {
 
@@ -21,7 +24,14 @@ struct Entry {
   std::string command;  // what to do about it
 };
 
-std::string text_of_entries(const std::vector<Entry>& entries, UnixTime now);
-void write(json::Writer& out, const Entry& entry, UnixTime now);
+// The index `key`, as it is printed: what is in it, each made an Entry.
+struct Listing {
+  std::string_view name;     // what its JSON calls it
+  std::string_view nothing;  // "Nothing is <name> under <space>: ..."
+  std::string_view some;     // "3 ..., under <space>"
+  std::function<Entry(const Context&, const Listed&)> entry;
+};
+Answer list(const Context& context, const std::string& key,
+            const Listing& listing, const ListOptions& options, bool as_json);
 
 }  // namespace entitle::cli

@@ -45,39 +45,9 @@ Entry entry_of(const Context& context, const Listed& listed) {
 
 Answer parked(const Context& context, const ListOptions& options,
               bool as_json) {
-  const List list = list_at(context, context.keys().parked(), options.most);
-  std::vector<Entry> entries;
-  for (const Listed& listed : list.members) {
-    entries.push_back(entry_of(context, listed));
-  }
-  Answer answer{list.total == 0 ? Exit::fine : Exit::found, {}};
-  if (as_json) {
-    json::Writer out(answer.text);
-    out.begin_object();
-    write_space(out, context);
-    out.number("total", list.total).key("parked").begin_array();
-    for (const Entry& entry : entries) write(out, entry, context.now());
-    out.end_array().end_object();
-    return answer;
-  }
-  if (list.total == 0) {
-    answer.text = fmt::format(
-        "Nothing is parked under {}: whoever paid is "
-        "known.\n",
-        context.space());
-    return answer;
-  }
-  answer.text = fmt::format(
-                    "{} paid and belong to nobody, under {}; the oldest "
-                    "first:\n\n",
-                    list.total, context.space()) +
-                text_of_entries(entries, context.now());
-  if (static_cast<std::int64_t>(entries.size()) < list.total) {
-    answer.text +=
-        fmt::format("... and {} more: --most N shows them.\n",
-                    list.total - static_cast<std::int64_t>(entries.size()));
-  }
-  return answer;
+  const Listing listing{"parked", "whoever paid is known",
+                        "paid and belong to nobody", entry_of};
+  return list(context, context.keys().parked(), listing, options, as_json);
 }
 
 }  // namespace entitle::cli

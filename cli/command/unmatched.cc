@@ -92,39 +92,9 @@ Entry entry_of(const Context& context, const Listed& listed) {
 
 Answer unmatched(const Context& context, const ListOptions& options,
                  bool as_json) {
-  const List list = list_at(context, context.keys().unmatched(), options.most);
-  std::vector<Entry> entries;
-  for (const Listed& listed : list.members) {
-    entries.push_back(entry_of(context, listed));
-  }
-  Answer answer{list.total == 0 ? Exit::fine : Exit::found, {}};
-  if (as_json) {
-    json::Writer out(answer.text);
-    out.begin_object();
-    write_space(out, context);
-    out.number("total", list.total).key("unmatched").begin_array();
-    for (const Entry& entry : entries) write(out, entry, context.now());
-    out.end_array().end_object();
-    return answer;
-  }
-  if (list.total == 0) {
-    answer.text = fmt::format(
-        "Nothing is unmatched under {}: whatever was "
-        "paid for opens something.\n",
-        context.space());
-    return answer;
-  }
-  answer.text = fmt::format(
-                    "{} paid for and opening nothing, under {}; the "
-                    "oldest first:\n\n",
-                    list.total, context.space()) +
-                text_of_entries(entries, context.now());
-  const auto shown = static_cast<std::int64_t>(entries.size());
-  if (shown < list.total) {
-    answer.text += fmt::format("... and {} more: --most N shows them.\n",
-                               list.total - shown);
-  }
-  return answer;
+  const Listing listing{"unmatched", "whatever was paid for opens something",
+                        "paid for and opening nothing", entry_of};
+  return list(context, context.keys().unmatched(), listing, options, as_json);
 }
 
 }  // namespace entitle::cli
