@@ -986,18 +986,28 @@ void what_comes_back_and_opens_nothing_is_told(void**) {
 }
 
 void what_is_bought_with_a_granted_thing_is_said(void**) {
-  auto buys = [](const char* a, const char* b) {
+  auto buys = [](const char* a, const char* b,
+                 const GrantMap& known = grants()) {
     MemoryRedis redis;
     has(redis);
-    return tell(
-        redis, paid(Shape::basil,
-                    {.subscription = "", .besides = {item(a, 0), item(b, 0)}}));
+    return test::tell(
+        redis, known,
+        paid(Shape::basil,
+             {.subscription = "", .besides = {item(a, 0), item(b, 0)}}));
   };
   DeliveryResult result = buys("course", "misspelt");
   assert_true(result.outcome == Outcome::applied);
   assert_string_equal(test::joined(result.beside).c_str(), "price_misspelt");
   assert_true(buys("course", "pro").beside.empty());
   assert_true(buys("other", "misspelt").beside.empty());
+  // By product; and by either, where which has which is not told.
+  GrantMap by_product, by_either;
+  by_product.add("course", *Identifier::parse("prod_course"));
+  by_either.add("course", *Identifier::parse("prod_course"));
+  by_either.add("pro", *Identifier::parse("price_pro"));
+  result = buys("course", "misspelt", by_product);
+  assert_string_equal(test::joined(result.beside).c_str(), "prod_misspelt");
+  assert_true(buys("course", "pro", by_either).beside.empty());
 }
 
 // --- refunds that fail
