@@ -30,8 +30,8 @@ constexpr std::chrono::hours kNoLimit{24 * 7};
 // output.
 class Out {
  public:
-  explicit Out(std::string name) : name_(std::move(name)) {
-    if (name_ == "-") {
+  explicit Out(const std::string& name) : name_(name) {
+    if (name == "-") {
       file_ = stdout;
       return;
     }
