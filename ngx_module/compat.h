@@ -78,6 +78,30 @@ say_request(Log* log, Request* r, Context* context, unsigned char* at,
     }
 }
 
+// The connection that a request's stream is part of; null: it has one of its
+// own, or a QUIC stream.
+template <class Request>
+ngx_connection_t*
+connection_of_stream(Request* r) {
+    if constexpr (requires { r->stream->connection->connection; }) {
+        return r->stream == nullptr ? nullptr
+                                    : r->stream->connection->connection;
+    } else {
+        return nullptr;
+    }
+}
+
+// Since 1.25.0.
+template <class Connection>
+bool
+is_quic(const Connection* c) {
+    if constexpr (requires { c->quic; }) {
+        return c->quic != nullptr;
+    } else {
+        return false;
+    }
+}
+
 // Whether an address speaks SSL; QUIC, since 1.25.0, does in any case.
 template <class Listen>
 bool

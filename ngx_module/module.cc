@@ -9,6 +9,7 @@
 #include "ngx_module/edge.h"
 #include "ngx_module/gate/handlers.h"
 #include "ngx_module/gate/identity.h"
+#include "ngx_module/gate/live_ends.h"
 #include "ngx_module/redis_client/client.h"
 #include "ngx_module/redis_client/start_warnings.h"
 #include "ngx_module/status/status.h"
@@ -172,6 +173,8 @@ ngx_command_t commands[] = {
 
     ENTITLE_LOCATION("entitle_dry_run", NGX_CONF_TAKE1, reads<set_dry_run>,
                      dry_run, on_or_off),
+    ENTITLE_LOCATION("entitle_live", NGX_CONF_TAKE1, reads<set_choice>, live,
+                     on_or_off),
     ENTITLE_DIRECTIVE("entitle_wait",
                       NGX_HTTP_SRV_CONF | NGX_HTTP_LOC_CONF | NGX_CONF_TAKE12,
                       reads_variables<set_wait>, LOC, 0, nullptr),
@@ -334,6 +337,9 @@ init_handlers(ngx_conf_t* cf) noexcept {
     }
     // Without a gate nobody asks for a record.
     if (conf->greatest_lease != 0 && zone_add(cf, conf) != NGX_OK) {
+        return NGX_ERROR;
+    }
+    if (conf->live && live_ends_add(cf, conf) != NGX_OK) {
         return NGX_ERROR;
     }
     if (counting_add(cf, conf) != NGX_OK || check_beliefs(cf, conf) != NGX_OK) {

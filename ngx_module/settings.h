@@ -123,6 +123,8 @@ struct MainConf {
     std::size_t zone_size;
     std::size_t session_memory;  // bytes of a worker; 0: off
     ngx_shm_zone_t* zone;        // entitle_zone; null: nothing is gated
+    bool live;                   // some location has entitle_live
+    ngx_shm_zone_t* live_ends;   // then (gate/live_ends.h); else null
     ngx_msec_t greatest_lease;   // of all gates
     ngx_msec_t smallest_lease;
     ngx_uint_t wait_limit;
@@ -286,6 +288,7 @@ struct LocationConf {
     ngx_msec_t lease;
     time_t stale;
     ngx_uint_t redis_down;  // 1: known sessions pass while Redis is down
+    ngx_uint_t live;        // 1: a response ends when its access does
     ngx_str_t reauth;       // URI; len 0: none
     Where reauth_where;
     ReauthUser* reauth_user;

@@ -22,4 +22,21 @@ worker_quits() {
     return ngx_exiting || ngx_quit || ngx_terminate;
 }
 
+// Of the process: a reload in a single one has two workers for a while, and
+// whichever serves has to hear.
+static int still_serving = 0;
+
+StillServing::StillServing() noexcept {
+    still_serving++;
+}
+
+StillServing::~StillServing() {
+    still_serving--;
+}
+
+bool
+worker_is_done() {
+    return ngx_terminate || (worker_quits() && still_serving == 0);
+}
+
 }  // namespace entitle::ngx

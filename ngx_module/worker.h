@@ -81,5 +81,16 @@ class Worker {
 std::uint64_t random_bits();
 // The worker was told to go: nothing is begun any more.
 bool worker_quits();
+// It was, and nothing is left for which it would have to hear what changes.
+bool worker_is_done();
+
+// While one of them is there, a worker that was told to go is not done.
+class StillServing {
+  public:
+    StillServing() noexcept;
+    ~StillServing();
+    StillServing(const StillServing&) = delete;
+    StillServing& operator=(const StillServing&) = delete;
+};
 
 }  // namespace entitle::ngx

@@ -122,6 +122,8 @@ std::string_view name(Reason reason) {
       return "session_expired";
     case Reason::session_stale:
       return "session_stale";
+    case Reason::logged_out:
+      return "logged_out";
     case Reason::not_entitled:
       return "not_entitled";
     case Reason::not_paid:

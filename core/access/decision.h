@@ -32,6 +32,7 @@ enum class Reason {
   session_unbound,  // valid, but of another session of the app
   session_expired,
   session_stale,  // version, recheck time or not_before ask for a new one
+  logged_out,     // since; of a response that was under way
   not_entitled,   // never had it
   not_paid,
   ended,

@@ -504,22 +504,24 @@ RecordLookup::leave() noexcept {
 void
 RecordCache::changed(const Hash128& user) noexcept {
     too_big_.erase(user);
-    if (listener_ != nullptr) {
-        listener_->changed(user);
+    for (RecordListener* listener : listeners_) {
+        listener->changed(user);
     }
 }
 
 void
 RecordCache::everything_changed() noexcept {
     too_big_.clear();
-    if (listener_ != nullptr) {
-        listener_->everything_changed();
+    for (RecordListener* listener : listeners_) {
+        listener->everything_changed();
     }
 }
 
 bool
 RecordCache::listens() const noexcept {
-    return listener_ != nullptr && listener_->listens();
+    return std::any_of(
+        listeners_.begin(), listeners_.end(),
+        [](const RecordListener* listener) { return listener->listens(); });
 }
 
 // Who waits is not woken: the worker exits.

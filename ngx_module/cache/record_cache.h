@@ -111,10 +111,25 @@ class RecordCache final : RecordListener {
     }
     // Which subscription hears of every change from now on; 0: none does.
     std::uint64_t changes_heard() const;
-    // Who is told of every change that is heard. Null: nobody.
+    // Rises with every change of the user that any worker of the node heard of.
+    std::uint32_t
+    changes_of(const Hash128& user) const {
+        return zone_.numbers().of(user.low);
+    }
+    // Who is told of every change that is heard. Throws std::bad_alloc.
     void
-    set_listener(RecordListener* listener) {
-        listener_ = listener;
+    add_listener(RecordListener* listener) {
+        listeners_.push_back(listener);
+    }
+    void
+    remove_listener(RecordListener* listener) noexcept {
+        std::erase(listeners_, listener);
+    }
+    // Whoever has to hear of changes, and asks for nothing, calls this now and
+    // then.
+    void
+    listen() {
+        wanted();
     }
 
     RecordCache(const MainConf* conf, Redis& redis,
@@ -170,7 +185,7 @@ class RecordCache final : RecordListener {
     KnownIdentifiers known_;
     std::uint64_t fingerprint_;
     Zone zone_;
-    RecordListener* listener_ = nullptr;
+    std::vector<RecordListener*> listeners_;
     // One a node that was ever read from; those of `listened_` are kept up.
     std::unordered_map<RedisNode*, std::unique_ptr<Tracking>> trackings_;
     std::vector<Tracking*> listened_;

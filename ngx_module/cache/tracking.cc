@@ -136,14 +136,14 @@ Tracking::begin_fill(const Hash128& user) {
 void
 Tracking::wanted() {
     asked_at_ = ngx_current_msec;
-    if (!timer_.is_set() && !worker_quits()) {
+    if (!timer_.is_set() && !worker_is_done()) {
         tick();
     }
 }
 
 void
 Tracking::tick() {
-    if (worker_quits()) {
+    if (worker_is_done()) {
         return;
     }
     if (ngx_current_msec - asked_at_ > 2 * conf_->greatest_lease &&
@@ -448,7 +448,7 @@ Tracking::drop(std::string_view why) {
 
 void
 Tracking::lost(std::string_view why) {
-    if (state_ == State::up && !worker_quits()) {
+    if (state_ == State::up && !worker_is_done()) {
         ngx_str_t reason = str(why);
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                       "entitle: Redis no longer says what changes: %V; gated "
@@ -457,7 +457,7 @@ Tracking::lost(std::string_view why) {
     }
     lease_.lost();
     enter(State::down);
-    if (!worker_quits()) {
+    if (!worker_is_done()) {
         timer_.start(backoff_.next(random_bits()));
     }
 }

@@ -57,6 +57,7 @@ merge_cache(const LocationConf* prev, LocationConf* conf) {
     ngx_conf_merge_msec_value(conf->lease, prev->lease, kLease);
     ngx_conf_merge_value(conf->stale, prev->stale, kStale);
     ngx_conf_merge_uint_value(conf->redis_down, prev->redis_down, 0);
+    ngx_conf_merge_uint_value(conf->live, prev->live, 0);
 }
 
 void
@@ -67,6 +68,7 @@ note_gate(ngx_conf_t* cf, const LocationConf* conf) {
     main->smallest_lease = main->smallest_lease == 0
                                ? conf->lease
                                : std::min(main->smallest_lease, conf->lease);
+    main->live = main->live || conf->live != 0;
 }
 
 }  // namespace entitle::ngx

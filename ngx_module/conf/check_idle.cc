@@ -51,6 +51,12 @@ keeps_pages(const LocationConf& conf) {
            !(conf.role == Role::redirect && conf.redirect->names_buyer);
 }
 
+// What was let in, and may be no more.
+bool
+may_end(const LocationConf& conf) {
+    return keeps_out(conf) && conf.role == Role::none;
+}
+
 struct Use {
     std::string_view directive;
     bool (*is_used)(const LocationConf&);
@@ -64,6 +70,8 @@ constexpr char kTrusted[] =
     "beside \"entitle_trusted_user\", which the app is not asked about";
 constexpr char kNoQuestion[] = "without \"entitle_reauth\"";
 constexpr char kNobodyRefused[] = "where nobody is refused";
+constexpr char kNothingEnds[] =
+    "where nobody is refused, or what is let in is answered at once";
 constexpr char kNobodyLetBy[] =
     "where nobody is refused a page: neither before \"entitle_poll\", nor "
     "before a checkout that has to name the buyer";
@@ -90,6 +98,7 @@ constexpr Use kUses[] = {
     {"entitle_login_url", keeps_out, kNobodyRefused},
     {"entitle_preflight", keeps_out, kNobodyRefused},
     {"entitle_dry_run", keeps_pages, kNobodyLetBy},
+    {"entitle_live", may_end, kNothingEnds},
 };
 
 const Use*

@@ -367,6 +367,7 @@ create_location_conf(ngx_conf_t* cf) noexcept {
         conf->lease = NGX_CONF_UNSET_MSEC;
         conf->stale = NGX_CONF_UNSET;
         conf->redis_down = NGX_CONF_UNSET_UINT;
+        conf->live = NGX_CONF_UNSET_UINT;
         conf->wait.time = NGX_CONF_UNSET_MSEC;
         conf->problem_json = NGX_CONF_UNSET;
         conf->cache_control = NGX_CONF_UNSET;

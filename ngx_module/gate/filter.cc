@@ -12,6 +12,7 @@
 #include "core/http/set_cookie.h"
 #include "ngx_module/edge.h"
 #include "ngx_module/gate/identity.h"
+#include "ngx_module/gate/live.h"
 #include "ngx_module/gate/logout.h"
 #include "ngx_module/gate/order.h"
 #include "ngx_module/gate/response.h"
@@ -220,6 +221,9 @@ filter_main(ngx_http_request_t* r) {
     const Gate* gate = gate_of(r);
     const auto* response = gate == nullptr ? nullptr : gate->find<Response>();
     const bool logged_out = is_logged_out(r);
+    if (logged_out) {
+        live_log_out(r);
+    }
     if (response != nullptr && response->preflight) {
         const ngx_int_t rc = keep_from_others(r);
         trim_to_preflight(r);

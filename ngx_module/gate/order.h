@@ -44,6 +44,11 @@ class Order {
     record() const {
         return record_;
     }
+    // Since when the user is known to be logged in. Null: nobody said so.
+    std::optional<UnixTime>
+    said_at() const {
+        return answer_ ? answer_->asked_at : identity_.issued_at;
+    }
     Reason  // why it cannot be told
     trouble() const {
         return trouble_;

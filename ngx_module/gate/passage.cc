@@ -154,10 +154,10 @@ remember_passage(ngx_http_request_t* r, const Evidence& evidence,
     }
     const UnixTime until =
         std::min({*ruling.same_until, *identity.same_until, now() + kLongest});
-    auto passage = std::make_shared<const Passage>(
-        Passage{*identity.user, record.standing.version, ruling, *record.found,
-                now(), until, std::to_string(record.standing.version),
-                entitlements_text(ruling)});
+    auto passage = std::make_shared<const Passage>(Passage{
+        *identity.user, record.standing.version, ruling, *record.found, now(),
+        until, identity.issued_at, std::to_string(record.standing.version),
+        entitlements_text(ruling)});
     std::size_t size = sizeof(Passage) + passage->user.str().size() +
                        2 * passage->entitlements.size() +
                        passage->record.key.size();

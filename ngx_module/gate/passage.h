@@ -43,6 +43,7 @@ struct Passage {
     Ruling ruling;         // allow
     FoundRecord record;
     UnixTime from, until;
+    std::optional<UnixTime> issued_at;  // of the session
     // As an app is told them.
     std::string version_text;
     std::string entitlements;

@@ -6,6 +6,7 @@
 #include "core/base/ascii.h"
 #include "core/http/accept.h"
 #include "ngx_module/counting.h"
+#include "ngx_module/gate/live.h"
 #include "ngx_module/gate/order.h"
 #include "ngx_module/http/headers.h"
 #include "ngx_module/http/send.h"
@@ -198,7 +199,8 @@ is_counted(ngx_http_request_t* r) {
 }
 
 ngx_int_t
-let_in(ngx_http_request_t* r) {
+let_in(ngx_http_request_t* r, Gate* gate) {
+    live_watch(r, gate);
     // NGX_OK would satisfy `satisfy any`.
     return location_conf(r)->gate == static_cast<ngx_uint_t>(GateMode::optional)
                ? NGX_DECLINED
@@ -263,7 +265,7 @@ respond(ngx_http_request_t* r, std::shared_ptr<const Passage> passage) {
     } else {
         count(tally(r), Lookup::hit);
     }
-    return set_request_headers(r, gate) == NGX_OK ? let_in(r) : NGX_ERROR;
+    return set_request_headers(r, gate) == NGX_OK ? let_in(r, gate) : NGX_ERROR;
 }
 
 ngx_int_t
@@ -276,13 +278,13 @@ respond(ngx_http_request_t* r, Gate* gate, Ruling ruling) {
         return NGX_ERROR;
     }
     if (location_conf(r)->gate == static_cast<ngx_uint_t>(GateMode::optional)) {
-        return let_in(r);
+        return let_in(r, gate);
     }
     switch (decision) {
         case Decision::allow:
         case Decision::allow_stale:
         case Decision::allow_unverified:
-            return let_in(r);
+            return let_in(r, gate);
         case Decision::pay:
             if (polled(r)) {
                 return NGX_OK;  // waits there

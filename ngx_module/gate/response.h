@@ -22,6 +22,9 @@ namespace entitle::ngx {
 
 // A part of the gate, wanted by the log.
 struct Response {
+    // Let in, and then ended: why.
+    std::optional<Reason> cut;
+
     // By which it is decided, if it is.
     const Ruling&
     ruling() const {

@@ -31,24 +31,6 @@ required_name(ngx_http_request_t* r, const RequireName& name) {
     return view(text);
 }
 
-std::vector<Alternatives>
-required(ngx_http_request_t* r) {
-    std::vector<Alternatives> lines;
-    const std::vector<RequireLine>* configured = location_conf(r)->require;
-    if (configured == nullptr) {
-        return lines;
-    }
-    lines.reserve(configured->size());
-    for (const RequireLine& line : *configured) {
-        Alternatives& alternatives = lines.emplace_back();
-        alternatives.reserve(line.size());
-        for (const RequireName& name : line) {
-            alternatives.push_back(required_name(r, name));
-        }
-    }
-    return lines;
-}
-
 // The worker's, of each server, since they learn.
 struct AccessOfServers {
     std::unordered_map<const ServerConf*, PackedAccess> all;
@@ -64,9 +46,9 @@ access_of(ngx_http_request_t* r) {
 // Who is let in is told from the packed record; the reasons of a refusal need
 // all of it.
 Ruling
-rule_by_record(ngx_http_request_t* r, const RecordLookup& record) {
+rule_by_kept(ngx_http_request_t* r, const RecordLookup& record,
+             std::span<const Alternatives> lines) {
     const ServerConf* conf = server_conf(r);
-    const std::vector<Alternatives> lines = required(r);
     if (record.packed.empty()) {
         return decide(record.standing, lines, *conf->grants, *conf->policy,
                       now());
@@ -117,10 +99,8 @@ rule_found(ngx_http_request_t* r, const Order& order) {
     if (!order.known()) {
         return rule_in_trouble(r, order);
     }
-    Ruling ruling = rule_by_record(r, order.record());
-    return order.record().use == CacheUse::stale
-               ? rule_by_stale(std::move(ruling))
-               : ruling;
+    return rule_by_record(r, order.record(),
+                          required_lines(r, location_conf(r)));
 }
 
 // entitle_poll: only what is known for certain ends the waiting, and without a
@@ -144,6 +124,32 @@ rule_polled(ngx_http_request_t* r, Ruling ruling) {
 }
 
 }  // namespace
+
+std::vector<Alternatives>
+required_lines(ngx_http_request_t* r, const LocationConf* location) {
+    std::vector<Alternatives> lines;
+    const std::vector<RequireLine>* configured = location->require;
+    if (configured == nullptr) {
+        return lines;
+    }
+    lines.reserve(configured->size());
+    for (const RequireLine& line : *configured) {
+        Alternatives& alternatives = lines.emplace_back();
+        alternatives.reserve(line.size());
+        for (const RequireName& name : line) {
+            alternatives.push_back(required_name(r, name));
+        }
+    }
+    return lines;
+}
+
+Ruling
+rule_by_record(ngx_http_request_t* r, const RecordLookup& record,
+               std::span<const Alternatives> lines) {
+    Ruling ruling = rule_by_kept(r, record, lines);
+    return record.use == CacheUse::stale ? rule_by_stale(std::move(ruling))
+                                         : ruling;
+}
 
 bool
 requires_by_variables(ngx_http_request_t* r) {

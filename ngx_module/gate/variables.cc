@@ -54,15 +54,20 @@ version(ngx_http_request_t* r) {
 Value
 decision(ngx_http_request_t* r) {
     const Response* response = decided(r);
-    return response == nullptr ? Value{}
-                               : std::string(name(response->ruling().decision));
+    if (response == nullptr) {
+        return {};
+    }
+    return std::string(response->cut ? "cut"
+                                     : name(response->ruling().decision));
 }
 
 Value
 reason(ngx_http_request_t* r) {
     const Response* response = decided(r);
-    return response == nullptr ? Value{}
-                               : std::string(name(response->ruling().reason));
+    if (response == nullptr) {
+        return {};
+    }
+    return std::string(name(response->cut.value_or(response->ruling().reason)));
 }
 
 Value
@@ -75,7 +80,7 @@ entitlements(ngx_http_request_t* r) {
 Value
 until(ngx_http_request_t* r) {
     const Response* response = decided(r);
-    if (response == nullptr ||
+    if (response == nullptr || response->cut ||
         (response->ruling().decision != Decision::allow &&
          response->ruling().decision != Decision::allow_stale) ||
         response->ruling().until == kForever) {

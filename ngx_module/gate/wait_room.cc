@@ -57,14 +57,14 @@ Waiting::end(WaitEnd how) noexcept {
 
 WaitRoom::WaitRoom(RecordCache& cache, ngx_uint_t limit, ngx_uint_t limit_per)
     : cache_(cache), limit_(limit), limit_per_(limit_per) {
-    cache_.set_listener(this);
+    cache_.add_listener(this);
     timer_.handler = on_timer;
     timer_.data = this;
     timer_.log = ngx_cycle->log;
 }
 
 WaitRoom::~WaitRoom() {
-    cache_.set_listener(nullptr);
+    cache_.remove_listener(this);
     if (timer_.timer_set) {
         ngx_del_timer(&timer_);
     }

@@ -398,7 +398,7 @@ RedisCluster::send_on(const entitle::Redirect& redirect, Pending& pending) {
 
 void
 RedisCluster::lost(RedisNode*) {
-    if (!worker_quits()) {
+    if (!worker_is_done()) {
         ask_soon();
     }
 }

@@ -77,8 +77,12 @@ void
 RedisConnection::on_read(ngx_event_t* event) noexcept {
     auto* c = static_cast<ngx_connection_t*>(event->data);
     auto* self = static_cast<RedisConnection*>(c->data);
+    // Told to go while responses depend on what is heard here: it stays open.
+    const bool stays = c->idle && !c->error && !worker_is_done();
     guard(self, [=] {
-        if (c->close && c->idle) {
+        if (c->close && stays) {
+            self->receive();
+        } else if (c->close && c->idle) {
             self->close(RedisStatus::unavailable, false, "the worker quits");
         } else if (c->close) {
             // worker_shutdown_timeout: whoever waits is about to be ended, too.
@@ -133,7 +137,7 @@ void
 RedisConnection::on_recheck(ngx_event_t* event) noexcept {
     auto* self = static_cast<RedisConnection*>(event->data);
     guard(self, [=] {
-        if (!ngx_exiting && !ngx_terminate) {
+        if (!worker_is_done()) {
             self->lookup_.start(*self->conf_, self->endpoint_.host);
         }
     });

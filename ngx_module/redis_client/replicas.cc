@@ -107,7 +107,7 @@ void
 RedisReplicas::wanted() {
     used_at_ = ngx_current_msec;
     primaries_.wanted();
-    if (!timer_.is_set() && !worker_quits()) {
+    if (!timer_.is_set() && !worker_is_done()) {
         tick();
     }
 }
@@ -116,7 +116,7 @@ RedisReplicas::wanted() {
 
 void
 RedisReplicas::tick() {
-    if (worker_quits() || ngx_current_msec - used_at_ >
+    if (worker_is_done() || ngx_current_msec - used_at_ >
                               static_cast<ngx_msec_t>(2 * warrant_.count())) {
         return;  // who asks next comes here
     }

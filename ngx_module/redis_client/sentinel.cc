@@ -279,7 +279,7 @@ RedisSentinel::lost(RedisNode*) {
 
 void
 RedisSentinel::listen() {
-    if (ear_.is_closed() && !worker_quits()) {
+    if (ear_.is_closed() && !worker_is_done()) {
         ear_at_ = (ear_at_ + 1) % sentinels_.size();
         ear_.set_endpoint(sentinels_[ear_at_]->node->endpoint());
         ear_.open(true);
