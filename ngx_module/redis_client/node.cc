@@ -135,12 +135,6 @@ bool
 RedisNode::Client::said_down(std::string_view why) {
     ngx_str_t name = str(node_->name_);
     ngx_str_t reason = str(why);
-    if (worker_quits()) {  // those that go on serving say so
-        ngx_log_error(NGX_LOG_INFO, ngx_cycle->log, 0,
-                      "entitle: redis \"%V\" is unreachable: %V", &name,
-                      &reason);
-        return false;
-    }
     return down_.say(NGX_LOG_ERR, ngx_cycle->log,
                      "entitle: redis \"%V\" is unreachable: %V", &name,
                      &reason);
