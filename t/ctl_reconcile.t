@@ -40,13 +40,16 @@ sub told      { return $ctl->json('reconcile', @_, @conf, @stripe) }
 
 # --- what Stripe has, and what it says of it ---------------------------------------
 
+# A period that is said twice ends when it ended the first time.
+my $NOW = time;
+
 sub of_event { return JSON::PP::decode_json($_[0])->{data}{object} }
 
 # An event about the subscription of customer n, of some time ago: one of the second
 # in which Stripe is asked would count for more. As JSON.
 sub subscription_event {
     my ($n, $user, $what, %change) = @_;
-    return event_json("customer.subscription.$what", 'created' => time - 100,
+    return event_json("customer.subscription.$what", now => $NOW, 'created' => time - 100,
         'data.object.id'       => "sub_$n",
         'data.object.customer' => "cus_$n",
         'data.object.metadata' => { defined $user ? (user_id => $user) : () },
@@ -56,7 +59,7 @@ sub subscription { return of_event(subscription_event(@_)) }
 
 sub session_event {
     my ($n, $user) = @_;
-    return event_json('checkout.session.completed.payment', 'created' => time - 100,
+    return event_json('checkout.session.completed.payment', now => $NOW, 'created' => time - 100,
         'data.object.id' => "cs_$n", 'data.object.customer' => "cus_$n",
         'data.object.payment_intent' => "pi_$n", 'data.object.client_reference_id' => $user);
 }
