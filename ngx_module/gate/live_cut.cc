@@ -41,7 +41,10 @@ drop_unsent(ngx_connection_t* c) {
 void
 say(ngx_http_request_t* r, const Gate* gate, Reason why, bool dry) {
     const User* user = known_of(gate).user;
-    const ngx_str_t who = str(user == nullptr ? "nobody" : user->str());
+    ngx_str_t who = ngx_string("nobody");
+    if (user != nullptr) {
+        who = str(user->str());
+    }
     const ngx_str_t reason = str(name(why));
     if (!dry) {
         ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
