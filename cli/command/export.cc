@@ -114,7 +114,7 @@ std::optional<Seconds> ttl_of(const Reply& reply) {
   return Seconds{reply.integer};
 }
 
-void write_hash(Exporting& e, const std::string& key, KeptHash kept) {
+void write_hash(Exporting& e, const std::string& key, const KeptHash& kept) {
   // Gone since it was seen.
   if (kept.fields.empty()) return;
   if (!is_sound(kept)) return e.leave_out(key);
@@ -139,7 +139,7 @@ void write_places(Exporting& e, Connection& node,
     KeptHash kept{
         KeptHash::Kind::place, *id, {}, {}, ttl_of(replies[2 * i + 1])};
     take_pairs(replies[2 * i], kept.fields);
-    write_hash(e, keys[i], std::move(kept));
+    write_hash(e, keys[i], kept);
   }
 }
 
@@ -160,11 +160,11 @@ void write_records(Exporting& e, Connection& node,
     KeptHash kept{KeptHash::Kind::record, *id, {}, {}, {}};
     take_pairs(replies[2 * i], kept.fields);
     kept.log = texts_of(replies[2 * i + 1]);
-    write_hash(e, keys[i], std::move(kept));
+    write_hash(e, keys[i], kept);
   }
 }
 
-void write_key(Exporting& e, DumpKey key) {
+void write_key(Exporting& e, const DumpKey& key) {
   ++e.end.others;
   e.out.line(encode(key));
 }
@@ -191,7 +191,7 @@ void write_lookups(Exporting& e, Connection& node,
     if (events) key.value = reply.text;
     if (!events) key.members = texts_of(reply);
     if (key.value.empty() && key.members.empty()) continue;
-    write_key(e, std::move(key));
+    write_key(e, key);
   }
 }
 
@@ -214,7 +214,7 @@ void write_list(Exporting& e, Connection& node, const std::string& key,
     } else {
       take_pairs(reply.elements[1], line.pairs);
     }
-    write_key(e, std::move(line));
+    write_key(e, line);
   } while (cursor != "0");
 }
 

@@ -235,13 +235,14 @@ void add_others(const KeptHash& kept, const std::string& key,
     here.insert(standing.elements[i].text);
   }
   constexpr std::string_view ours[] = {"source:", "place:"};
-  for (const auto& [field, value] : kept.fields) {
+  for (const auto& one : kept.fields) {
+    const std::string& field = one.first;
     const bool is_ours = std::any_of(
         std::begin(ours), std::end(ours),
         [&](std::string_view begin) { return field.starts_with(begin); });
     if (is_ours || here.contains(field)) continue;
     if (field == "format" || field == "place_floor") continue;
-    commands.push_back({"HSET", key, field, value});
+    commands.push_back({"HSET", key, field, one.second});
   }
 }
 

@@ -36,7 +36,6 @@ std::string Keys::reconcile() const { return base_ + "reconcile"; }
 
 std::string Keys::lost() const { return base_ + "lost"; }
 
-
 std::string Keys::quarantine(std::string_view key) {
   return std::string(key) + ":quarantine";
 }

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::uint32_t kLayout = 1;
 constexpr std::size_t kKept = 1024;
-constexpr std::size_t kZoneSize = 128 * 1024;
+constexpr std::size_t kEndsSize = 128 * 1024;
 
 }  // namespace
 
@@ -69,7 +69,7 @@ ngx_int_t
 live_ends_add(ngx_conf_t* cf, MainConf* conf) {
     ngx_str_t name = ngx_string("entitle_live");
     conf->live_ends =
-        ngx_shared_memory_add(cf, &name, kZoneSize, &ngx_http_entitle_module);
+        ngx_shared_memory_add(cf, &name, kEndsSize, &ngx_http_entitle_module);
     if (conf->live_ends == nullptr) {
         return NGX_ERROR;
     }

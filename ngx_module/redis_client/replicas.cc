@@ -117,7 +117,7 @@ RedisReplicas::wanted() {
 void
 RedisReplicas::tick() {
     if (worker_is_done() || ngx_current_msec - used_at_ >
-                              static_cast<ngx_msec_t>(2 * warrant_.count())) {
+                                static_cast<ngx_msec_t>(2 * warrant_.count())) {
         return;  // who asks next comes here
     }
     timer_.start(warrant_ / 3 + Milliseconds{1});
