@@ -8,6 +8,13 @@ TRY_PACKAGES=(curl perl lintian autopkgtest)
 
 package() {
   local here='' try='' commits=()
+  if [ "${1:-}" = --nginx ]; then
+    shift
+    # shellcheck source=.ci/tarball.sh
+    . .ci/tarball.sh
+    package_nginx "$@"
+    return
+  fi
   while [ $# -gt 0 ]; do
     case $1 in
       --here) here=yes ;;
