@@ -169,7 +169,8 @@ package_try() {
 
   say "upgraded, nginx running"
   # shellcheck disable=SC2046
-  apt_get install --reinstall $(debs "$new")
+  check 'apt says that nginx keeps what it has loaded' 'service nginx upgrade' \
+    apt_get install --reinstall $(debs "$new")
   nginx_takes_it 'upgraded'
   check 'what runs goes on' 'course 200' course ada
   nginx -s reload

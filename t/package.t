@@ -2,6 +2,7 @@
 # `./dev package` does that, and installs, upgrades and removes them.
 use strict;
 use warnings;
+use File::Temp ();
 use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::Entitle;
@@ -28,6 +29,26 @@ my %listed = map { s/\s.*//sr => 1 } split /,\s*/, $listed;
 my %implied = map { $_ => 1 } qw(g++ make binutils nginx nginx-dev zlib1g-dev);
 is_deeply [grep { !$listed{$_} && !$implied{$_} } split ' ', $needed], [],
     'the package is built with what ./dev builds with';
+
+# A reload keeps the module that is loaded (t/upgrade.t); whoever upgrades hears of it.
+{
+    my $script = page('debian/libnginx-mod-http-entitle.postinst') =~ s/^#DEBHELPER#$//mr;
+    my $dir = File::Temp->newdir;
+    my $said = sub {
+        my ($pid, @arguments) = @_;
+        open my $out, '>', "$dir/script" or die $!;
+        print $out $script =~ s{/run/nginx\.pid}{$dir/pid}r;
+        close $out;
+        unlink "$dir/pid";
+        if ($pid) { open $out, '>', "$dir/pid" or die $!; print $out "1\n" }
+        return qx(sh $dir/script @arguments 2>&1);
+    };
+    like $said->(1, qw(configure 0.0.9)), qr/the module of 0\.0\.9 until "service nginx upgrade"/,
+        'an upgrade says what nginx goes on with';
+    is $said->(1, 'configure'), '', '  an installation does not';
+    is $said->(0, qw(configure 0.0.9)), '', '  nor where no nginx runs';
+    is $said->(1, qw(abort-remove)), '', '  nor what came to nothing';
+}
 
 # --- the example, with other ports and files ---------------------------------
 
