@@ -22,21 +22,9 @@ fresh() {
     esac
     shift
   done
-  commit=$(git rev-parse --verify --quiet "$commit^{commit}") ||
-    die "fresh: no such commit"
-  if [ -n "$(git status --porcelain)" ]; then
-    say "what is not committed is not in the clone"
-  fi
+  fresh_begin "$commit"
+  commit=$FRESH_COMMIT
 
-  FRESH=$(mktemp -d /var/tmp/entitle-fresh-XXXXXXXX)
-  FRESH_LOG=$BUILD/fresh
-  FRESH_FAILED=()
-  trap fresh_end EXIT
-  trap 'exit 130' INT TERM HUP
-  rm -rf "$FRESH_LOG"
-  mkdir -p "$FRESH_LOG"
-
-  fresh_sources
   fresh_root "$FRESH/root" git
   fresh_clone "$FRESH/root" "$commit"
   local tree=/root/entitle command
@@ -68,6 +56,23 @@ fresh() {
   fresh_closing
 }
 
+# Where roots are made, and that they go again.
+fresh_begin() {  # commit: FRESH_COMMIT
+  FRESH_COMMIT=$(git rev-parse --verify --quiet "$1^{commit}") ||
+    die "fresh: no such commit"
+  if [ -n "$(git status --porcelain)" ]; then
+    say "what is not committed is not in the clone"
+  fi
+  FRESH=$(mktemp -d /var/tmp/entitle-fresh-XXXXXXXX)
+  FRESH_LOG=$BUILD/fresh
+  FRESH_FAILED=()
+  trap fresh_end EXIT
+  trap 'exit 130' INT TERM HUP
+  rm -rf "$FRESH_LOG"
+  mkdir -p "$FRESH_LOG"
+  fresh_sources
+}
+
 # The commands below "For the nginx that Debian installs", then that nginx.
 # shellcheck disable=SC2016
 FRESH_INSTALL='sed -n "/^For the nginx that Debian/,/^For any other/s/^    //p" README.md >../install
@@ -84,7 +89,7 @@ fresh_end() {
     wait "$FRESH_RUNS" 2>/dev/null || true
   fi
   local root
-  for root in "$FRESH"/{root,visitor}; do fresh_unmount "$root"; done
+  for root in "$FRESH"/*/; do fresh_unmount "${root%/}"; done
   as_root rm -rf --one-file-system "$FRESH"
   exit $status
 }

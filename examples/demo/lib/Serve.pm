@@ -8,12 +8,14 @@ use warnings;
 use IO::Socket::INET;
 
 # Calls $handler->($method, $path, \%form, \%cookies) for each request; it gives
-# the status, a reference to a list of headers, and the body.
+# the status, a reference to a list of headers, and the body. $where is a port of this
+# machine's, or ADDRESS:PORT.
 sub run {
-    my ($port, $handler) = @_;
+    my ($where, $handler) = @_;
+    my ($address, $port) = $where =~ /^(?:(.+):)?(\d+)$/ or die "no port: $where\n";
     my $listener = IO::Socket::INET->new(
-        LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 16, ReuseAddr => 1,
-    ) or die "port $port: $!\n";
+        LocalAddr => $address // '127.0.0.1', LocalPort => $port, Listen => 16, ReuseAddr => 1,
+    ) or die "$where: $!\n";
     $SIG{PIPE} = 'IGNORE';
     while (1) {
         my $client = $listener->accept or next;
