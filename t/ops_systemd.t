@@ -17,13 +17,17 @@ my ($words) = $service =~ m{^ExecStart=/usr/local/sbin/entitlectl (.*)$}m;
 ok $words, 'it runs the tool';
 my $help = $ctl->run('reconcile', '--help')->{out} . $ctl->run('--help')->{out};
 like $help, qr/(?<![\w-])\Q$_\E(?![\w-])/, "which takes $_" for $words =~ /(--[\w-]+)/g, '--heal', '--yes';
+($words) = $service =~ m{^ExecStartPre=-/usr/local/sbin/entitlectl (.*)$}m;
+ok $words, 'and looks at the endpoint before';
+$help = $ctl->run('check', '--help')->{out} . $ctl->run('--help')->{out};
+like $help, qr/(?<![\w-])\Q$_\E(?![\w-])/, "which takes $_" for $words =~ /(--[\w-]+)/g;
 like $service, qr/^$_$/m, $_ for qw(DynamicUser=yes NoNewPrivileges=yes ProtectSystem=strict CapabilityBoundingSet=),
     'LoadCredential=stripe_key:.*';
 unlike $service, qr/[rs]k_(?:live|test)_|STRIPE_API_KEY/, 'no key in the unit, nor in its environment';
 
 if (-x '/usr/bin/systemd-analyze') {
     my $dir = File::Temp->newdir;
-    $service =~ s{/usr/local/sbin/entitlectl}{$ctl->{dir}/entitlectl};
+    $service =~ s{/usr/local/sbin/entitlectl}{$ctl->{dir}/entitlectl}g;
     for (['entitle-reconcile.service', $service], ['entitle-reconcile.timer', content('entitle-reconcile.timer')]) {
         open my $out, '>', "$dir/$_->[0]" or die;
         print $out $_->[1];

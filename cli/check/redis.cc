@@ -7,6 +7,7 @@
 #include "cli/base/text.h"
 #include "cli/check/check.h"
 #include "cli/kept/lookup.h"
+#include "cli/kept/ping.h"
 #include "core/record/fields.h"
 #include "core/redis/info.h"
 #include "core/redis/warnings.h"
@@ -123,7 +124,8 @@ Check heard(const Context& context) {
                         printable(fields["last_refused_why"])),
             context.command("events") + " and nginx's error.log say more"};
   }
-  if (!received) {
+  const bool own = fields["last_received_event"].starts_with(kOwnPing);
+  if (!received || (own && !applied)) {
     return {"webhook.heard", Health::unknown,
             "no event ever came under " + context.space(),
             "send one: in Stripe's dashboard, or by the Stripe CLI"};

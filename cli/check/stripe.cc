@@ -105,6 +105,25 @@ Check events(StripeApi& stripe, const json::Node* endpoint, bool fix) {
           "(rak_webhook_write); what you do not sell needs none of its own"};
 }
 
+// Events come in the endpoint's version, and both of Stripe's shapes are read;
+// one that is newer than what this was tested with may have renamed a field.
+Check version(const json::Node* endpoint) {
+  const std::string version = printable(json::string(endpoint, "api_version"));
+  if (version.empty()) {
+    return {"stripe.version", Health::fine, "the account's API version"};
+  }
+  const std::string_view tested = StripeApi::kVersion;
+  if (version.substr(0, 10) <= tested.substr(0, 10)) {
+    return {"stripe.version", Health::fine, version};
+  }
+  return {"stripe.version", Health::unknown,
+          fmt::format("{} is newer than {}, which this version of entitle "
+                      "was tested with",
+                      version, tested),
+          "look for \"is not known\" and \"is assumed\" in nginx's error.log; "
+          "a newer entitle may know it"};
+}
+
 Checks look_at(StripeApi& stripe, const json::Node* endpoint, bool live,
                bool fix) {
   Checks checks;
@@ -120,8 +139,35 @@ Checks look_at(StripeApi& stripe, const json::Node* endpoint, bool live,
     checks.push_back({"stripe.mode", Health::bad, id + " is of the other mode",
                       "use the key and the endpoint of this mode"});
   }
+  checks.push_back(version(endpoint));
+  checks.push_back({"stripe.payload", Health::fine, "snapshot"});
   checks.push_back(events(stripe, endpoint, fix));
   return checks;
+}
+
+// Thin destinations are in the other list alone. They say nothing of what was
+// bought.
+bool is_thin_there(StripeApi& stripe, const std::string& url) {
+  const StripeReply reply = stripe.get(
+      "/v2/core/event_destinations?include=webhook_endpoint.url&limit=100");
+  const json::Node* data = json::member(reply.document.root(), "data");
+  for (const json::Node* one : json::Children(data)) {
+    const json::Node* endpoint = json::member(one, "webhook_endpoint");
+    if (json::string(endpoint, "url") == url &&
+        json::string(one, "event_payload") == "thin") {
+      return true;
+    }
+  }
+  return false;
+}
+
+Check thin() {
+  return {"stripe.payload", Health::bad,
+          "the only endpoint of that URL has the payload style thin, which "
+          "says nothing of what was bought",
+          "add an endpoint of the payload style snapshot in Stripe's "
+          "dashboard (Developers, Webhooks), and its secret to "
+          "entitle_webhook_secret_file"};
 }
 
 Check none(const std::string& url, const std::vector<std::string>& others) {
@@ -130,7 +176,7 @@ Check none(const std::string& url, const std::vector<std::string>& others) {
                       others.empty() ? ", and there is none at all"
                                      : "; there is " + listed(others)),
           "add it in Stripe's dashboard (Developers, Webhooks), and its secret "
-          "to entitle_webhook_secret_file"};
+          "to entitle_webhook_secret_file; entitlectl setup does"};
 }
 
 }  // namespace
@@ -162,6 +208,11 @@ Checks check_stripe(const Context& context, StripeApi& stripe,
   }
   if (ours.empty()) {
     checks.push_back(none(url, others));
+    try {
+      if (is_thin_there(stripe, url)) checks.push_back(thin());
+    } catch (const Stop&) {
+      // That there is none is bad enough.
+    }
     return checks;
   }
   if (ours.size() > 1) {

@@ -6,14 +6,13 @@
 
 #include <chrono>
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
 #include <optional>
 #include <utility>
 
 #include "cli/base/progress.h"
 #include "cli/base/stop.h"
 #include "cli/base/text.h"
+#include "cli/base/textfile.h"
 #include "cli/base/when.h"
 #include "cli/command/stripe.h"
 
@@ -227,38 +226,21 @@ constexpr const char* kLastSuccess =
     "entitle_reconcile_last_success_timestamp_seconds";
 constexpr const char* kDriftLeft = "entitle_reconcile_drift";
 
-void begin_metric(std::ostream& out, const char* metric, const char* help) {
-  out << fmt::format("# HELP {0} {1}\n# TYPE {0} gauge\n", metric, help);
-}
-
-// Prometheus reads it whole or not at all.
 void write_metrics(const std::string& path, const Context& context,
                    const Tally& tally) {
-  const std::string making = path + ".new";
-  {
-    std::ofstream out(making);
-    const auto now =
-        std::chrono::floor<Seconds>(std::chrono::system_clock::now());
-    begin_metric(out, kLastSuccess, "When all of it was looked at last.");
-    out << fmt::format("{}{{mode=\"{}\"}} {}\n", kLastSuccess,
-                       name(context.mode()), to_unix(now));
-    begin_metric(out, kDriftLeft,
-                 "What differs from what Stripe says, after healing.");
-    for (Drift drift : kAll) {
-      out << fmt::format("{}{{mode=\"{}\",kind=\"{}\"}} {}\n", kDriftLeft,
-                         name(context.mode()), name(drift), tally.left(drift));
-    }
-    out.flush();
-    if (!out) {
-      throw Stop(Exit::cannot_tell, fmt::format("cannot write \"{}\"", making));
-    }
+  const auto now =
+      std::chrono::floor<Seconds>(std::chrono::system_clock::now());
+  std::string text =
+      gauge_heading(kLastSuccess, "When all of it was looked at last.") +
+      fmt::format("{}{{mode=\"{}\"}} {}\n", kLastSuccess, name(context.mode()),
+                  to_unix(now)) +
+      gauge_heading(kDriftLeft,
+                    "What differs from what Stripe says, after healing.");
+  for (Drift drift : kAll) {
+    text += fmt::format("{}{{mode=\"{}\",kind=\"{}\"}} {}\n", kDriftLeft,
+                        name(context.mode()), name(drift), tally.left(drift));
   }
-  std::error_code error;
-  std::filesystem::rename(making, path, error);
-  if (error) {
-    throw Stop(Exit::cannot_tell,
-               fmt::format("cannot write \"{}\": {}", path, error.message()));
-  }
+  write_textfile(path, text);
 }
 
 void warn_of(const StripeApi& stripe) {

@@ -45,7 +45,10 @@ struct CheckOptions : WriteOptions {
   StripeSettings stripe;
   bool with_stripe = false;
   bool fix = false;  // adds event types to the endpoint, and takes none away
-  std::string url;   // the webhook's; empty: as the configuration says
+  bool ping = false;
+  std::string url;      // the webhook's; empty: as the configuration says
+  std::string status;   // entitle_status'; empty: the same
+  std::string metrics;  // a file
 };
 // Whether what a purchase goes through is set up.
 Answer check(const Context& context, const CheckOptions& options, bool as_json);

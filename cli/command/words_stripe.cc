@@ -79,10 +79,17 @@ void add_check(CLI::App& app, const CommonOptions& common,
   command->add_option("--url", options->url,
                       "the webhook's URL, where the configuration does not "
                       "tell it");
+  command->add_option("--status", options->status,
+                      "the URL of entitle_status, likewise");
+  command->add_flag("--ping", options->ping,
+                    "sends a signed event that changes nothing through the "
+                    "whole route; with --stripe, has Stripe send one, too");
   command->add_flag("--stripe", options->with_stripe,
                     "also what Stripe sends where");
   command->add_flag("--fix", options->fix,
                     "adds event types that the endpoint lacks");
+  command->add_option("--metrics", options->metrics,
+                      "a file for Prometheus' textfile collector");
   command->add_flag("--yes", options->yes, "without being asked");
   add_stripe_options(command, options->stripe);
 }

@@ -130,7 +130,14 @@ void take_server_words(const Directives& said, Server& server) {
 
 // --- a location's ------------------------------------------------------------
 
-void take_gate(const Directives& said, Location& location) {
+// The words of one; `off` takes back what is above.
+void take_word(const Directives& said, std::string_view name,
+               std::string& value) {
+  const Directive* line = find(said, name);
+  if (line != nullptr) value = says_off(*line) ? "" : value_of(*line);
+}
+
+void take_gate(const Directives& said, Inherited& location) {
   const auto lines = all(said, "entitle_require");
   bool requires_something = false;
   if (!lines.empty()) location.require.clear();
@@ -147,6 +154,14 @@ void take_gate(const Directives& said, Location& location) {
     location.gated = true;
     location.optional = false;
   }
+  if (auto* d = find(said, "entitle_dry_run")) {
+    location.dry_run = value_of(*d) == "on";
+  }
+  take_word(said, "entitle_reauth", location.reauth);
+  take_word(said, "entitle_login_url", location.login_url);
+  if (auto* d = find(said, "entitle_credentials")) {
+    location.credentials.assign(d->words.begin() + 1, d->words.end());
+  }
 }
 
 Location location_of(const Directive& directive, const Location& above);
@@ -155,9 +170,12 @@ void take_location_words(const Directives& said, Location& location) {
   take_gate(said, location);
   take_files(said, "entitle_webhook_secret_file", location.secret_files);
   if (auto* d = find(said, "entitle_webhook")) location.webhook = mode_of(*d);
+  location.status = find(said, "entitle_status") != nullptr;
+  location.poll = find(said, "entitle_poll") != nullptr;
+  location.internal = find(said, "internal") != nullptr;
   // These never inherit a gate.
-  const bool apart = location.webhook || find(said, "entitle_status") ||
-                     find(said, "entitle_logout");
+  const bool apart =
+      location.webhook || location.status || find(said, "entitle_logout");
   if (apart) {
     location.gated = false;
     location.require.clear();
@@ -168,11 +186,7 @@ void take_location_words(const Directives& said, Location& location) {
 }
 
 Location location_of(const Directive& directive, const Location& above) {
-  Location location;
-  location.gated = above.gated;
-  location.optional = above.optional;
-  location.require = above.require;
-  location.secret_files = above.secret_files;
+  Location location{{above}, {}, {}, {}, {}, {}, {}, {}, {}};
   location.at = directive.at();
   const auto& words = directive.words;
   if (words.size() == 3) {
@@ -205,7 +219,10 @@ Server server_of(const Directive& directive, const Server& above) {
                         d->words.end());
   }
   for (const Directive* d : all(said, "listen")) {
-    server.listens.push_back(value_of(*d));
+    const auto& words = d->words;
+    server.listens.push_back(
+        {value_of(*d),
+         std::find(words.begin(), words.end(), "ssl") != words.end()});
   }
   take_server_words(said, server);
   server.root.at = directive.at();
@@ -258,7 +275,7 @@ void add_webhooks(const Location& location, std::vector<Mode>& modes) {
 
 std::string Server::name() const {
   if (!names.empty() && !names.front().empty()) return names.front();
-  return listens.empty() ? at : listens.front();
+  return listens.empty() ? at : listens.front().address;
 }
 
 bool Server::has_gate() const {
@@ -276,6 +293,7 @@ std::vector<Mode> Server::webhooks() const {
 Site site_of(const ReadConf& conf) {
   Site site;
   site.from = conf.from;
+  site.files = conf.files;
   site.redis = default_redis();
   for (const Directive* http : all(conf.directives, "http")) {
     const Directives& said = http->block;

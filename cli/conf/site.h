@@ -21,21 +21,37 @@ struct RequireLine {
   std::string at;  // file:line
 };
 
-struct Location {
-  std::string modifier;  // "", "=", "^~", "~", "~*", "@" for a named one
-  std::string path;
+// What a location has from the levels above unless it says something itself.
+struct Inherited {
   bool gated = false;
   bool optional = false;  // entitle optional: known, and not required
+  bool dry_run = false;
   std::vector<RequireLine> require;
-  std::optional<Mode> webhook;
+  std::string reauth;                    // entitle_reauth: its URI; empty: none
+  std::string login_url;                 // entitle_login_url; empty: none
+  std::vector<std::string> credentials;  // entitle_credentials: its words
   std::vector<std::string> secret_files;  // entitle_webhook_secret_file: paths
+};
+
+struct Location : Inherited {
+  std::string modifier;  // "", "=", "^~", "~", "~*", "@" for a named one
+  std::string path;
+  std::optional<Mode> webhook;
+  bool status = false;    // entitle_status
+  bool poll = false;      // entitle_poll
+  bool internal = false;  // nobody outside reaches it
   std::string at;
   std::vector<Location> locations;
 };
 
+struct Listen {
+  std::string address;  // as it was written: "80", "127.0.0.1:80", "unix:/x"
+  bool tls = false;
+};
+
 struct Server {
   std::vector<std::string> names;
-  std::vector<std::string> listens;
+  std::vector<Listen> listens;
   std::string prefix = "entitle:";
   Mode mode = Mode::live;  // what its gates read
   GrantMap grants;
@@ -54,6 +70,7 @@ struct Site {
   RedisSettings redis;
   std::vector<Server> servers;
   std::string from;  // where it was read; empty: there is no configuration
+  std::vector<std::string> files;  // all that it was read from
 };
 
 // Throws Stop where a directive says what the module would refuse.

@@ -69,17 +69,21 @@ class DiskFiles : public ConfFiles {
  public:
   explicit DiskFiles(std::string folder) : folder_(std::move(folder)) {}
 
+  const std::vector<std::string>& paths() const { return paths_; }
+
   std::vector<ConfFile> included(const std::string& pattern) override {
     const std::string full = in_folder(folder_, pattern);
     std::vector<ConfFile> files;
     if (full.find_first_of("*?[") == std::string::npos) {
       files.push_back({full, read_file(full)});
+      paths_.push_back(full);
       return files;
     }
     glob_t found{};
     if (glob(full.c_str(), 0, nullptr, &found) == 0) {
       for (std::size_t i = 0; i < found.gl_pathc; ++i) {
         files.push_back({found.gl_pathv[i], read_file(found.gl_pathv[i])});
+        paths_.emplace_back(found.gl_pathv[i]);
       }
     }
     globfree(&found);
@@ -88,6 +92,7 @@ class DiskFiles : public ConfFiles {
 
  private:
   std::string folder_;
+  std::vector<std::string> paths_;
 };
 
 // Files as `nginx -T` printed them, each once, in the order of their names
@@ -125,9 +130,11 @@ class DumpedFiles : public ConfFiles {
 };
 
 ReadConf conf_of_dump(std::vector<ConfFile> dumped, std::string from) {
+  std::vector<std::string> paths;
+  for (const ConfFile& file : dumped) paths.push_back(file.path);
   DumpedFiles files(std::move(dumped));
   return {read_directives(files.main(), files), std::move(from),
-          folder_of(files.main().path)};
+          folder_of(files.main().path), std::move(paths)};
 }
 
 struct Pipes {
@@ -228,7 +235,10 @@ ReadConf conf_of_file(const std::string& path) {
   if (path == "-") file.path = "standard input";
   std::string folder = folder_of(file.path);
   DiskFiles files(folder);
-  return {read_directives(file, files), path, std::move(folder)};
+  ReadConf conf{read_directives(file, files), path, std::move(folder)};
+  conf.files = files.paths();
+  if (path != "-") conf.files.insert(conf.files.begin(), path);
+  return conf;
 }
 
 std::string read_named_file(const ReadConf& conf, const std::string& name) {

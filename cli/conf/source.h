@@ -13,6 +13,7 @@ struct ReadConf {
   std::vector<Directive> directives;
   std::string from;    // for people
   std::string folder;  // what relative names of files are relative to
+  std::vector<std::string> files = {};  // all that it was read from: paths
 };
 
 // Runs `nginx -T`. Throws Stop.

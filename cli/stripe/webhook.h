@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/base/http.h"
 #include "cli/kept/context.h"
 #include "core/base/types.h"
 
@@ -18,12 +19,6 @@ std::vector<std::string> webhook_secrets(const Context& context,
 std::string signature_of(const std::string& body, const std::string& secret,
                          UnixTime now);
 
-struct HttpAnswer {
-  unsigned status = 0;  // 0: none; then `error`
-  std::string body;     // its beginning
-  std::string location;
-  std::string error;
-};
 HttpAnswer get_url(const std::string& url);
 HttpAnswer post_event(const std::string& url, const std::string& body,
                       const std::string& signature);

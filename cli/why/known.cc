@@ -1,6 +1,7 @@
 // What is known of a subject, and which purchase of it is to be explained.
 #include <algorithm>
 
+#include "cli/kept/ping.h"
 #include "cli/why/chain.h"
 #include "core/base/percent.h"
 #include "core/record/fields.h"
@@ -13,13 +14,16 @@ constexpr std::size_t kLogLines = 5;
 void read_heard(const Context& context, Known& known) {
   const std::string key = context.keys().webhook();
   const Reply reply = context.redis().ask(key, Command{"HGETALL", key});
+  bool own_ping = false;
   each_field(reply, [&](std::string_view name, std::string_view value) {
     if (name == "last_received") read_time(value, known.received);
+    if (name == "last_received_event") own_ping = value.starts_with(kOwnPing);
     if (name == "last_applied") read_time(value, known.applied);
     if (name == "last_refused") read_time(value, known.refused);
     if (name == "last_refused_why") known.refused_why = value;
     return true;
   });
+  if (own_ping && !known.applied) known.received.reset();
 }
 
 void read_record(const Context& context, Known& known) {

@@ -27,6 +27,7 @@ package Test::Entitle::FakeStripe;
 # Its lists know `customer`, `status`, `created[gte]`, `type`, `types[]`,
 # `charge`, `payment_intent`, `subscription` and `delivery_success`, and each
 # object has its own path. A member may be [id, JSON text]: it is given as it is.
+# A ping of the event destination ed_1 is the event evt_ed_1: sending it is the test's.
 # Here a fault is of a path that begins so. What is asked for between two changes
 # is answered by what there is then.
 #
@@ -173,6 +174,7 @@ my %FILTER = (
     delivery_success => sub { ($_[0]{pending_webhooks} ? 'false' : 'true') eq $_[1] },
     (map { my $m = $_; ($m => sub { my $v = $_[0]{$m}; $v = $v->{id} if ref $v;
                 defined $v && $v eq $_[1] }) } qw(customer charge payment_intent subscription)),
+    active => sub { ($_[0]{active} ? 'true' : 'false') eq $_[1] },
 );
 
 # Stripe leaves out what is canceled unless it is asked for it.
@@ -209,7 +211,7 @@ sub _of_account {
     my ($path, $args, $o) = @_;
     my $account = _account($o);
     return { list => [_filtered($path, $account->{lists}{$path} // [], $args)] }
-        if $path =~ m{^/v1/(?:subscriptions|invoices|refunds|disputes|charges|events|checkout/sessions|webhook_endpoints)$};
+        if $path =~ m{^/v1/(?:subscriptions|invoices|refunds|disputes|charges|events|prices|checkout/sessions|webhook_endpoints)$};
     my ($list, $id) = $path =~ m{^(.*)/(\w+)$} or return;
     my ($object) = grep { _id($_) eq $id } @{ $account->{lists}{$list} // [] };
     return $object ? { object => $object } : undef;
@@ -260,6 +262,10 @@ sub _answer_of_account {
         return $answer if $answer;
     }
     my $object_of = sub { _with_id($account, $_[0]) };
+    return _json(200, { data => $account->{lists}{$path} // [], next_page_url => undef })
+        if $path eq '/v2/core/event_destinations';
+    return _json(200, { id => "evt_$1", object => 'v2.core.event', type => 'v2.core.event_destination.ping' })
+        if $path =~ m{^/v2/core/event_destinations/(\w+)/ping$};
     if (!$found) {
         my ($id) = $path =~ m{(\w+)$};
         return _error(404, "No such object: '$id'", param => 'id', code => 'resource_missing');
