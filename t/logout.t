@@ -136,7 +136,15 @@ cmp_ok abs($record->{not_before} - time), '<=', 5, '  and nothing older is belie
 is JSON::PP::decode_json($redis->command('LRANGE', "$key:log", 0, 0)->[0])->{type}, 'logout',
     '  and the log says so';
 
-my $asked = sub { scalar(() = $app->read_file('logs/access.log') =~ m{/whoami}g) };
+# A line is written once its answer has left: what came before the fence is there with it.
+my $fences = 0;
+my $asked = sub {
+    my $fence = 'fence-' . ++$fences . ' ';
+    $app->get("/logout?fence-$fences");
+    wait_until(sub { index($app->read_file("logs/access.log"), $fence) >= 0 }, 5)
+        or die "no $fence in the app's log";
+    return scalar(() = $app->read_file('logs/access.log') =~ m{/whoami}g);
+};
 my $before = $asked->();
 is $laptop->get('/index.html')->status, 200, 'the_other_device_has_to_ask';
 is $asked->(), $before + 1, '  the app who it is';

@@ -30,7 +30,7 @@ struct PoolPolicy {
   std::size_t connections = 16;
   std::size_t waiters = 4096;
   Milliseconds patience{2000};  // of a waiter
-  BackoffPolicy refused{Milliseconds{500}, Milliseconds{4000}};
+  BackoffPolicy refused{Milliseconds{500}, Milliseconds{1000}};
 };
 
 // What a hold leaves behind on its connection. `doubt`: a transaction that may

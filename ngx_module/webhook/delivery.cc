@@ -3,6 +3,7 @@
 // the request; then Stripe is asked to come again.
 
 #include "core/delivery/likely_owners.h"
+#include "core/redis/node_rules.h"
 #include "ngx_module/http/client.h"
 #include "ngx_module/redis_client/exchange.h"
 #include "ngx_module/webhook/spaces.h"
@@ -14,6 +15,10 @@ namespace {
 constexpr ngx_msec_t kPatience = 3000;
 constexpr BackoffPolicy kBackoff{.first = Milliseconds{100},
                                  .most = Milliseconds{800}};
+// Redis is tried again while an event waits, so that what is over by then is not
+// left to Stripe's next try, an hour away.
+static_assert(PoolPolicy{}.refused.most < Milliseconds{kPatience});
+static_assert(NodePolicy{}.breaker.backoff.most < Milliseconds{kPatience});
 
 std::string
 joined(const std::vector<Identifier>& identifiers) {
