@@ -2,6 +2,7 @@
 use strict;
 use warnings;
 use FindBin;
+use IO::Socket::INET;
 use lib "$FindBin::Bin/lib";
 use Test::Entitle;
 use Test::Entitle::GateSession;
@@ -33,6 +34,9 @@ server {
     listen 127.0.0.1:%%PORT%%;
     %%REAUTH%%
     location = /whoami { internal; proxy_pass http://127.0.0.1:%%PORT9%%; }
+    location = /asking { internal; proxy_pass http://127.0.0.1:%%PORT8%%/whoami; }
+    location = /late { entitle_reauth /asking; entitle_require pro; alias %%DIR%%/html/page; }
+    location = /metrics { entitle_status; allow 127.0.0.1; deny all; }
     location / { entitle_require pro; proxy_buffering off; proxy_pass http://127.0.0.1:%%PORT9%%; }
     location /down/ { entitle_redis_down allow; entitle_require pro; proxy_buffering off; proxy_pass http://127.0.0.1:%%PORT9%%/; }
     location = /ws { entitle_require pro; proxy_set_header Upgrade websocket; proxy_set_header Connection upgrade; proxy_pass http://127.0.0.1:%%PORT9%%; }
@@ -94,6 +98,30 @@ begin(stale => '60s', lease => '60s');
     ok gone(@old), '  and with the last of them the worker goes';
     unlike $site->log, qr/ exited on signal/, '  by itself';
     unlike $site->log, qr/open socket/, '  and leaves nothing open';
+
+    # Who is being asked about when the reload comes, while a stream stays.
+    my @askers = map { customer('eve') } 1 .. 4;
+    my $slow = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $site->port(8),
+        Listen => 8, ReuseAddr => 1, Timeout => 10 * patience()) or die "listen: $!";
+    $others = stream('/sse', $other);
+    my @late = map {
+        $site->connect->send(uri => '/late', headers => [Cookie => "app=$_"]);
+    } @askers;
+    my @asked = map { scalar $slow->accept } @askers;
+    is scalar(grep { defined } @asked), @askers, 'a_question to the app is under way at a reload';
+    @old = $site->reload;
+    for my $question (@asked) {
+        sysread $question, my $text, 65536;
+        my ($who) = $text =~ /\bapp=(\w+)/;
+        print $question "HTTP/1.0 204 No Content\r\nX-User: $who\r\n\r\n";
+        close $question;
+    }
+    is $_->receive->status, 200, '  and its answer counts' for @late;
+    end_of($other);
+    ok $others->ends_within(5), '  and the stream still ends';
+    ok gone(@old), '  and the worker goes';
+    like $site->get('/metrics?format=prometheus')->body,
+        qr/^entitle_live_cut_total\{reason="ended"\} 3$/m, 'all that was cut is counted';
 
     # Nothing is under way: it goes at once.
     $user = customer('ada');

@@ -105,6 +105,7 @@ struct Tally {
   Number remembered;
   std::array<std::array<Number, kReasons>, kDecisions> decisions;
   std::array<Number, kDecisions> let_by;  // by a dry run
+  std::array<Number, kReasons> cut;       // by entitle_live
   std::array<Number, kLookups> lookups;
   std::array<Number, kAnswers> answers;
   Times<Number, kAnswerTimes.size()> answer_times;

@@ -101,6 +101,15 @@ void write_gate(Exposition& out, const Totals& totals) {
     out.sample({{"decision", name(decision)}},
                totals.let_by[static_cast<std::size_t>(decision)]);
   }
+  out.counter("entitle_live_cut_total",
+              "Responses that entitle_live ended, by $entitle_reason.");
+  for (std::size_t w = 0; w < kReasons; w++) {
+    const auto reason = static_cast<Reason>(w);
+    if (totals.cut[w] != 0 || goes_with(reason, Decision::pay) ||
+        reason == Reason::logged_out || reason == Reason::redis_unreachable) {
+      out.sample({{"reason", name(reason)}}, totals.cut[w]);
+    }
+  }
   out.counter("entitle_record_lookups_total",
               "Looks for a user's record, by $entitle_cache.");
   std::array<std::uint64_t, kLookups> lookups = totals.lookups;

@@ -9,6 +9,7 @@
 #include <linux/sockios.h>
 #endif
 
+#include "ngx_module/counting.h"
 #include "ngx_module/gate/live_room.h"
 #include "ngx_module/gate/order.h"
 #include "ngx_module/gate/response.h"
@@ -56,10 +57,12 @@ say(ngx_http_request_t* r, const Gate* gate, Reason why, bool dry) {
                "entitle: dry run, not cut for \"%V\": %V", &who, &reason);
 }
 
-// Responded already, or somebody else is ending it.
+// Responded already, or somebody else is ending it. A stream whose client is
+// gone is ended by nobody while its upstream is read into buffers.
 bool
 is_over(ngx_http_request_t* r) {
-    return r->done || r->connection->error || compat::terminated(r);
+    return r->done || compat::terminated(r) ||
+           (r->connection->error && compat::connection_of_stream(r) == nullptr);
 }
 
 }  // namespace
@@ -79,6 +82,7 @@ live_cut(Live& live) noexcept {
     if (dry) {
         return;
     }
+    tally(r).cut[static_cast<std::size_t>(live.why)] += 1;
 
     // A stream's end is queued with its connection, and waits there for whoever
     // writes next. The connection outlives this; its event does not outlive it.

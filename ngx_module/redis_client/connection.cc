@@ -81,6 +81,7 @@ RedisConnection::on_read(ngx_event_t* event) noexcept {
     const bool stays = c->idle && !c->error && !worker_is_done();
     guard(self, [=] {
         if (c->close && stays) {
+            c->close = 0;  // said once; what is asked later has its answer
             self->receive();
         } else if (c->close && c->idle) {
             self->close(RedisStatus::unavailable, false, "the worker quits");
