@@ -36,9 +36,10 @@ SKIP: {
     # What is installed, and what that depends on.
     my %there = map { $_ => 1 } keys %given, map { s/[ (:].*//r }
         split /[,|]\s*/, qx(dpkg-query -W -f '\${Depends}, \${Pre-Depends}, ' @{[sort keys %given]});
+    my $owned = qx(dpkg -S @{[map { "'*/$_'" } @libraries]});
     my %seen;
     my @missing = grep { !$there{$_} && $_ ne 'libgcc-s1' && !$seen{$_}++ }
-        map { qx(dpkg -S '*/$_') =~ /^([^:]+):/ ? $1 : "nobody's $_" } @libraries;
+        map { $owned =~ m{^([^:\n]+):\S* \S*/\Q$_\E$}m ? $1 : "nobody's $_" } @libraries;
     is join(' ', @missing), '', 'the image has the libraries';
 }
 

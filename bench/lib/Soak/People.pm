@@ -7,6 +7,7 @@ package Soak::People;
 #   answer KIND COUNT MAX        of about a second: how many, the slowest (s)
 #   odd FROM TO KIND what        what is wrong unless the weather explains it
 #   wrong FROM TO KIND what      what nothing explains
+#   slow FROM TO                 Redis did not answer at once, told by who is not nginx
 #   stored USER                  an event about USER was answered 2xx
 #
 # Whether an "odd" is explained is decided by who made the weather.
@@ -180,6 +181,17 @@ sub change {
     $redis->{client} = undef if !$self->{own}++;
     eval { $redis->command('HINCRBY', "entitle:test:{u:$user}", version => 1) };
     sleep 0.1;
+}
+
+# A machine that does something else makes Redis slow, too, or its disk does.
+sub watch_redis {
+    my ($self) = @_;
+    my $redis = $self->{site}->redis;
+    $redis->{client} = undef if !$self->{own}++;
+    my $from = time;
+    my $answered = eval { $redis->command('PING') };
+    $self->_say('slow', $from, 'redis', '') if !$answered || time - $from > 0.1;
+    sleep 0.03;
 }
 
 # --- what was seen -----------------------------------------------------------
