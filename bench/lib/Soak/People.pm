@@ -168,7 +168,10 @@ sub come_and_go {
         or $self->{paid} = !$paid, return;
     my $known = time + $self->{lease} + 0.5;
     sleep 0.05 while time < $known;
-    $self->_judge('gate', $paid, $self->_ask('gate', uri => "/paid/page.html?user=$user"));
+    my ($status, $asked, $answer) = $self->_ask('gate', uri => "/paid/page.html?user=$user");
+    # While Redis is away a worker that did not hear of it may go on (entitle_stale).
+    if (!$paid && $status == 200) { $self->_say('odd', $asked, 'gate', 'stale') }
+    else                          { $self->_judge('gate', $paid, $status, $asked, $answer) }
     # The next event is of another second.
     sleep 0.05 while int time <= int $from;
 }
