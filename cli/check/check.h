@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,6 +52,10 @@ Check check_delivered(const Context& context, StripeApi& stripe,
 Check check_ping(const Context& context, const std::string& url);
 Check check_stripes_ping(const Context& context, StripeApi& stripe,
                          const std::string& url);
+
+// The types of events that decide, and those of them that an endpoint lacks.
+std::span<const std::string_view> wanted_types();
+std::vector<std::string> missing_types(const json::Node* endpoint);
 
 // The URL that the configuration gives the webhook; empty: it cannot be told.
 std::string webhook_url(const Context& context);

@@ -98,6 +98,32 @@ void look_at_node(const Context& context, Connection& node, Checks& checks) {
   checks.push_back(permissions(context, node));
 }
 
+// Tried, by a key that is gone at once: what memory, a disk or replicas forbid
+// no configuration tells.
+Check writes(const Context& context) {
+  const std::string key = context.keys().event(std::string(kOwnPing) + "Check");
+  std::string error;
+  try {
+    const Reply reply =
+        context.redis().ask(key, Command{"SET", key, "", "PX", "1"});
+    if (reply.is_error()) error = reply.text;
+  } catch (const Stop& stop) {
+    error = stop.what();
+  }
+  if (error.empty()) return {"redis.writes", Health::fine, "it takes them"};
+  const bool full = error.find("OOM") != std::string::npos;
+  const bool read_only = error.find("READONLY") != std::string::npos;
+  return {"redis.writes", Health::bad,
+          (full ? "it is full: " : "it refuses to write: ") + printable(error),
+          full ? "raise maxmemory in redis.conf (CONFIG SET maxmemory), or see "
+                 "what else fills it (redis-cli --bigkeys); Stripe sends again "
+                 "what was answered 503"
+          : read_only
+              ? "name the primary in entitle_redis, or its Sentinels"
+              : "Redis' own log says why; Stripe sends again what was answered "
+                "503"};
+}
+
 std::optional<UnixTime> time_in(std::map<std::string, std::string>& fields,
                                 const char* name) {
   std::int64_t time = 0;
@@ -152,6 +178,7 @@ Checks check_redis(const Context& context) {
   try {
     context.redis().each_primary(
         [&](Connection& node) { look_at_node(context, node, checks); });
+    checks.push_back(writes(context));
     checks.push_back(heard(context));
     checks.push_back(waiting(context, "parked", context.keys().parked()));
     checks.push_back(waiting(context, "unmatched", context.keys().unmatched()));

@@ -65,18 +65,6 @@ std::vector<std::string> selected(const json::Node* endpoint) {
   return types;
 }
 
-std::vector<std::string> missing_types(const json::Node* endpoint) {
-  if (sends_all(endpoint)) return {};
-  const std::vector<std::string> all = selected(endpoint);
-  std::vector<std::string> missing;
-  for (std::string_view type : kWanted) {
-    if (std::find(all.begin(), all.end(), type) == all.end()) {
-      missing.emplace_back(type);
-    }
-  }
-  return missing;
-}
-
 // Adds, and never takes away.
 void add_types(StripeApi& stripe, const json::Node* endpoint,
                const std::vector<std::string>& missing) {
@@ -180,6 +168,20 @@ Check none(const std::string& url, const std::vector<std::string>& others) {
 }
 
 }  // namespace
+
+std::span<const std::string_view> wanted_types() { return kWanted; }
+
+std::vector<std::string> missing_types(const json::Node* endpoint) {
+  if (sends_all(endpoint)) return {};
+  const std::vector<std::string> all = selected(endpoint);
+  std::vector<std::string> missing;
+  for (std::string_view type : kWanted) {
+    if (std::find(all.begin(), all.end(), type) == all.end()) {
+      missing.emplace_back(type);
+    }
+  }
+  return missing;
+}
 
 Checks check_stripe(const Context& context, StripeApi& stripe,
                     const std::string& url, bool fix) {

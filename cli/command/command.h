@@ -24,6 +24,7 @@ struct Answer {
 struct WhyOptions {
   std::string subject;  // a user, a Stripe id, an event or an e-mail
   std::string url;      // empty: none
+  std::string cookies;  // a file with the browser's; empty: none
 };
 struct LinkOptions : WriteOptions {
   std::string what;   // cus_, sub_, cs_, pi_, in_

@@ -86,13 +86,15 @@ void add_commands(CLI::App& app, const CommonOptions& common, Run& run) {
   CLI::App* command =
       add(app, "why", "whether somebody is in, and if not, what is broken",
           common, run, asked, why);
-  command
-      ->add_option("WHOM", asked->subject,
-                   "a user, cus_, sub_, cs_, pi_, in_, ch_, evt_ or an e-mail; "
-                   "u:NAME is a user whatever it looks like")
-      ->required();
+  command->add_option(
+      "WHOM", asked->subject,
+      "a user, cus_, sub_, cs_, pi_, in_, ch_, evt_ or an e-mail; "
+      "u:NAME is a user whatever it looks like");
   command->add_option("--url", asked->url,
                       "a page: which entitle_require of it hold");
+  command->add_option("--cookie", asked->cookies,
+                      "a file with the line Cookie: that the browser sends: "
+                      "what its session is worth");
 
   auto list = std::make_shared<ListOptions>();
   add_most(add(app, "parked", "what somebody paid for and belongs to nobody",

@@ -53,6 +53,25 @@ struct CheckOptions : WriteOptions {
 // Whether what a purchase goes through is set up.
 Answer check(const Context& context, const CheckOptions& options, bool as_json);
 
+struct SendOptions {
+  std::string type;
+  std::string user;
+  std::string identifier;   // empty: one that a grant names
+  std::string url;          // the webhook's; empty: as the configuration says
+  std::string secret_file;  // empty: the configured one
+};
+// A test event through the whole route. Refuses live.
+Answer send(const Context& context, const SendOptions& options, bool as_json);
+
+struct SetupOptions : WriteOptions {
+  StripeSettings stripe;
+  std::string url;
+  std::string secret_file;  // where a new endpoint's secret is appended
+};
+// What is needed at Stripe and in nginx's configuration; with --yes makes the
+// endpoint, where there is none.
+Answer setup(const Context& context, const SetupOptions& options, bool as_json);
+
 // Adds them all; `run` is what the one that was named does.
 void add_stripe_commands(CLI::App& app, const CommonOptions& common,
                          std::function<Answer()>& run);

@@ -5,14 +5,17 @@
 #include <map>
 #include <optional>
 
+#include "cli/base/stop.h"
 #include "cli/base/text.h"
 #include "cli/command/command.h"
 #include "cli/why/chain.h"
+#include "cli/why/session.h"
 #include "cli/why/url.h"
 #include "core/access/decision.h"
 #include "core/access/problem.h"
 #include "core/access/standing.h"
 #include "core/record/fields.h"
+#include "core/report/words.h"
 
 namespace entitle::cli {
 namespace {
@@ -344,6 +347,18 @@ Answer several(const Context& context, const Subject& subject, bool as_json) {
   return answer;
 }
 
+// How to ask for what is near: "ann under shop:test" is in another space.
+// Empty: it is in this one.
+std::string command_there(const std::string& other) {
+  constexpr std::string_view under = " under ";
+  const std::size_t at = other.rfind(under);
+  if (at == std::string::npos) return {};
+  const std::string space = other.substr(at + under.size());
+  const Mode mode = space.ends_with("live") ? Mode::live : Mode::test;
+  return command_words("why", other.substr(0, at),
+                       space.substr(0, space.size() - name(mode).size()), mode);
+}
+
 Answer nothing_known(const Context& context, const Known& known, bool as_json) {
   const Subject& subject = known.subject;
   const std::vector<std::string> others = near(context, subject);
@@ -378,6 +393,10 @@ Answer nothing_known(const Context& context, const Known& known, bool as_json) {
                          : ", as far as there was time to look: name its "
                            "customer or user");
   if (!others.empty()) text += "Near is: " + listed(others) + '\n';
+  for (const std::string& other : others) {
+    const std::string command = command_there(other);
+    if (!command.empty()) text += "    -> " + command + '\n';
+  }
   text += '\n' + text_of_chain(chain);
   if (const Link* broken = first_broken(chain)) {
     text += '\n' + broken->sentence + "\n    -> " + broken->cure + '\n';
@@ -395,12 +414,31 @@ Answer nothing_known(const Context& context, const Known& known, bool as_json) {
   return answer;
 }
 
+// Whom it is about: who was named, or whose the session is.
+std::string asked_for(const Context& context, const WhyOptions& options,
+                      const std::optional<std::string>& cookies) {
+  if (!options.subject.empty()) return options.subject;
+  if (!cookies) {
+    throw Stop(Exit::usage, "why takes whom it is about, or --cookie FILE");
+  }
+  const std::optional<User> user = user_of_session(context, *cookies);
+  if (!user) {
+    throw Stop(Exit::found,
+               "no session among these cookies that could be read: name whose "
+               "it should be, to be told what is wrong with it");
+  }
+  return "u:" + user->str();
+}
+
 }  // namespace
 
 Answer why(const Context& context, const WhyOptions& options, bool as_json) {
-  Subject subject = subject_of(context, options.subject);
+  std::optional<std::string> cookies;
+  if (!options.cookies.empty()) cookies = cookies_in(options.cookies);
+  Subject subject = subject_of(context, asked_for(context, options, cookies));
   if (!subject.several.empty()) return several(context, subject, as_json);
-  const Known known = read_known(context, std::move(subject));
+  Known known = read_known(context, std::move(subject));
+  known.cookies = std::move(cookies);
   if (!known.subject.known && options.url.empty()) {
     return nothing_known(context, known, as_json);
   }

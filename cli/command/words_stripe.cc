@@ -94,6 +94,44 @@ void add_check(CLI::App& app, const CommonOptions& common,
   add_stripe_options(command, options->stripe);
 }
 
+void add_send(CLI::App& app, const CommonOptions& common,
+              std::function<Answer()>& run) {
+  auto options = std::make_shared<SendOptions>();
+  CLI::App* command =
+      add(app, "send", "a signed test event to this site's test location",
+          common, run, options, send);
+  command
+      ->add_option("TYPE", options->type,
+                   "customer.subscription.created for one; an unknown one "
+                   "lists them")
+      ->required();
+  command->add_option("--user", options->user, "whom it names");
+  command->add_option("--of", options->identifier,
+                      "what is bought, as entitle_grant has it; else the first "
+                      "that a grant names");
+  command->add_option("--url", options->url,
+                      "the webhook's URL, where the configuration does not "
+                      "tell it");
+  command->add_option("--secret-file", options->secret_file,
+                      "file with the secret to sign with, else the webhook's");
+}
+
+void add_setup(CLI::App& app, const CommonOptions& common,
+               std::function<Answer()>& run) {
+  auto options = std::make_shared<SetupOptions>();
+  CLI::App* command =
+      add(app, "setup", "what this shop needs at Stripe and in nginx", common,
+          run, options, setup);
+  command->add_option("--url", options->url,
+                      "the URL that Stripe shall send to, where the "
+                      "configuration does not tell it");
+  command->add_option("--secret-file", options->secret_file,
+                      "where a new endpoint's secret is appended");
+  command->add_flag("--yes", options->yes,
+                    "makes the endpoint, where there is none");
+  add_stripe_options(command, options->stripe);
+}
+
 }  // namespace
 
 void add_stripe_commands(CLI::App& app, const CommonOptions& common,
@@ -117,6 +155,8 @@ void add_stripe_commands(CLI::App& app, const CommonOptions& common,
 
   add_replay(app, common, run);
   add_check(app, common, run);
+  add_send(app, common, run);
+  add_setup(app, common, run);
 }
 
 }  // namespace entitle::cli

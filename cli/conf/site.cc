@@ -126,6 +126,9 @@ void take_server_words(const Directives& said, Server& server) {
   take_grants(said, server.grants);
   take_user_from(said, server.user_from);
   take_files(said, "entitle_session_key_file", server.key_files);
+  if (auto* d = find(said, "entitle_session_cookie")) {
+    server.cookie = says_off(*d) ? Server().cookie : value_of(*d);
+  }
 }
 
 // --- a location's ------------------------------------------------------------
@@ -135,6 +138,16 @@ void take_word(const Directives& said, std::string_view name,
                std::string& value) {
   const Directive* line = find(said, name);
   if (line != nullptr) value = says_off(*line) ? "" : value_of(*line);
+}
+
+void take_words(const Directives& said, std::string_view name,
+                std::vector<std::string>& words) {
+  const Directive* line = find(said, name);
+  if (line == nullptr) return;
+  words.clear();
+  if (!says_off(*line)) {
+    words.assign(line->words.begin() + 1, line->words.end());
+  }
 }
 
 void take_gate(const Directives& said, Inherited& location) {
@@ -159,9 +172,8 @@ void take_gate(const Directives& said, Inherited& location) {
   }
   take_word(said, "entitle_reauth", location.reauth);
   take_word(said, "entitle_login_url", location.login_url);
-  if (auto* d = find(said, "entitle_credentials")) {
-    location.credentials.assign(d->words.begin() + 1, d->words.end());
-  }
+  take_words(said, "entitle_credentials", location.credentials);
+  take_words(said, "entitle_session_bind", location.bind);
 }
 
 Location location_of(const Directive& directive, const Location& above);

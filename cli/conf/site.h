@@ -30,6 +30,7 @@ struct Inherited {
   std::string reauth;                    // entitle_reauth: its URI; empty: none
   std::string login_url;                 // entitle_login_url; empty: none
   std::vector<std::string> credentials;  // entitle_credentials: its words
+  std::vector<std::string> bind;         // entitle_session_bind: its words
   std::vector<std::string> secret_files;  // entitle_webhook_secret_file: paths
 };
 
@@ -57,7 +58,8 @@ struct Server {
   GrantMap grants;
   Policy policy;
   std::vector<UserFrom> user_from = default_user_from();
-  std::vector<std::string> key_files;  // entitle_session_key_file: paths
+  std::vector<std::string> key_files;     // entitle_session_key_file: paths
+  std::string cookie = "__Host-entitle";  // entitle_session_cookie: its name
   Location root;  // what the server says of all its locations; their tree
   std::string at;
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "cli/base/stop.h"
-#include "core/crypto/secret_file.h"
+#include "cli/conf/keys.h"
 
 namespace entitle::cli {
 namespace {
@@ -22,20 +22,6 @@ const Server* server_of_webhook(const Context& context) {
   return context.servers().empty() ? nullptr : context.servers().front();
 }
 
-std::vector<std::string> keys_in(const Server& server) {
-  std::vector<std::string> keys;
-  for (const std::string& file : server.key_files) {
-    std::string error;
-    auto some =
-        parse_session_keys(read_named_file(ReadConf{{}, {}, "/"}, file), error);
-    if (!some) {
-      throw Stop(Exit::cannot_tell, fmt::format("\"{}\": {}", file, error));
-    }
-    keys.insert(keys.end(), some->begin(), some->end());
-  }
-  return keys;
-}
-
 }  // namespace
 
 StripeReading::StripeReading(const Context& context) {
@@ -43,7 +29,7 @@ StripeReading::StripeReading(const Context& context) {
   const Server* server = server_of_webhook(context);
   if (server == nullptr) return;
   options_.user_from = server->user_from;
-  const std::vector<std::string> keys = keys_in(*server);
+  const std::vector<std::string> keys = session_keys_of(*server);
   if (keys.empty()) return;
   reference_.emplace(keys);
   options_.reference = &*reference_;

@@ -6,6 +6,7 @@
 #include <span>
 
 #include "cli/base/text.h"
+#include "cli/why/session.h"
 #include "core/delivery/grant.h"
 #include "core/delivery/parts.h"
 #include "core/delivery/unmatched.h"
@@ -214,6 +215,18 @@ std::string by_what(const Maker& m) {
   return {};
 }
 
+// Who asks by something of Stripe's may know better whose it is.
+std::string if_wrong(const Maker& m) {
+  const Subject& subject = m.known.subject;
+  if (subject.kind == Kind::user || m.given()) return {};
+  const std::string& what = !subject.source.empty() ? subject.source
+                            : m.purchase != nullptr ? m.purchase->source
+                                                    : subject.place;
+  if (what.empty()) return {};
+  return "; if that is wrong: " +
+         m.context.command("link " + shell_word(what) + " USER --move");
+}
+
 void add_owner(Maker& m) {
   const Known& known = m.known;
   if (known.subject.user && !known.subject.known) {
@@ -222,8 +235,8 @@ void add_owner(Maker& m) {
   }
   if (known.subject.user) {
     const std::string by = by_what(m);
-    m.whole("owner",
-            fmt::format("user {}{}{}", m.user(), by.empty() ? "" : ", ", by));
+    m.whole("owner", fmt::format("user {}{}{}{}", m.user(),
+                                 by.empty() ? "" : ", ", by, if_wrong(m)));
     return;
   }
   if (!known.place_readable) {
@@ -458,10 +471,14 @@ void add_money_back(Maker& m) {
   }
 }
 
-// What is kept of sessions is in the browser: Redis knows what they are
-// compared with.
+// What is kept of sessions is in the browser, unless its cookies are there:
+// Redis knows what they are compared with.
 void add_session(Maker& m) {
   const Known& known = m.known;
+  if (known.cookies) {
+    m.chain.push_back(link_of_session(m.context, known, *known.cookies));
+    return;
+  }
   if (!known.record || !known.record_exists) {
     m.unknown("session", "there is no record to compare it with");
     return;

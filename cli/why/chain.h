@@ -38,6 +38,8 @@ struct Known {
   // Of the hash `webhook`.
   std::optional<UnixTime> received, applied, refused;
   std::string refused_why;
+  // What the browser shows; null: nobody knows.
+  std::optional<std::string> cookies;
 };
 Known read_known(const Context& context, Subject subject);
 

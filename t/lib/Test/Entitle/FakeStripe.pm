@@ -262,6 +262,9 @@ sub _answer_of_account {
         return $answer if $answer;
     }
     my $object_of = sub { _with_id($account, $_[0]) };
+    # Made, and told with its secret; nothing lists it.
+    return _json(200, { id => 'we_made', object => 'webhook_endpoint', secret => 'whsec_made' })
+        if $path eq '/v1/webhook_endpoints' && $r->{method} eq 'POST';
     return _json(200, { data => $account->{lists}{$path} // [], next_page_url => undef })
         if $path eq '/v2/core/event_destinations';
     return _json(200, { id => "evt_$1", object => 'v2.core.event', type => 'v2.core.event_destination.ping' })
