@@ -7,42 +7,19 @@ use lib "$FindBin::Bin/lib";
 use JSON::PP ();
 use Test::Entitle;
 use Test::Entitle::Cluster;
-use Test::Entitle::Ctl;
+use Test::Entitle::CtlShop;
 
-my $site  = Test::Entitle->new;
+my $shop  = Test::Entitle::CtlShop->new;
+my $site  = $shop->site;
 my $redis = $site->redis;
-$site->write_file('html/course', 'the course');
-$site->start(<<'EOF_CONF');
-entitle_redis redis://127.0.0.1:%%REDIS%%;
-entitle_mode test;
-entitle_grant pro price_Pro metadata.plan=pro;
-map $http_x_user $somebody { default $http_x_user; }
-entitle_trusted_user $somebody;
-server {
-    listen 127.0.0.1:%%PORT%%;
-    %%WEBHOOK%%
-    location = /course { entitle_require pro; }
-}
-EOF_CONF
-my $ctl  = Test::Entitle::Ctl->new;
-my @conf = ('--config', "$site->{dir}/nginx.conf");
+my $ctl   = $shop->ctl;
+my @conf  = $shop->conf;
 my @there = ('--redis', 'redis://127.0.0.1:' . $redis->port, '--mode', 'test');
 my $file = "$site->{dir}/kept.jsonl";
 
-sub course { my ($user) = @_; return $site->get('/course', 'X-User' => $user)->status }
+sub course { return $shop->course(@_) }
 
-sub session {
-    my ($n, $user, $plan) = @_;
-    return $site->webhook(event_json('checkout.session.completed.payment', user => $user,
-        'id'                         => "evt_$n",
-        'data.object.id'             => "cs_$n",
-        'data.object.customer'       => "cus_$n",
-        'data.object.payment_intent' => "pi_$n",
-        'data.object.payment_link'   => undef,
-        'data.object.client_reference_id' => undef,
-        'data.object.metadata' => { $user eq '' ? () : (userId => $user), plan => $plan // 'pro' },
-    ))->json->{outcome};
-}
+sub session { my ($n, $user, $plan) = @_; return $shop->session($n, $user, plan => $plan) }
 
 # All hashes under a prefix, but for versions; and the lists.
 sub state_of {

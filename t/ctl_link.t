@@ -6,40 +6,17 @@ use FindBin;
 use lib "$FindBin::Bin/lib";
 use Test::Entitle;
 use Test::Entitle::Cluster;
-use Test::Entitle::Ctl;
+use Test::Entitle::CtlShop;
 
-my $site  = Test::Entitle->new;
+my $shop  = Test::Entitle::CtlShop->new;
+my $site  = $shop->site;
 my $redis = $site->redis;
-$site->write_file('html/course', 'the course');
-$site->start(<<'EOF_CONF');
-entitle_redis redis://127.0.0.1:%%REDIS%%;
-entitle_mode test;
-entitle_grant pro price_Pro metadata.plan=pro;
-map $http_x_user $somebody { default $http_x_user; }
-entitle_trusted_user $somebody;
-server {
-    listen 127.0.0.1:%%PORT%%;
-    %%WEBHOOK%%
-    location = /course { entitle_require pro; }
-}
-EOF_CONF
-my $ctl  = Test::Entitle::Ctl->new;
-my @conf = ('--config', "$site->{dir}/nginx.conf");
+my $ctl   = $shop->ctl;
+my @conf  = $shop->conf;
 
-sub course { my ($user) = @_; return $site->get('/course', 'X-User' => $user)->status }
+sub course { return $shop->course(@_) }
 
-sub session {
-    my ($n, $user, $event) = @_;
-    return $site->webhook(event_json('checkout.session.completed.payment', user => $user,
-        'id'                         => $event // "evt_$n",
-        'data.object.id'             => "cs_$n",
-        'data.object.customer'       => "cus_$n",
-        'data.object.payment_intent' => "pi_$n",
-        'data.object.payment_link'   => undef,
-        'data.object.client_reference_id' => undef,
-        'data.object.metadata' => { $user eq '' ? () : (userId => $user), plan => 'pro' },
-    ))->json->{outcome};
-}
+sub session { my ($n, $user, $event) = @_; return $shop->session($n, $user, event => $event) }
 
 sub subscription {
     my ($sub, $customer, $user, $event) = @_;
