@@ -21,6 +21,25 @@ for my $list (grep { m{^debian/[^/]+\.(?:install|docs|examples|manpages)$} } tre
     }
 }
 
+# The units are where systemd looks, run the package's program, and wait to be enabled.
+if (-x '/usr/bin/dh_installsystemd') {
+    my $dir = File::Temp->newdir;
+    my $said = qx(cd '$Test::Entitle::ROOT' && git checkout-index -a --prefix=$dir/ 2>&1);
+    mkdir "$dir/obj-entitlectl";
+    $said .= qx(cd $dir && cp /bin/true obj-entitlectl/entitlectl && dh_install -pentitlectl 2>&1);
+    $said .= qx(cd $dir && make -s -f debian/rules execute_before_dh_installsystemd override_dh_installsystemd 2>&1);
+    is $?, 0, 'debhelper installs the tool and its units' or diag $said;
+    my $tree = "$dir/debian/entitlectl";
+    ok -s "$tree/$_", "  $_" for map({ "lib/systemd/system/entitle-reconcile.$_" } qw(service timer)),
+        map { "usr/share/entitlectl/$_" } qw(prometheus/entitle.rules.yml grafana/entitle.json);
+    my $service = qx(cat $tree/lib/systemd/system/entitle-reconcile.service);
+    like $service, qr{^ExecStart=/usr/sbin/entitlectl }m, '  the service runs the package\'s';
+    unlike $service, qr{/usr/local}, '  and nothing else';
+    my $script = qx(cat $dir/debian/.debhelper/generated/entitlectl/postinst* 2>/dev/null);
+    like $script, qr/entitle-reconcile\.timer/, 'the package knows of the timer';
+    unlike $script, qr/Enables the unit on first installation|deb-systemd-invoke .*start/, '  and neither enables nor starts it';
+}
+
 # Who builds from the tree and who builds the package need the same.
 my ($needed) = page('dev') =~ /^BUILD_PACKAGES=\((.*?)\)/ms;
 my ($listed) = page('debian/control') =~ /^Build-Depends: (.*?)^\S/ms;
