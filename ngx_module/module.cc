@@ -207,6 +207,8 @@ ngx_command_t commands[] = {
                      reads_variables<set_reauth_user>, reauth_user, nullptr),
     ENTITLE_LOCATION("entitle_claim_email", NGX_CONF_TAKE1,
                      reads<set_claim_email>, claim_email, nullptr),
+    ENTITLE_LOCATION("entitle_guest_user", NGX_CONF_TAKE12,
+                     reads<set_guest_user>, guest, nullptr),
 
     // or otherwise
 

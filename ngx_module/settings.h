@@ -16,6 +16,7 @@
 #include "core/http/cookie.h"
 #include "core/http/cookie_names.h"
 #include "core/identity/app_session.h"
+#include "core/identity/browser_id.h"
 #include "core/identity/edge_session.h"
 #include "core/identity/jwt.h"
 #include "core/record/keys.h"
@@ -149,7 +150,9 @@ struct ServerConf {
     std::vector<std::string>* raw_session_keys;
     SessionKeys* session_keys;   // null: no entitle_session_key_file
     ClientReference* reference;  // likewise
+    BrowserKeys* browser_keys;   // likewise
     CookieOptions* cookie;
+    CookieOptions* browser_cookie;  // as that, by another name
     std::string* audience;    // prefix and mode: whose records are kept apart
     ngx_str_t session_scope;  // len 0: the server itself
     bool any_host;            // then, and it answers for hosts by a pattern
@@ -243,6 +246,13 @@ struct JwtSettings {
     std::optional<JwtRules> rules;  // of all that, once merged
 };
 
+// entitle_guest_user: a visitor nobody knows is known by the browser.
+struct GuestUser {
+    bool on;
+    time_t lifetime;
+    Where where;
+};
+
 // What a location is for, if not to give what stands there. It has one role.
 // Poll and redirect answer behind the gate, the others never inherit it.
 enum class Role { none, webhook, logout, status, redirect, poll };
@@ -295,9 +305,11 @@ struct LocationConf {
     std::vector<ngx_http_complex_value_t*>* reauth_key;
     Credentials* credentials;  // null: the default
     ClaimEmail* claim_email;
-    IdentitySource* identity;  // null: the edge session
-    JwtSettings* jwt;          // null: no entitle_jwt_... here or above
-    ngx_uint_t preflight;      // 1: CORS preflights pass
+    GuestUser* guest;               // null: off
+    std::string* browser_audience;  // what a browser's id is worth here
+    IdentitySource* identity;       // null: the edge session
+    JwtSettings* jwt;               // null: no entitle_jwt_... here or above
+    ngx_uint_t preflight;           // 1: CORS preflights pass
     ngx_http_complex_value_t* login_url;
     Where login_url_where;
     Wait wait;

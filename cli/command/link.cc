@@ -34,6 +34,7 @@ struct Plan {
   std::string place;
   // What is linked, the first of which is what was named; empty: all.
   std::vector<std::string> sources{};
+  std::string subscription{};         // that the session named is of
   std::set<User> from{};              // whose any of what moves is now
   std::set<std::string> moves{};      // sources
   std::set<std::string> stays{};      // named by an operator by themselves
@@ -57,8 +58,8 @@ std::string name_of(const Plan& plan) {
   if (plan.sources.empty()) return "all of " + printable(plan.place);
   std::string name = fmt::format("{} of {}", printable(plan.sources.front()),
                                  printable(plan.place));
-  if (plan.sources.size() > 1) {
-    name += fmt::format(" (the checkout of {})", printable(plan.sources[1]));
+  if (!plan.subscription.empty()) {
+    name += fmt::format(" (the checkout of {})", printable(plan.subscription));
   }
   return name;
 }
@@ -79,13 +80,14 @@ Sources all_of(const Context& context, const Place& place,
 }
 
 // A session of a subscription only names who bought: the subscription is what
-// is owned, so it goes along.
-void add_subscription(Plan& plan, const Sources& all) {
+// is owned, so it goes along; and so does the payment, for its refunds.
+void add_named_along(Plan& plan, const Sources& all) {
   const auto found = all.find(plan.sources.front());
   if (found == all.end() || found->second.sessions.empty()) return;
-  const SessionFact& session = found->second.sessions.front();
-  if (session.subscription.empty()) return;
-  plan.sources.push_back(session.subscription);
+  plan.subscription = found->second.sessions.front().subscription;
+  for (const std::string& id : named_along_with(found->second)) {
+    if (id != plan.sources.front()) plan.sources.push_back(id);
+  }
 }
 
 Place after_link(const Place& place, const Plan& plan, UnixTime now) {
@@ -151,7 +153,7 @@ Plan plan_of(const Context& context, const LinkLine& line, const Thing& thing) {
   const Sources all = all_of(context, *place, thing.place);
   if (!thing.source.empty()) {
     plan.sources.push_back(thing.source);
-    add_subscription(plan, all);
+    add_named_along(plan, all);
   }
   take_moves(plan, *place, all, context.now());
   plan.said = is_said(*place, plan) && place->settled();

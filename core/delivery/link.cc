@@ -8,6 +8,17 @@
 
 namespace entitle {
 
+std::set<std::string> named_along_with(const Source& source) {
+  std::set<std::string> along;
+  for (const SessionFact& session : source.sessions) {
+    for (const std::string* id :
+         {&session.subscription, &session.payment_intent, &session.charge}) {
+      if (!id->empty()) along.insert(*id);
+    }
+  }
+  return along;
+}
+
 std::vector<Claim> links(const std::vector<std::string>& sources,
                          const User& user, UnixTime said,
                          const std::string& event) {

@@ -3,6 +3,7 @@
 // and why. No later event undoes it; what Stripe says later is kept beside it.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -12,8 +13,13 @@
 #include "core/delivery/options.h"
 #include "core/redis/conversation.h"
 #include "core/source/claim.h"
+#include "core/source/source.h"
 
 namespace entitle {
+
+// What a checkout named along with itself, so that whose it is has to be said
+// of all: the subscription it is of, the payment, which a refund is of.
+std::set<std::string> named_along_with(const Source& source);
 
 // What that claims of a place. `sources`: single ones of it, the first of which
 // is what it is about; empty: all of the place, whoever has what of it now, but

@@ -26,7 +26,7 @@ void
 check_known(Server& server, const Location& location) {
     const LocationConf& conf = location.conf();
     if (!wants_to_know(location) || server.answers_first(location) ||
-        conf.reauth.len != 0 ||
+        conf.reauth.len != 0 || conf.guest != nullptr ||
         identity_kind(&conf) != IdentitySource::Kind::edge_session) {
         return;
     }
@@ -35,7 +35,8 @@ check_known(Server& server, const Location& location) {
         std::string(gate ? "a gate" : "\"entitle_logout all\"") +
             " needs a way to know who is there: \"entitle_reauth\", which asks "
             "the app, or \"entitle_jwt\", \"entitle_session_redis\" or "
-            "\"entitle_trusted_user\"; without one everybody is a guest for "
+            "\"entitle_trusted_user\", or \"entitle_guest_user\", which knows "
+            "browsers; without one everybody is a guest for "
             "ever, required by the directive",
         gate ? conf.gate_where : conf.role_where);
 }
@@ -79,6 +80,25 @@ check_buyer(Server& server, const Location& location) {
             "\"entitle on\" or \"entitle optional\" beside it",
             conf.role_where);
     }
+}
+
+// --- browsers
+// ----------------------------------------------------------------
+
+void
+check_browsers(Server& server, const Location& location) {
+    const LocationConf& conf = location.conf();
+    if (conf.guest == nullptr || !keeps_out(location) || is_covered(location) ||
+        location.core->internal == 1 || conf.role != Role::none ||
+        conf.require != nullptr) {
+        return;
+    }
+    server.refuse(
+        "a gate that requires nothing is for whoever is logged in, and with "
+        "\"entitle_guest_user\" nobody has to be: say \"entitle_require\", "
+        "or \"entitle_guest_user off\" beside it, contradicted by the "
+        "directive",
+        conf.gate_where);
 }
 
 // --- a dry run
@@ -152,7 +172,7 @@ check_own_cookie(Server& server, const Said& said) {
         while (!rest.empty()) {
             const std::string_view name = rest.substr(0, rest.find('|'));
             rest.remove_prefix(std::min(name.size() + 1, rest.size()));
-            if (name == ours) {
+            if (name == ours || name == server.conf().browser_cookie->name) {
                 server.refuse("\"" + std::string(word) + "\" in \"" +
                                   std::string(view(said.directive)) +
                                   "\" is our own cookie, by which no app goes: "
@@ -212,6 +232,7 @@ check_gates(Server& server) {
     each_location(server.root, [&](const Location& location) {
         check_known(server, location);
         check_buyer(server, location);
+        check_browsers(server, location);
         check_dry_run(server, location);
     });
     check_words(server);

@@ -92,6 +92,7 @@ constexpr Use kUses[] = {
     {"entitle_reauth_key", asks_app, kNoQuestion},
     {"entitle_credentials", asks_app, kNoQuestion},
     {"entitle_claim_email", asks_app, kNoQuestion},
+    {"entitle_guest_user", asks, nullptr},
     {"entitle_session_bind", takes_session, kNoSession},
     {"entitle_session_lifetime", takes_session, kNoSession},
     {"entitle_session_recheck", takes_session, kNoSession},

@@ -86,12 +86,17 @@ merge_sessions(ngx_conf_t* cf, ServerConf* prev, ServerConf* conf) {
             pool_new<SessionKeys>(cf->pool, *conf->raw_session_keys);
         conf->reference =
             pool_new<ClientReference>(cf->pool, *conf->raw_session_keys);
-        if (conf->session_keys == nullptr || conf->reference == nullptr) {
+        conf->browser_keys =
+            pool_new<BrowserKeys>(cf->pool, *conf->raw_session_keys);
+        if (conf->session_keys == nullptr || conf->reference == nullptr ||
+            conf->browser_keys == nullptr) {
             throw std::bad_alloc();
         }
     }
     inherit(conf->cookie, prev->cookie);
     own(cf, conf->cookie);
+    own(cf, conf->browser_cookie) = *conf->cookie;
+    conf->browser_cookie->name += "-guest";
     if (conf->session_scope.data == nullptr) {
         conf->session_scope = prev->session_scope;
     }
@@ -200,6 +205,9 @@ check_gate(ngx_conf_t* cf, const LocationConf* conf) {
     if (edge && conf->reauth.len != 0 && conf->session_bind == nullptr) {
         warn_unbound(cf, conf->reauth_where);
     }
+    if (char* refused = check_guest(cf, conf); refused != NGX_CONF_OK) {
+        return refused;
+    }
     return check_identity(cf, conf);
 }
 
@@ -217,6 +225,7 @@ merge_gate(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
             return refused;
         }
     }
+    merge_guest(prev, conf);
     if (conf->poll != 0) {
         if (conf->gate != NGX_CONF_UNSET_UINT &&
             conf->gate != number(GateMode::on)) {

@@ -45,6 +45,13 @@ Setter add_session_bind, set_session_scope, add_credentials, add_reauth_key;
 void merge_session(ngx_conf_t* cf, const LocationConf* prev,
                    LocationConf* conf);
 
+// ngx_module/conf/guest.cc
+Setter set_guest_user;
+// Before the gate is merged: a checkout that names who buys asks who that is.
+void merge_guest(const LocationConf* prev, LocationConf* conf);
+// Of a location that asks who is there.
+char* check_guest(ngx_conf_t* cf, const LocationConf* conf);
+
 // ngx_module/conf/identity.cc
 Setter set_jwt, add_jwt_key_file, set_jwt_key_request, add_jwt_issuer,
     add_jwt_audience, set_jwt_leeway, set_jwt_user_claim, set_jwt_version_claim,

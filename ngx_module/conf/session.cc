@@ -100,11 +100,27 @@ read_by(const ReauthUser* user) {
     return "$" + name;
 }
 
+// Of a server all locations share one: what was bought here opens there.
+void
+merge_browser(ngx_conf_t* cf, const LocationConf* prev, LocationConf* conf) {
+    conf->browser_audience = prev->browser_audience;
+    if (conf->guest == nullptr || conf->browser_audience != nullptr) {
+        return;
+    }
+    const auto* server = static_cast<ServerConf*>(
+        ngx_http_conf_get_module_srv_conf(cf, ngx_http_entitle_module));
+    const std::string scope = scope_of(cf);
+    const std::string_view parts[] = {"browser", scope};
+    own(cf, conf->browser_audience) =
+        session_audience(*server->audience, parts);
+}
+
 }  // namespace
 
 // Locations that ask the same share one string: its address stands for it.
 void
 merge_session(ngx_conf_t* cf, const LocationConf* prev, LocationConf* conf) {
+    merge_browser(cf, prev, conf);
     if (prev->session_audience != nullptr &&
         conf->reauth.data == prev->reauth.data &&
         conf->reauth_user == prev->reauth_user) {

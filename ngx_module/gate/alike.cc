@@ -188,7 +188,8 @@ namespace {
 
 bool
 is_ours(ngx_http_request_t* r, std::string_view cookie) {
-    return cookie == server_conf(r)->cookie->name;
+    const ServerConf* conf = server_conf(r);
+    return cookie == conf->cookie->name || cookie == conf->browser_cookie->name;
 }
 
 // An app goes by any of these.

@@ -11,6 +11,7 @@
 #include "core/http/cache_control.h"
 #include "core/http/set_cookie.h"
 #include "ngx_module/edge.h"
+#include "ngx_module/gate/browser.h"
 #include "ngx_module/gate/identity.h"
 #include "ngx_module/gate/live.h"
 #include "ngx_module/gate/logout.h"
@@ -48,7 +49,7 @@ set_by_answer(ngx_http_request_t* r, std::string_view set_cookie) {
 ngx_int_t
 add_cookies(ngx_http_request_t* r, const Order* order, bool logged_out) {
     std::vector<std::string_view> wanted;
-    std::string ours;
+    std::string ours, browser;
     if (order != nullptr) {
         for (const std::string& cookie : order->app_cookies()) {
             if (!set_by_answer(r, cookie)) {
@@ -56,14 +57,18 @@ add_cookies(ngx_http_request_t* r, const Order* order, bool logged_out) {
             }
         }
         ours = order->session_cookie();
+        browser = order->browser_cookie();
     }
     if (logged_out) {
         const ServerConf* conf = server_conf(r);
         ours = conf->session_keys == nullptr ? std::string()
                                              : clear_cookie(*conf->cookie);
+        browser = knows_browsers(r) ? clear_browser_cookie(r) : std::string();
     }
-    if (!ours.empty()) {
-        wanted.push_back(ours);
+    for (const std::string* cookie : {&ours, &browser}) {
+        if (!cookie->empty()) {
+            wanted.push_back(*cookie);
+        }
     }
     for (std::string_view cookie : wanted) {
         const ngx_str_t copy = pool_copy(r->pool, cookie);

@@ -11,6 +11,10 @@
 //     _reauth       the app, asked once for all requests alike (_alike);
 //                   _question is the subrequest, _app_answer reads what came
 //                   back, _email_claim takes what waits under an e-mail
+//     _browser      of whom nobody is known: the browser, which may have
+//     bought;
+//                   _order_browser is when, _hand_over what becomes of that
+//                   when a user is known
 //   _ruling    what that means here
 //   _wait      a ruling that may get better is waited for
 //   _response  the ruling as the client sees it; _request_headers as the app

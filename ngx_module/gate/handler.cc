@@ -75,6 +75,10 @@ access(ngx_http_request_t* r) {
     Ruling ruling;
     const ngx_int_t rc = polled(r) ? find_ruling(r, gate, ruling)
                                    : wait_for_ruling(r, gate, ruling);
+    if (rc == NGX_OK && ruling.decision == Decision::allow &&
+        !ruling.entitlements.empty()) {
+        gate->find<Order>()->renew_browser(r);
+    }
     if (rc == NGX_OK && evidence) {
         // Nobody is refused because there is no memory for that.
         edge::event("an answer is not remembered", [&] {

@@ -133,6 +133,8 @@ identity_settings(ngx_http_request_t* r) {
             .credentials = location->credentials,
             .reauth = location->reauth.data,
             .source = location->identity,
+            .guest = location->guest,
+            .browser_audience = location->browser_audience,
             .jwt = location->jwt,
             .recheck = location->session_recheck};
 }

@@ -31,6 +31,8 @@ struct IdentitySettings {
     const Credentials* credentials;
     const u_char* reauth;
     const IdentitySource* source;
+    const GuestUser* guest;
+    const std::string* browser_audience;
     const JwtSettings* jwt;
     time_t recheck;
     bool operator==(const IdentitySettings&) const = default;

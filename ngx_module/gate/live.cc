@@ -4,6 +4,7 @@
 
 #include "ngx_module/edge.h"
 #include "ngx_module/gate/binding.h"
+#include "ngx_module/gate/browser.h"
 #include "ngx_module/gate/identity.h"
 #include "ngx_module/gate/live_room.h"
 #include "ngx_module/gate/lookup.h"
@@ -89,6 +90,11 @@ log_out(ngx_http_request_t* r) {
         return;
     }
     const bool everywhere = location_conf(r)->logout_all;
+    if (knows_browsers(r)) {
+        if (const auto browser = carried_browser(r).browser) {
+            tell_of(r, browser->user, 0);
+        }
+    }
     for (const std::string_view token :
          request_cookies(r, server->cookie->name)) {
         const SessionVerdict verdict =

@@ -4,8 +4,8 @@
 #include "ngx_module/gate/logout.h"
 
 #include "core/delivery/logout.h"
-#include "core/http/cross_site.h"
 #include "ngx_module/edge.h"
+#include "ngx_module/gate/browser.h"
 #include "ngx_module/gate/handlers.h"
 #include "ngx_module/gate/order.h"
 #include "ngx_module/gate/response.h"
@@ -114,29 +114,14 @@ everywhere(ngx_http_request_t* r, Gate* gate) {
     return respond_trouble(r, gate);
 }
 
-// Another site's page must not log its visitors out of this one.
-bool
-is_foreign(ngx_http_request_t* r) {
-    std::optional<std::string_view> site, origin;
-    each_request_header(r, [&](const ngx_table_elt_t& header) {
-        if (is_named(header, "Sec-Fetch-Site")) {
-            site = view(header.value);
-        } else if (is_named(header, "Origin")) {
-            origin = view(header.value);
-        }
-    });
-    const ngx_table_elt_t* host = r->headers_in.host;
-    return is_cross_site(
-        site, origin, host == nullptr ? std::string_view() : view(host->value));
-}
-
 // Of `all`. NGX_OK: it may go on.
 ngx_int_t
 check_request(ngx_http_request_t* r) {
     if (r->method != NGX_HTTP_POST) {
         return only_by_post(r);
     }
-    if (is_foreign(r)) {
+    // Another site's page must not log its visitors out of this one.
+    if (may_be_foreign(r)) {
         static Seldom seldom;
         seldom.say(NGX_LOG_WARN, r->connection->log,
                    "entitle: another site's page asked to log out "

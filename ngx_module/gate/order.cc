@@ -5,8 +5,24 @@
 
 #include "ngx_module/gate/jwt.h"
 #include "ngx_module/gate/lookup.h"
+#include "ngx_module/seldom.h"
 
 namespace entitle::ngx {
+
+namespace {
+
+// A browser's id is a user that only our own cookie may name.
+void
+refuse_browser(ngx_http_request_t* r, const User& user) {
+    static Seldom seldom;
+    ngx_str_t name = str(user.str());
+    seldom.error(r->connection->log,
+                 "entitle: \"%V\" is a browser's own id, which nobody else may "
+                 "name: not believed",
+                 &name);
+}
+
+}  // namespace
 
 Order::Order(Gate* gate)
     : gate_(gate),
@@ -25,6 +41,9 @@ Order::forget() {
     jwt_keys_forget(gate_);
     version_awaited_ = 0;
     of_primary_ = false;
+    browser_.reset();
+    beside_.reset();
+    handed_over_ = false;
 }
 
 void
@@ -36,6 +55,10 @@ Order::identify(ngx_http_request_t* r) {
     identifying_ = true;
     identity_ = {};
     identity_ = carried_identity(r, gate_);
+    if (identity_.user && is_browser_user(*identity_.user)) {
+        refuse_browser(r, *identity_.user);
+        identity_ = {{}, Reason::session_invalid, {}, {}, {}};
+    }
     identifying_ = false;
     settings_ = settings;
 }
@@ -45,6 +68,9 @@ Order::said(ngx_http_request_t* r) {
     if (stage_ == Stage::identify && !identifying_) {
         identify(r);
         too_early_ = true;
+    }
+    if (!identity_.user && stage_ == Stage::identify && has_browser(r)) {
+        return &beside_->user;
     }
     return identity_.user ? &*identity_.user : nullptr;
 }
@@ -59,7 +85,7 @@ Order::after_identify(ngx_http_request_t* r) {
         case IdentitySource::Kind::trusted_user:
             if (!identity_.user) {
                 // Whoever sets the variable has already asked.
-                stage_ = Stage::guest;
+                nobody(r);
             }
             break;
         case IdentitySource::Kind::jwt:
@@ -101,6 +127,10 @@ Order::read_app_session(ngx_http_request_t* r) {
     Reason why = trouble_;
     const ngx_int_t rc = app_session_lookup(r, gate_, identity_, why);
     if (rc == NGX_OK) {
+        if (identity_.user && is_browser_user(*identity_.user)) {
+            refuse_browser(r, *identity_.user);
+            identity_ = {{}, Reason::session_invalid, {}, {}, {}};
+        }
         stage_ = identity_.user ? Stage::read_record : Stage::reauthenticate;
     } else if (rc == NGX_DECLINED) {
         fail(why);
@@ -141,10 +171,25 @@ Order::read_record(ngx_http_request_t* r) {
         return rc;
     }
     if (!answer_ && !fresh(identity_, record_.standing, now())) {
-        stage_ = Stage::reauthenticate;
+        stage_ = browser_ ? Stage::guest : Stage::reauthenticate;
+        if (browser_) {  // its id was called in
+            browser_.reset();
+            identity_ = {{}, Reason::logged_out, {}, {}, {}};
+        }
         return NGX_OK;
     }
-    stage_ = Stage::known;  // what the app has just said needs no check
+    // What the app has just said needs no check.
+    if (!browser_ && !handed_over_ && has_browser(r)) {
+        stage_ = Stage::hand_over;
+    } else {
+        conclude(r);
+    }
+    return NGX_OK;
+}
+
+void
+Order::conclude(ngx_http_request_t* r) {
+    stage_ = Stage::known;
     if (answer_) {
         // A version that rose while the app was being asked is not covered by
         // its answer: the next request asks again.
@@ -157,7 +202,6 @@ Order::read_record(ngx_http_request_t* r) {
             session_cookie_ = std::move(cookie);
         }
     }
-    return NGX_OK;
 }
 
 // --- the app ----------------------------------------------------------------
@@ -173,17 +217,22 @@ Order::ask_app(ngx_http_request_t* r) {
                       : reauthenticate(
                             r, gate_, before_ ? before_->version : -1, answer_);
     if (rc == NGX_DECLINED) {
-        stage_ = Stage::guest;
+        nobody(r);
         return NGX_OK;
     }
     if (rc == NGX_OK) {
-        after_answer();
+        after_answer(r);
     }
     return rc;
 }
 
 void
-Order::after_answer() {
+Order::after_answer(ngx_http_request_t* r) {
+    if (answer_->user && is_browser_user(*answer_->user)) {
+        refuse_browser(r, *answer_->user);
+        fail(Reason::reauth_failed);
+        return;
+    }
     switch (answer_->kind) {
         case ReauthAnswer::Kind::user:
             app_cookies_ = answer_->set_cookies;
@@ -193,7 +242,7 @@ Order::after_answer() {
             break;
         case ReauthAnswer::Kind::guest:
             app_cookies_ = answer_->set_cookies;
-            stage_ = Stage::guest;
+            nobody(r);
             break;
         case ReauthAnswer::Kind::failure:
             fail(Reason::reauth_failed);
@@ -236,6 +285,8 @@ Order::step(ngx_http_request_t* r) {
             return read_record(r);
         case Stage::reauthenticate:
             return ask_app(r);
+        case Stage::hand_over:
+            return hand_over(r);
         case Stage::known:
         case Stage::guest:
         case Stage::trouble:
@@ -296,6 +347,7 @@ Order::keep_answer(ngx_http_request_t* r) {
 void
 Order::look_again(ngx_http_request_t* r) {
     keep_answer(r);
+    handed_over_ = false;
     stage_ = Stage::read_record;
 }
 

@@ -10,6 +10,7 @@
 
 #include "core/access/decision.h"
 #include "ngx_module/cache/record_cache.h"
+#include "ngx_module/gate/browser.h"
 #include "ngx_module/gate/gate.h"
 #include "ngx_module/gate/identity.h"
 #include "ngx_module/gate/reauth.h"
@@ -31,6 +32,11 @@ class Order {
     bool
     known() const {
         return stage_ == Stage::known;
+    }
+    // Nobody but the browser is: identity().user is its own.
+    bool
+    by_browser() const {
+        return browser_.has_value();
     }
     bool  // identity().why
     guest() const {
@@ -62,6 +68,20 @@ class Order {
     session_cookie() const {
         return session_cookie_;
     }
+    const std::string&
+    browser_cookie() const {
+        return browser_cookie_;
+    }
+
+    // Of a request of nobody's: the browser that is about to buy, made now if
+    // need be. Null: there can be none, or its cookie would come too late.
+    const User* make_browser(ngx_http_request_t* r);
+    const User*  // null: none was
+    made_browser() const {
+        return made_ ? &*made_ : nullptr;
+    }
+    // It is let in by what it bought: its cookie is kept up.
+    void renew_browser(ngx_http_request_t* r);
 
     // It cannot be told after all.
     void fail(Reason why);
@@ -83,6 +103,7 @@ class Order {
         read_app_session,
         read_record,
         reauthenticate,
+        hand_over,
         known,
         guest,
         trouble,
@@ -101,7 +122,11 @@ class Order {
     ngx_int_t ask_app(ngx_http_request_t* r);
     ngx_int_t step(ngx_http_request_t* r);
     void after_identify(ngx_http_request_t* r);
-    void after_answer();
+    void after_answer(ngx_http_request_t* r);
+    void nobody(ngx_http_request_t* r);
+    bool has_browser(ngx_http_request_t* r);
+    ngx_int_t hand_over(ngx_http_request_t* r);
+    void conclude(ngx_http_request_t* r);
     void count_claims();
     bool is_behind(ngx_http_request_t* r);
     void keep_answer(ngx_http_request_t* r);
@@ -118,6 +143,13 @@ class Order {
     std::shared_ptr<const ReauthAnswer> answer_;
     std::vector<std::string> app_cookies_;
     std::string session_cookie_;
+    std::optional<Browser> browser_;  // by which identity_ is known
+    // What is to be handed over, or was said before anybody was asked.
+    std::optional<Browser> beside_;
+    bool handed_over_ = false;
+    bool two_browsers_ = false;
+    std::optional<User> made_;
+    std::string browser_cookie_;
     std::int64_t version_awaited_ = 0;  // the record is not older than this
     int rereads_ = 0;
     // What is near is known to be behind: only the primary is asked.

@@ -2,6 +2,7 @@
 // (`return` would before it). Made for Payment Links that carry who buys.
 
 #include "ngx_module/edge.h"
+#include "ngx_module/gate/browser.h"
 #include "ngx_module/gate/handlers.h"
 #include "ngx_module/http/headers.h"
 #include "ngx_module/seldom.h"
@@ -24,6 +25,9 @@ ngx_int_t
 redirect(ngx_http_request_t* r) {
     const Redirect& target = *location_conf(r)->redirect;
     if (target.names_buyer && !buyer_is_named(r)) {
+        if (knows_browsers(r) && is_foreign_form(r)) {
+            return NGX_HTTP_FORBIDDEN;
+        }
         static Seldom seldom;
         seldom.error(r->connection->log,
                      "entitle: $entitle_client_reference_id is empty: nobody "

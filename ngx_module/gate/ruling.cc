@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/access/packed_access.h"
+#include "ngx_module/gate/identity.h"
 
 namespace entitle::ngx {
 
@@ -81,23 +82,53 @@ rule_by_stale(Ruling ruling) {
     return ruling;
 }
 
+// Anybody has a browser's id who asked for one: that alone lets nobody in.
 Ruling
 rule_in_trouble(ngx_http_request_t* r, const Order& order) {
     Ruling ruling = cannot_tell(order.trouble());
     if (order.trouble() == Reason::redis_unreachable && order.identity().user &&
-        location_conf(r)->redis_down == 1) {
+        !order.by_browser() && location_conf(r)->redis_down == 1) {
         ruling.decision = Decision::allow_unverified;
     }
     return ruling;
 }
 
+// entitle_guest_user: whom nobody knows has bought nothing, so what would help
+// is to buy. Who is to log in all the same: who showed a token that does not
+// count, who polls, and where nothing is required that could be bought.
+Ruling
+rule_nobody(ngx_http_request_t* r, const Order& order) {
+    const LocationConf* location = location_conf(r);
+    const Reason why = order.identity().why;
+    const bool bad_token =
+        identity_kind(location) == IdentitySource::Kind::jwt &&
+        why != Reason::no_session;
+    if (location->guest == nullptr || location->poll != 0 || bad_token) {
+        return not_logged_in(why);
+    }
+    if (location->require == nullptr) {
+        return location->role == Role::redirect
+                   ? Ruling{Decision::allow, Reason::ok, kForever, {}, {}}
+                   : not_logged_in(why);
+    }
+    const ServerConf* server = server_conf(r);
+    return decide(Standing{}, required_lines(r, location), *server->grants,
+                  *server->policy, now());
+}
+
 Ruling
 rule_found(ngx_http_request_t* r, const Order& order) {
     if (order.guest()) {
-        return not_logged_in(order.identity().why);
+        return rule_nobody(r, order);
     }
     if (!order.known()) {
         return rule_in_trouble(r, order);
+    }
+    const LocationConf* location = location_conf(r);
+    if (order.by_browser() && location->require == nullptr &&
+        location->role == Role::none &&
+        location->gate == static_cast<ngx_uint_t>(GateMode::on)) {
+        return not_logged_in(Reason::no_session);
     }
     return rule_by_record(r, order.record(),
                           required_lines(r, location_conf(r)));

@@ -39,9 +39,29 @@ user_of(ngx_http_request_t* r) {
     return gate->part<Order>().said(r);
 }
 
+// Of whom nobody is known: who was made because somebody is about to buy.
+const User*
+made_of(ngx_http_request_t* r, bool now) {
+    const Gate* gate = gate_of(r);
+    auto* order = gate == nullptr || decided(r) == nullptr
+                      ? nullptr
+                      : gate->find<Order>();
+    if (order == nullptr || !order->guest()) {
+        return nullptr;
+    }
+    return now ? order->make_browser(r->main) : order->made_browser();
+}
+
+const User*
+buyer_of(ngx_http_request_t* r) {
+    const User* user = user_of(r);
+    return user != nullptr ? user : made_of(r, true);
+}
+
 Value
 user(ngx_http_request_t* r) {
-    const User* user = user_of(r);
+    const User* known = user_of(r);
+    const User* user = known != nullptr ? known : made_of(r, false);
     return user == nullptr ? Value{} : user->str();
 }
 
@@ -115,7 +135,7 @@ return_url_text(ngx_http_request_t* r) {
 Value
 client_reference_id(ngx_http_request_t* r) {
     const ClientReference* reference = server_conf(r)->reference;
-    const User* user = reference == nullptr ? nullptr : user_of(r);
+    const User* user = reference == nullptr ? nullptr : buyer_of(r);
     return user == nullptr ? Value{} : reference->make(*user);
 }
 

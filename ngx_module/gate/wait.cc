@@ -58,6 +58,23 @@ address_of(const ngx_connection_t* c) {
     return address;
 }
 
+// Cookies off, another browser than the one that bought, or a stranger who
+// types the address. There is nobody whose purchase could be waited for.
+void
+say_nameless(ngx_http_request_t* r) {
+    if (location_conf(r)->wait.only_if == nullptr) {
+        return;
+    }
+    static Seldom seldom;
+    const ServerConf* server = server_conf(r);
+    const std::string command = command_words(
+        "why", "E-MAIL", view(server->prefix), static_cast<Mode>(server->mode));
+    seldom.say(NGX_LOG_WARN, r->connection->log,
+               "entitle: a browser without an id came from the checkout: what "
+               "it bought is found by the e-mail of the payment: %s",
+               command.c_str());
+}
+
 bool
 begin(ngx_http_request_t* r, Waiting& waiting, const Order& order) {
     const ngx_msec_t time = time_to_wait(r);
@@ -65,6 +82,10 @@ begin(ngx_http_request_t* r, Waiting& waiting, const Order& order) {
         return false;
     }
     waiting.state = Waiting::State::over;
+    if (!order.identity().user) {
+        say_nameless(r);
+        return false;
+    }
     if (worker_quits()) {
         return false;
     }

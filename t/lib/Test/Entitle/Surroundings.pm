@@ -112,7 +112,8 @@ sub _with_keys {
     unshift @$http, @{ parse('entitle_reauth /_whoami; entitle_reauth_user header=X-User;'
             . ' entitle_session_bind cookie=app;') }
         if grep({ $named{$_} } qw(entitle entitle_require entitle_poll))
-        && !grep { $named{$_} } qw(entitle_reauth entitle_jwt entitle_session_redis entitle_trusted_user);
+        && !grep { $named{$_} } qw(entitle_reauth entitle_jwt entitle_session_redis entitle_trusted_user
+            entitle_guest_user);
     return $http;
 }
 
