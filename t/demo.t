@@ -45,7 +45,7 @@ my $tmp = File::Temp->newdir;
 my $output = do { local $ENV{TMPDIR} = "$tmp"; qx($^X $demo 2>&1) };
 is $? >> 8, 0, 'the_demo_tells_its_story' or diag $output;
 my @statuses = $output =~ /^  \S.*? {1,}(\d{3})(?: |$)/mg;
-is "@statuses", '200 302 303 402 200 200 200 200 200 400 200 402',
+is "@statuses", '200 302 303 402 200 200 200 200 200 400 200 200 200 402 402 402 303 200 200 200 200 402 200 402',
     'with the answers the story needs';
 like $output, qr/\AA private nginx.* start.*seconds\.\n/, 'it says first what it does and how long';
 like $output, qr/^All of it is stopped again;.*\Z/m, 'at last that nothing is left';

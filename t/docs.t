@@ -12,7 +12,7 @@ use Test::Entitle::Surroundings;
 
 # Commented configurations, whole files.
 my @blocks = map { { page => $_, line => 1, language => 'nginx', text => page($_),
-        around => '' } } grep { m{^(?:examples|recipes)/.*\.conf$} } tree();
+        around => '' } } grep { m{^(?:examples/.*|recipes/static/nginx)\.conf$} } tree();
 push @blocks, map { blocks($_) } pages();
 
 for my $block (grep { $_->{language} ne 'nginx' } @blocks) {

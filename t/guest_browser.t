@@ -19,6 +19,7 @@ $site->write_file("html/$_->[0]", "<title>t</title><p>$_->[1]") for
 # The checkout, and whoever else has a page, are at another host.
 my ($home, $other) = ('http://127.0.0.1:' . $site->port, 'http://127.0.0.2:' . $site->port(2));
 $site->write_file('other/checkout.html', "<title>c</title><p>pay <a href='$home/welcome?paid=1'>done</a>");
+$site->write_file('other/favicon.ico', '');
 $site->write_file('other/form.html',
     "<title>f</title><form id=f method=post action='$home/buy'></form><script>f.submit()</script>");
 $site->write_file('other/frame.html', "<title>r</title><iframe src='$home/buy'></iframe><img src='$home/buy'>");

@@ -6,9 +6,11 @@ use strict;
 use warnings;
 
 use IO::Socket::INET;
+use POSIX ();
 
 # Calls $handler->($method, $path, \%form, \%cookies) for each request; it gives
-# the status, a reference to a list of headers, and the body. $where is a port of this
+# the status, a reference to a list of headers, and the body; or, as the body, what
+# goes on writing one to the client, in a process of its own. $where is a port of this
 # machine's, or ADDRESS:PORT.
 sub run {
     my ($where, $handler) = @_;
@@ -38,6 +40,14 @@ sub serve {
     my $answer = "HTTP/1.1 $status\r\nConnection: close\r\n";
     while (my ($name, $value) = splice @pairs, 0, 2) {
         $answer .= "$name: $value\r\n";
+    }
+    if (ref $text) {
+        $SIG{CHLD} = 'IGNORE';
+        return if fork;
+        $client->autoflush(1);
+        print $client "$answer\r\n";
+        $text->($client);
+        POSIX::_exit(0);
     }
     $answer .= 'Content-Length: ' . length($text) . "\r\n" if $status !~ /^204/;
     print $client "$answer\r\n$text";
