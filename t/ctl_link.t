@@ -171,4 +171,14 @@ SKIP: {
     $_->stop for $cluster->servers;
 }
 
+# --- the payment goes along ----------------------------------------------------------
+
+is session(71, 'payer71'), 'applied', 'somebody paid';
+$said = $ctl->run('link', 'cs_71', 'taker71', '--move', '--yes', @conf);
+is $said->{exit}, 0, 'a checkout is linked' or diag $said->{err};
+is course('payer71') . course('taker71'), '402200', 'to another';
+$site->webhook(event_json('charge.refunded.full', id => 'evt_refund71',
+    'data.object.payment_intent' => 'pi_71', 'data.object.customer' => 'cus_71'));
+is course('taker71'), 402, 'a_refund_that_comes_later_takes_it_away';
+
 done_testing;

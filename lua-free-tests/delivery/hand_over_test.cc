@@ -142,6 +142,24 @@ void a_subscription_that_comes_after_the_login(void**) {
   assert_false(has(redis, kBrowser, "sub_1"));
 }
 
+// Its refund may come last: it is of the payment, which goes along.
+void a_refund_that_comes_after_the_login(void**) {
+  MemoryRedis redis;
+  Delivered bought = buys("evt_1", "cus_1", "cs_1");
+  Source& source = bought.facts.places[0].sources.begin()->second;
+  SessionFact fact = *source.sessions.begin();
+  fact.payment_intent = "pi_1";
+  source.sessions = {};
+  source.sessions.insert(fact);
+  bought.facts.places[0].claims.push_back(
+      about("pi_1", user_claim("evt_1", kNow - 60, kBrowser)));
+  happens(redis, bought);
+  logs_in(redis, "ada");
+  happens(redis, purchase("evt_2", "cus_1", "pi_1"));  // a fact of it
+  assert_true(has(redis, "ada", "pi_1"));
+  assert_false(has(redis, kBrowser, "pi_1"));
+}
+
 // Stripe's clock may be ahead of ours.
 void it_is_later_than_the_checkout_whatever_the_clocks_say(void**) {
   MemoryRedis redis;
@@ -275,6 +293,7 @@ int main() {
       cmocka_unit_test(another_browsers_stays),
       cmocka_unit_test(what_comes_later_of_it_is_the_users_too),
       cmocka_unit_test(a_subscription_that_comes_after_the_login),
+      cmocka_unit_test(a_refund_that_comes_after_the_login),
       cmocka_unit_test(it_is_later_than_the_checkout_whatever_the_clocks_say),
       cmocka_unit_test(what_an_operator_linked_to_the_browser_goes_along),
       cmocka_unit_test(a_later_word_of_an_operator_moves_it_on),
