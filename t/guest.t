@@ -14,6 +14,7 @@ my $site  = Test::Entitle->new;
 my $redis = $site->redis;
 $site->write_file('html/course/1.html', 'the lesson');
 $site->write_file('html/pay.html', 'please pay');
+$site->write_file('html/film', 'f' x 100_000);
 $site->write_file('html/welcome.html', 'welcome');
 my $pay = 'https://buy.stripe.com/test?client_reference_id=';
 
@@ -39,6 +40,8 @@ server {
     location = /buy     { entitle_redirect $pay\$entitle_client_reference_id; }
     location = /welcome { entitle_require pro; entitle_wait 10s if=\$arg_paid; try_files /welcome.html =404; }
     location /course/   { entitle_require pro; }
+    location = /film    { entitle_live on; entitle_require pro; limit_rate 1k; try_files /film =404; }
+    location = /trial   { entitle_dry_run on; entitle_require pro; try_files /course/1.html =404; }
     location = /poll    { entitle_require pro; entitle_poll 2s; }
     location = /forget  { entitle_logout; return 200 forgotten; }
     location = /lost    { entitle_redirect /lost.html?browser=\$entitle_user&reference=\$entitle_client_reference_id; }
@@ -283,6 +286,38 @@ is lesson($fay)->status, 402, 'which is out';
 
 $answer = $site->browser->get('/lost');
 like $answer->header('Location'), qr{/lost\.html\?browser=guest:[\w-]{22}&reference=ent1b-}, 'a page may show who this is';
+
+# --- what is under way --------------------------------------------------------------------------------
+
+sub film {
+    my ($browser) = @_;
+    my $film = $site->connect;
+    $film->write("GET /film HTTP/1.1\r\nHost: localhost\r\nCookie: " . cookie_line($browser) . "\r\n\r\n");
+    ok $film->readable(5), 'a film begins';
+    return $film->{socket};
+}
+# Within two seconds, of the hundred that it would take.
+sub ends {
+    my ($socket) = @_;
+    my $end = time + 2 * patience();
+    while (time < $end) {
+        vec(my $in = '', fileno $socket, 1) = 1;
+        select($in, undef, undef, 0.1) or next;
+        return 1 if !sysread $socket, my $bytes, 4096;
+    }
+    return 0;
+}
+my ($kim) = buyer('data.object.payment_intent' => 'pi_kim', 'data.object.customer' => 'cus_kim');
+my $film = film($kim);
+ok !ends($film), '  and goes on';
+$site->webhook(event_json('charge.refunded.full', 'data.object.payment_intent' => 'pi_kim',
+    'data.object.customer' => 'cus_kim', id => 'evt_kim_refund'));
+ok ends($film), 'a_refund_ends_what_is_under_way';
+my ($lea) = buyer();
+$film = film($lea);
+$lea->get('/forget');
+ok ends($film), 'and_so_does_forgetting_the_browser';
+is $site->get('/trial')->status, 200, 'a_dry_run_lets_everybody_by';
 
 # --- Redis is away: nobody is let in who was not ------------------------------------------------------
 
