@@ -64,6 +64,10 @@ std::string name_of(const Plan& plan) {
   return name;
 }
 
+bool contains(const std::vector<std::string>& ids, const std::string& id) {
+  return std::find(ids.begin(), ids.end(), id) != ids.end();
+}
+
 // All sources that are the place's, wherever they are kept.
 Sources all_of(const Context& context, const Place& place,
                const std::string& id) {
@@ -80,14 +84,23 @@ Sources all_of(const Context& context, const Place& place,
 }
 
 // A session of a subscription only names who bought: the subscription is what
-// is owned, so it goes along; and so does the payment, for its refunds.
+// is owned, so it goes along; and so does the payment, for its refunds. Whoever
+// has one of them has all, whichever it is that is named.
 void add_named_along(Plan& plan, const Sources& all) {
+  for (std::size_t i = 0; i < plan.sources.size(); ++i) {
+    const std::string known = plan.sources[i];
+    for (const auto& [id, source] : all) {
+      std::set<std::string> one = named_along_with(source);
+      one.insert(id);
+      if (!one.contains(known)) continue;
+      for (const std::string& part : one) {
+        if (!contains(plan.sources, part)) plan.sources.push_back(part);
+      }
+    }
+  }
   const auto found = all.find(plan.sources.front());
   if (found == all.end() || found->second.sessions.empty()) return;
   plan.subscription = found->second.sessions.front().subscription;
-  for (const std::string& id : named_along_with(found->second)) {
-    if (id != plan.sources.front()) plan.sources.push_back(id);
-  }
 }
 
 Place after_link(const Place& place, const Plan& plan, UnixTime now) {
@@ -208,6 +221,22 @@ std::string text_of(const std::vector<std::string>& names) {
   return names.empty() ? std::string("nothing") : listed(names);
 }
 
+// What of it has not come into the record.
+std::set<std::string> waiting_of(const Context& context, const Plan& plan) {
+  std::set<std::string> waiting;
+  const std::optional<Place> place = place_of(context, plan.place);
+  if (!place) return waiting;
+  const Owners owners = place->owners();
+  for (const auto& [id, source] : place->sources) {
+    const bool meant = plan.sources.empty() || contains(plan.sources, id) ||
+                       plan.moves.contains(id);
+    if (meant && owners.of(id) == Target::of(plan.to)) {
+      waiting.insert(printable(id));
+    }
+  }
+  return waiting;
+}
+
 void carry_out(const Context& context, Plan& plan, OperatorsWord word) {
   if (!plan.line.reason.empty()) word.reason = plan.line.reason;
   const DeliveryResult result = context.redis().hold(
@@ -224,6 +253,14 @@ void carry_out(const Context& context, Plan& plan, OperatorsWord word) {
                     "{}",
                     printable(plan.place),
                     result.error.empty() ? "it may be full" : result.error));
+  }
+  if (const std::set<std::string> waiting = waiting_of(context, plan);
+      !waiting.empty()) {
+    throw Stop(Exit::cannot_tell,
+               fmt::format("it is said, and {} of {} waits there still: the "
+                           "record of user \"{}\" is full",
+                           listed({waiting.begin(), waiting.end()}),
+                           printable(plan.place), printable(plan.to.str())));
   }
   plan.version = result.version;
 }
@@ -294,10 +331,13 @@ Answer answer_to(const Context& context, const std::vector<Plan>& plans,
 Answer refusal(const std::vector<Wrong>& wrong, bool from_file, bool as_json) {
   if (!from_file) throw Stop(wrong.front().how, wrong.front().what);
   Answer answer;
-  // What cannot be at all comes before what must not be.
+  // What cannot be at all comes before what is not there, and that before what
+  // must not be.
   answer.how = Exit::refused;
-  for (const Wrong& one : wrong) {
-    if (one.how != Exit::refused) answer.how = Exit::usage;
+  for (const Exit how : {Exit::found, Exit::usage}) {
+    for (const Wrong& one : wrong) {
+      if (one.how == how) answer.how = how;
+    }
   }
   const std::string all =
       fmt::format("{} line{} wrong, nothing was written", wrong.size(),

@@ -55,19 +55,21 @@ const Claim* first_of(const Naming& naming, std::string_view source) {
   return &found->second.front();
 }
 
+bool names_one(const Naming& naming, std::string_view source) {
+  return first_of(naming, source) != nullptr;
+}
+
 bool is_payment(std::string_view source) {
   return StripeId(source).kind() <= StripeId::Kind::payment_intent;
 }
 
-// Sources that are one purchase, by what pays for it or is paid.
+// Sources that are one purchase, by what pays for it or is paid: also those of
+// which that is known and has no room.
 class Purchases {
  public:
-  explicit Purchases(const Naming& naming) : naming_(&naming) {
-    for (const auto& [source, claims] : naming) {
-      for (const Claim& claim : claims) {
-        if (is_part_of(claim)) join(source, claim.target.place());
-      }
-    }
+  Purchases(const Naming& naming, const Naming& waiting) : naming_(&naming) {
+    join_all(naming);
+    join_all(waiting);
   }
 
   void tell(const Naming& waiting, Named& named) {
@@ -83,6 +85,14 @@ class Purchases {
   bool has(std::string_view source) const { return next_.contains(source); }
 
  private:
+  void join_all(const Naming& naming) {
+    for (const auto& [source, claims] : naming) {
+      for (const Claim& claim : claims) {
+        if (is_part_of(claim)) join(source, claim.target.place());
+      }
+    }
+  }
+
   void join(std::string_view part, std::string_view whole) {
     std::string_view end = end_of(part);
     if (is_payment(part)) {
@@ -109,7 +119,7 @@ class Purchases {
       if (one != nullptr && (first == nullptr || greater(*one, *first))) {
         first = one;
       }
-      waits |= waiting.contains(source);
+      waits |= names_one(waiting, source);
       auto of = subscription_of_.find(source);
       if (of != subscription_of_.end()) {
         subscription = std::max(subscription, of->second);
@@ -117,7 +127,7 @@ class Purchases {
     }
     if (first == nullptr && !subscription.empty()) {
       first = first_of(*naming_, subscription);
-      waits |= waiting.contains(subscription);
+      waits |= names_one(waiting, subscription);
     }
     for (std::string_view source : sources) {
       if (first != nullptr) named.by.emplace_back(source, first);
@@ -164,12 +174,14 @@ void name(Naming& naming, const Claim& claim) {
 
 Named named_by(const Naming& naming, const Naming& waiting) {
   Named named;
-  Purchases purchases(naming);
+  Purchases purchases(naming, waiting);
   for (const auto& [source, claims] : naming) {
     if (purchases.has(source) || rank(claims.front()) == 0) continue;
     named.by.emplace_back(source, &claims.front());
   }
-  for (const auto& [source, claims] : waiting) named.nobodys.insert(source);
+  for (const auto& [source, claims] : waiting) {
+    if (names_one(waiting, source)) named.nobodys.insert(source);
+  }
   purchases.tell(waiting, named);
   return named;
 }

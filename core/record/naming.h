@@ -40,7 +40,7 @@ int rank_of_naming(const Claim& claim);
 struct Named {
   // The claim that decides whose it is, for each source that has one.
   std::vector<std::pair<std::string_view, const Claim*>> by;
-  // What that says waits for room: nobody's.
+  // What names its owner waits for room: nobody's.
   std::set<std::string, std::less<>> nobodys;
 };
 // Views of both.

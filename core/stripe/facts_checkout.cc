@@ -139,8 +139,13 @@ void checkout_session_facts(const Reading& reading, Facts& facts) {
       facts.identifiers = fact.identifiers;
     }
     std::string_view invoice = stripe::id(session, "invoice");
+    if (one_time && !fact.payment_intent.empty()) {
+      own.claims.push_back(part_claim(reading, fact.payment_intent, source_id));
+    }
     if (one_time && !invoice.empty() && !fact.payment_intent.empty()) {
       // A session may make an invoice of its payment, which buys the same.
+      own.claims.push_back(
+          part_claim(reading, fact.payment_intent, reading.qualified(invoice)));
       Source& made = own.sources[reading.qualified(invoice)];
       made.place = own.place;
       made.sessions.insert(payment_link(reading, fact.payment_intent));

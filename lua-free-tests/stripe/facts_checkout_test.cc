@@ -38,10 +38,11 @@ Facts completed_with(const Session& session, FactsOptions options) {
   return facts_of(event, options);
 }
 
-// Whatever it is about, one claim is made.
+// Whatever it is about, one claim of whose it is is made.
 void assert_claim(const PlaceFacts& place, ClaimKind kind, const char* target) {
   assert_true(!place.claims.empty());
   for (const Claim& claim : place.claims) {
+    if (claim.kind == ClaimKind::part_of) continue;
     assert_int_equal(claim.kind, kind);
     assert_string_equal(claim.target.str().c_str(), target);
     assert_string_equal(claim.event.c_str(), "evt_1");
@@ -52,9 +53,21 @@ void assert_claim(const PlaceFacts& place, ClaimKind kind, const char* target) {
 std::string about(const PlaceFacts& place) {
   std::string sources;
   for (const Claim& claim : place.claims) {
+    if (claim.kind == ClaimKind::part_of) continue;
     sources += (sources.empty() ? "" : " ") + claim.source;
   }
   return sources;
+}
+
+// "pi_1 of cs_1": one purchase, whoever it is that says whose.
+std::string parts(const PlaceFacts& place) {
+  std::string parts;
+  for (const Claim& claim : place.claims) {
+    if (claim.kind != ClaimKind::part_of) continue;
+    parts += (parts.empty() ? "" : ", ") + claim.source + " of " +
+             std::string(claim.target.place());
+  }
+  return parts;
 }
 
 void a_session_speaks_for_itself_its_subscription_and_its_payment(void**) {
@@ -65,6 +78,15 @@ void a_session_speaks_for_itself_its_subscription_and_its_payment(void**) {
   facts = completed({.payment_intent = "pi_1", .user = "42"});
   assert_string_equal(about(facts.places.back()).c_str(), "cs_1 pi_1");
   assert_string_equal(about(facts.places.front()).c_str(), "");
+}
+
+void a_session_and_its_payment_are_one_purchase(void**) {
+  for (const char* user : {"42", ""}) {
+    Facts facts = completed({.payment_intent = "pi_1", .user = user});
+    assert_string_equal(parts(facts.places.back()).c_str(), "pi_1 of cs_1");
+    facts = completed({.mode = "subscription", .subscription = "sub_1"});
+    assert_string_equal(parts(facts.places.back()).c_str(), "");
+  }
 }
 
 // One that is paid by SEPA succeeds days after it was said.
@@ -101,7 +123,7 @@ void a_guests_session_is_its_own_place(void**) {
   assert_int_equal(facts.places.size(), 2);
   assert_claim(facts.places[0], ClaimKind::forward, "p:cs_1");
   assert_string_equal(facts.places[1].place.c_str(), "cs_1");
-  assert_true(facts.places[1].claims.empty());
+  assert_string_equal(about(facts.places[1]).c_str(), "");
   assert_string_equal(facts.places[1].sources.at("cs_1").place.c_str(), "cs_1");
 }
 
@@ -358,6 +380,7 @@ int main() {
       cmocka_unit_test(of_metadata_the_first_sixteen_are_kept),
       cmocka_unit_test(what_names_users_is_no_tag),
       cmocka_unit_test(a_sessions_invoice_is_paid_by_its_payment),
+      cmocka_unit_test(a_session_and_its_payment_are_one_purchase),
       cmocka_unit_test(a_session_claims_its_customer_for_the_user_it_names),
       cmocka_unit_test(
           a_session_speaks_for_itself_its_subscription_and_its_payment),
