@@ -116,6 +116,8 @@ restores('an_unknown_format', 2, qr/format 2 is not known here, 1 is/, $text =~ 
 restores('no_export', 2, qr/that is no export of entitlectl's/, "{}\n$text");
 restores('another_mode', 4, qr/that is of mode test, and third:live is not/, $text, 'live');
 restores('cut_off', 2, qr/cut off: its last line is not there/, $text =~ s/\n[^\n]+\n\z/\n/r);
+restores('cut_out', 2, qr/not whole: its last line counts/, $text =~ s/\n\{"place":[^\n]+//r);
+restores('said_to_be_more', 2, qr/not whole: its last line counts 999 places/, $text =~ s/"places":\d+/"places":999/r);
 restores('cut_off_in_a_line', 2, qr/line \d+ is none of an export, or not whole/, substr($text, 0, -30));
 restores('a_damaged_line', 2, qr/line 2 is none/, $text =~ s/\n\{"place":"[^"]+"/\n{"place":""/r);
 is $ctl->run('restore', '/nowhere', @there, '--yes')->{exit}, 2, 'no file';

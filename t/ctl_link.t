@@ -94,6 +94,34 @@ is $ctl->run('link', 'cs_9', 'hal', '--yes', @conf)->{exit}, 0, 'is somebody\'s 
 is subscription('sub_9', 'cus_9', ''), 'applied', 'its subscription comes later';
 is course('hal'), 200, 'a_checkout_takes_its_subscription_along';
 
+# --- a purchase is its session and its payment -------------------------------------
+
+sub refunded {
+    my ($n) = @_;
+    return $site->webhook(event_json('charge.refunded.full', 'id' => "evt_back_$n",
+        'data.object.id' => "ch_$n", 'data.object.customer' => "cus_$n",
+        'data.object.payment_intent' => "pi_$n"))->json->{outcome};
+}
+
+is session(30, 'nan'), 'applied', 'nan has bought';
+is $ctl->run('link', 'cs_30', 'mo', '--move', '--yes', @conf)->{exit}, 0, 'and it is mo\'s';
+is course('nan') . course('mo'), '402200', 'who is in';
+is refunded(30), 'applied', 'the money goes back';
+is course('nan') . course('mo'), '402402', 'what_is_linked_is_refunded_with_its_payment';
+is session(31, 'nan'), 'applied', 'nan buys again';
+is refunded(31), 'applied', 'and has it back';
+is $ctl->run('link', 'pi_31', 'mo', '--move', '--yes', @conf)->{exit}, 0, 'its payment becomes mo\'s';
+is course('nan') . course('mo'), '402402', 'which_opens_nothing_for_anybody';
+
+# As an earlier version kept them: nothing says that the two are one.
+is session(32, 'nan'), 'applied', 'one of before';
+is refunded(32), 'applied', 'refunded';
+my $claims = $redis->command('HGET', 'entitle:test:{p:cus_32}', 'claims:pi_32');
+$claims =~ s/,?\{"by":"part_of"[^}]*\}//g;
+$redis->command('HSET', 'entitle:test:{p:cus_32}', 'claims:pi_32', $claims);
+is $ctl->run('link', 'cs_32', 'mo', '--move', '--yes', @conf)->{exit}, 0, 'goes along all the same';
+is course('nan') . course('mo'), '402402', 'what_was_kept_before_holds';
+
 # --- a file ------------------------------------------------------------------------
 
 is session($_, ''), 'parked', "nobody knows $_" for 20 .. 23;
@@ -136,6 +164,17 @@ like $said->{out}, qr/Nothing to do: all of cus_24 is user "lee"'s, as an operat
     'said_again_it_changes_nothing';
 is $redis->command('HGET', 'entitle:test:{u:lee}', 'version'), $before, 'and raises no version';
 like $ctl->run('link', '--csv', '/nowhere', '--yes', @conf)->{err}, qr{/nowhere: No such file}, 'no file';
+is $ctl->shell("printf 'cus_nobody,mia' | entitlectl link --csv - --yes @conf")->{exit}, 1,
+    'what_is_not_known_ends_alike_in_a_file';
+is $ctl->shell("printf 'cus_20,jan,a\\001b' | entitlectl link --csv - --yes @conf")->{exit}, 2,
+    "a line's reason has no control bytes";
+is $ctl->shell(q{printf 'cus_20,jan,%0501d' 1} . " | entitlectl link --csv - --yes @conf")->{exit}, 2,
+    'nor more than 500';
+{
+    local $ENV{SUDO_USER} = "ro\tot";
+    is $ctl->run('link', 'cus_20', 'jan', '--yes', @conf)->{exit}, 2, 'nor has who says it';
+}
+is $ctl->json('link', '--nonsense', @conf)->{exit}, 2, 'an_option_that_is_none_is_answered_in_JSON';
 is $ctl->run('link', '--csv', '/nowhere', 'cus_1', 'ann', @conf)->{exit}, 2, 'a file or words';
 is $ctl->shell("printf 'cus_22,mia' | entitlectl link --csv - --yes @conf")->{exit}, 0, 'standard input';
 is course('mia'), 200, 'it_is_read_too';

@@ -316,4 +316,39 @@ is $said->{exit}, 4, 'a_key_of_another_account_is_refused';
 like $said->{err}, qr/seems to be of another account/, 'and said';
 is digest(), $digest, 'nothing is ended by it';
 
+$stripe->fault($LIST);
+
+# --- what Stripe says of time ----------------------------------------------------------
+
+# Past due for 40 days: that a period began since does not make it anew.
+my $due = 40 * 86400;
+for my $event (
+    subscription_event('due', 'pat', 'created.active', 'id' => 'evt_due1', 'created' => time - $due - 60 * 86400),
+    subscription_event('due', 'pat', 'updated.past_due', 'id' => 'evt_due2', 'created' => time - $due),
+) { deliver($event, 'applied', 'events of long ago') }
+is in('pat'), 402, 'past due is over';
+my $again = subscription('due', 'pat', 'updated.past_due', 'data.object.current_period_start' => time - 2 * 86400,
+    'data.object.items.data.0.current_period_start' => time - 2 * 86400);
+$stripe->put($LIST, $again);
+reconcile('--heal', '--yes');
+is in('pat'), 402, 'and_stays_over_whatever_period_began_since';
+is_deeply [grep { $_->{source} eq 'sub_due' } @{ told()->{findings} }], [], 'which is no drift';
+
+# Where it was to go on is gone.
+$redis->command('HSET', 'entitle:test:reconcile:progress', cursor => 'subscriptions:sub_nowhere');
+$said = reconcile('--heal', '--yes', '--resume');
+cmp_ok $said->{exit}, '<', 2, 'what_is_gone_is_begun_anew';
+like $said->{out}, qr/Where the subscriptions were to go on, Stripe has nothing any more: all of them were looked at again/,
+    'and said';
+
+for my $skew (3600, -3600) {
+    $stripe->skew($skew);
+    $digest = digest();
+    $said = reconcile('--heal', '--yes');
+    is $said->{exit}, 3, "a_date_that_cannot_be_dates_nothing: $skew";
+    like $said->{out}, qr/what answers for Stripe says that it is .* and here it is/, 'and is said';
+    is digest(), $digest, 'nothing is written';
+}
+$stripe->skew(0);
+
 done_testing;

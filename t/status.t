@@ -89,6 +89,19 @@ for my $asked (['/status?format=prometheus'], ['/status', Accept => 'text/plain;
         '  when something came';
 }
 
+# Something else is where a list is kept.
+$redis->command('RENAME', 'entitle:test:parked', 'aside');
+$redis->command('SET', 'entitle:test:parked', 'x');
+$answer = $site->get('/status');
+is $answer->json->{well}, JSON::PP::false(), 'a_list_that_cannot_be_read_is_not_well';
+like $answer->json->{says}, qr/^parked of entitle:test cannot be read.*WRONGTYPE/, '  and said';
+like space($answer, 'entitle:', 'test')->{parked_error}, qr/WRONGTYPE/, '  of the list';
+like $site->get('/status', Accept => 'text/html')->body, qr/<h1 class="bad">parked of/, '  on the page';
+$answer = $site->get('/status?format=prometheus')->body;
+like $answer, qr/^entitle_lists_readable\{prefix="entitle:",mode="test"\} 0$/m, '  and to Prometheus';
+unlike $answer, qr/^entitle_parked\{prefix="entitle:",mode="test"\}/m, '  which is told no number';
+$redis->command('RENAME', 'aside', 'entitle:test:parked');
+
 $site->expect_log(qr/redis/i, qr/access forbidden by rule/, qr/mode_mismatch/);
 $redis->stop;
 $answer = $site->get('/status');

@@ -25,6 +25,18 @@ bool begins_control_character(std::string_view text) {
          static_cast<unsigned char>(text[1]) < 0xa0;
 }
 
+// Those that turn the direction of what stands around them, or that nobody
+// sees: U+200B to U+200F, U+202A to U+202E, U+2060 to U+2069, U+FEFF.
+bool begins_invisible_character(std::string_view text) {
+  if (text.starts_with("\xef\xbb\xbf")) return true;
+  if (text.size() < 3 || text[0] != '\xe2') return false;
+  const auto last = static_cast<unsigned char>(text[2]);
+  if (text[1] == '\x80') {
+    return (last >= 0x8b && last <= 0x8f) || (last >= 0xaa && last <= 0xae);
+  }
+  return text[1] == '\x81' && last >= 0xa0 && last <= 0xa9;
+}
+
 std::size_t character_at(std::string_view text) {
   for (std::size_t size = 1; size <= 4 && size <= text.size(); ++size) {
     if (is_utf8(text.substr(0, size))) return size;
@@ -38,8 +50,9 @@ std::string printable(std::string_view text) {
   std::string out;
   while (!text.empty()) {
     const std::size_t size = character_at(text);
-    const bool control =
-        is_control_byte(text[0]) || begins_control_character(text);
+    const bool control = is_control_byte(text[0]) ||
+                         begins_control_character(text) ||
+                         begins_invisible_character(text);
     if (size != 0 && !control) {
       out += text.substr(0, size);
       text.remove_prefix(size);

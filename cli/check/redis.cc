@@ -163,7 +163,13 @@ Check heard(const Context& context) {
 
 Check waiting(const Context& context, const char* what,
               const std::string& key) {
-  const List list = list_at(context, key, 1);
+  List list;
+  try {
+    list = list_at(context, key, 1);
+  } catch (const Stop& stop) {
+    return {what, Health::bad, stop.what(),
+            "look at what wrote " + key + ", and move it aside"};
+  }
   if (list.total == 0) return {what, Health::fine, "none"};
   return {what, Health::bad,
           fmt::format("{}, the oldest for {}", list.total,

@@ -6,6 +6,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 
 #include "cli/base/stop.h"
 #include "core/base/ascii.h"
@@ -23,22 +24,30 @@ std::string whoever() {
   return user != nullptr ? user->pw_name : std::to_string(geteuid());
 }
 
-// It stands in a line of JSON, which everybody reads.
-void check(const char* option, const std::string& text) {
-  if (text.size() <= kMostBytes && is_utf8(text) && !has_control_bytes(text)) {
-    return;
+void check(std::string_view what, const std::string& text) {
+  if (const auto wrong = wrong_with_words(what, text)) {
+    throw Stop(Exit::usage, *wrong);
   }
-  throw Stop(Exit::usage,
-             fmt::format("{} takes text of at most {} bytes, no control bytes",
-                         option, kMostBytes));
 }
 
 }  // namespace
 
+// It stands in a line of JSON, which everybody reads.
+std::optional<std::string> wrong_with_words(std::string_view what,
+                                            const std::string& text) {
+  if (text.size() <= kMostBytes && is_utf8(text) && !has_control_bytes(text)) {
+    return std::nullopt;
+  }
+  return fmt::format("{} takes text of at most {} bytes, no control bytes",
+                     what, kMostBytes);
+}
+
 OperatorsWord word_of(const WriteOptions& options) {
   check("--by", options.by);
   check("--reason", options.reason);
-  return {options.by.empty() ? whoever() : options.by, options.reason};
+  std::string by = options.by.empty() ? whoever() : options.by;
+  if (options.by.empty()) check("SUDO_USER, for want of --by,", by);
+  return {std::move(by), options.reason};
 }
 
 void agree(const std::string& plan, const WriteOptions& options) {

@@ -2,7 +2,9 @@
 // at the terminal, or --yes, agrees to the plan.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "core/delivery/operators_word.h"
 
@@ -13,6 +15,11 @@ struct WriteOptions {
   std::string by;      // who says so; empty: whoever runs it
   std::string reason;  // why; may be empty
 };
+
+// What is wrong with words that are to stand in a line of the log; null:
+// nothing.
+std::optional<std::string> wrong_with_words(std::string_view what,
+                                            const std::string& text);
 
 // Who says it, and why, for the log.
 OperatorsWord word_of(const WriteOptions& options);

@@ -13,6 +13,7 @@
 #include "cli/base/csv.h"
 #include "cli/base/stop.h"
 #include "cli/base/text.h"
+#include "cli/command/agree.h"
 #include "cli/kept/find.h"
 #include "core/base/ascii.h"
 #include "core/base/types.h"
@@ -38,6 +39,9 @@ bool check(const LinkLine& line, std::vector<LinkLineError>& errors) {
   if (!User::from(line.user)) {
     errors.push_back(
         {line.line, "a user has 1 to 255 bytes, no control bytes"});
+  }
+  if (const auto wrong = wrong_with_words("a reason", line.reason)) {
+    errors.push_back({line.line, *wrong});
   }
   return errors.size() == before;
 }

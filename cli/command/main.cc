@@ -2,9 +2,11 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -141,6 +143,12 @@ int end(const Stop& stop, bool as_json) {
   return static_cast<int>(stop.how());
 }
 
+// What could not be understood is not understood to the end.
+bool wants_json(int argc, char** argv) {
+  const std::vector<std::string_view> words(argv, argv + argc);
+  return std::find(words.begin(), words.end(), "--json") != words.end();
+}
+
 int run_command(int argc, char** argv) {
   CommonOptions common;
   Run run;
@@ -154,6 +162,10 @@ int run_command(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    const bool asked = error.get_exit_code() == 0;  // --help, --version
+    if (!asked && wants_json(argc, argv)) {
+      return end(Stop(Exit::usage, error.what()), true);
+    }
     return app.exit(error) == 0 ? 0 : static_cast<int>(Exit::usage);
   }
   try {

@@ -162,6 +162,12 @@ std::string text_of(const Context& context, const Run& run) {
   std::string text = fmt::format(
       "Stripe beside {}: {}; {} calls, {:.1f} s, of which {:.2f} s our own.\n",
       context.space(), text_of_looked(tally), run.calls, run.seconds, run.cpu);
+  for (const Stage stage : run.walked.begun_anew) {
+    text += fmt::format(
+        "Where the {} were to go on, Stripe has nothing any more: all of them "
+        "were looked at again.\n",
+        name(stage));
+  }
   if (!run.walked.why.empty()) {
     return text + fmt::format(
                       "Not finished: {}\n-> {} goes on there\n", run.walked.why,
@@ -204,6 +210,9 @@ std::string json_of(const Context& context, const Run& run) {
   if (!run.walked.why.empty()) {
     out.text("error", run.walked.why).text("resume", run.walked.cursor.text());
   }
+  out.key("begun_anew").strings(run.walked.begun_anew, [](Stage stage) {
+    return std::string(name(stage));
+  });
   write_counts(out, run.walked.tally);
   out.number("calls", run.calls)
       .number("milliseconds", static_cast<std::int64_t>(run.seconds * 1000))

@@ -82,20 +82,44 @@ DumpHead head_of(Lines& lines, const std::string& name) {
   return *head;
 }
 
+void count(const DumpLine& line, DumpEnd& seen) {
+  if (const KeptHash* hash = std::get_if<KeptHash>(&line)) {
+    ++(hash->kind == Kind::place ? seen.places : seen.users);
+  } else if (std::holds_alternative<DumpKey>(line)) {
+    ++seen.others;
+  }
+}
+
+// What the last line counts, and what there is.
+std::string difference_of(const DumpEnd& said, const DumpEnd& seen) {
+  if (said == seen) return {};
+  return fmt::format(
+      "its last line counts {} places, {} users and {} others, and there are "
+      "{}, {} and {}",
+      said.places, said.users, said.others, seen.places, seen.users,
+      seen.others);
+}
+
 // Every line, before any is written: what is cut off or damaged is seen then.
 void check_all(const std::string& name) {
   Lines lines(name);
   head_of(lines, name);
   Progress progress("lines read");
-  bool ended = false;
+  DumpEnd seen;
+  std::optional<DumpEnd> said;
   while (const std::optional<DumpLine> line = lines.next()) {
     progress.add(1);
-    ended = std::holds_alternative<DumpEnd>(*line);
+    count(*line, seen);
+    const DumpEnd* end = std::get_if<DumpEnd>(&*line);
+    said = end ? std::optional(*end) : std::nullopt;
   }
-  if (!ended) {
+  if (!said) {
     throw Stop(Exit::usage, name +
                                 ": it is cut off: its last line is not "
                                 "there");
+  }
+  if (const std::string wrong = difference_of(*said, seen); !wrong.empty()) {
+    throw Stop(Exit::usage, name + ": it is not whole: " + wrong);
   }
 }
 
@@ -263,17 +287,22 @@ std::optional<std::int64_t> kilobytes_of(const std::string& name) {
 
 Counts restore_all(const Context& context, Lines& lines,
                    const RestoreOptions& options, const OperatorsWord& word,
-                   bool& ended) {
+                   std::string& broken) {
+  DumpEnd seen;
+  broken = "it is cut off: its last line is not there";
   Restoring restoring(context, word);
   Progress progress("kB", kilobytes_of(options.file));
   std::size_t bytes = 0;
   while (std::optional<DumpLine> line = lines.next()) {
+    count(*line, seen);
+    const DumpEnd* end = std::get_if<DumpEnd>(&*line);
+    broken = end ? difference_of(*end, seen)
+                 : "it is cut off: its last line is not there";
     if (KeptHash* hash = std::get_if<KeptHash>(&*line)) {
       restoring.take(std::move(*hash), lines.bytes());
     } else if (const DumpKey* key = std::get_if<DumpKey>(&*line)) {
       restoring.take(*key);
     }
-    ended = std::holds_alternative<DumpEnd>(*line);
     bytes += lines.bytes();
     progress.add(static_cast<std::int64_t>(bytes / 1024));
     bytes %= 1024;
@@ -281,11 +310,12 @@ Counts restore_all(const Context& context, Lines& lines,
   return restoring.end();
 }
 
-Answer answer_of(const Context& context, const Counts& counts, bool ended,
-                 bool as_json) {
+// `broken`: why what was read is not whole; empty: it is.
+Answer answer_of(const Context& context, const Counts& counts,
+                 const std::string& broken, bool as_json) {
   Answer answer;
   if (counts.unreadable_in_all > 0) answer.how = Exit::found;
-  if (!ended) answer.how = Exit::cannot_tell;
+  if (!broken.empty()) answer.how = Exit::cannot_tell;
   if (as_json) {
     json::Writer out(answer.text);
     out.begin_object();
@@ -294,7 +324,7 @@ Answer answer_of(const Context& context, const Counts& counts, bool ended,
         .number("merged", counts.merged)
         .number("same", counts.same)
         .number("others", counts.keys)
-        .boolean("whole", ended)
+        .boolean("whole", broken.empty())
         .key("unreadable")
         .strings(counts.unreadable)
         .end_object();
@@ -309,8 +339,8 @@ Answer answer_of(const Context& context, const Counts& counts, bool ended,
         fmt::format("{} cannot be read here, and stayed: {}\n",
                     counts.unreadable_in_all, listed(counts.unreadable));
   }
-  if (!ended) {
-    answer.text += "What was read is cut off: its last line is not there.\n";
+  if (!broken.empty()) {
+    answer.text += "What was read is not whole: " + broken + ".\n";
   }
   return answer;
 }
@@ -335,9 +365,9 @@ Answer restore(const Context& context, const RestoreOptions& options,
                     context.space(), printable(head.prefix),
                     printable(head.mode), text_of_time(head.time)),
         options);
-  bool ended = false;
-  const Counts counts = restore_all(context, lines, options, word, ended);
-  return answer_of(context, counts, ended, as_json);
+  std::string broken;
+  const Counts counts = restore_all(context, lines, options, word, broken);
+  return answer_of(context, counts, broken, as_json);
 }
 
 }  // namespace entitle::cli

@@ -1,9 +1,13 @@
 #include "cli/kept/lookup.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
 #include "cli/base/progress.h"
+#include "cli/base/stop.h"
+#include "cli/base/text.h"
 #include "core/base/percent.h"
 #include "core/json/reader.h"
 #include "core/record/fields.h"
@@ -94,6 +98,11 @@ List list_at(const Context& context, const std::string& key, std::size_t most) {
       {"ZRANGE", key, "0", std::to_string(most - 1), "WITHSCORES"}};
   const std::vector<Reply> replies =
       context.redis().ask(key, std::move(commands));
+  for (const Reply& reply : replies) {
+    if (!reply.is_error()) continue;
+    throw Stop(Exit::cannot_tell, fmt::format("{} cannot be read: {}", key,
+                                              printable(reply.text)));
+  }
   list.total = replies[0].integer;
   const std::vector<Reply>& items = replies[1].elements;
   for (std::size_t i = 0; i + 1 < items.size(); i += 2) {

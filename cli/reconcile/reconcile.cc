@@ -39,6 +39,19 @@ bool is_subscription(std::string_view source) {
   return source.starts_with("sub_");
 }
 
+// Where Stripe has it, of our own account; empty: it cannot be asked for by its
+// id alone.
+std::string path_of(const std::string& source) {
+  constexpr std::pair<std::string_view, std::string_view> lists[] = {
+      {"sub_", "/v1/subscriptions/"},
+      {"cs_", "/v1/checkout/sessions/"},
+      {"in_", "/v1/invoices/"}};
+  for (const auto& [begin, list] : lists) {
+    if (source.starts_with(begin)) return std::string(list) + source;
+  }
+  return {};
+}
+
 class Walk {
  public:
   Walk(const Context& context, StripeApi& stripe, const WalkOptions& options,
@@ -73,6 +86,7 @@ class Walk {
       walked.cursor = cursor_;
     }
     walked.tally = std::move(tally_);
+    walked.begun_anew = std::move(begun_anew_);
     return walked;
   }
 
@@ -101,6 +115,7 @@ class Walk {
       tally_.unreadable++;
       return;
     }
+    date_past_due(told, kept.sources);
     const std::vector<Finding> findings =
         compare(context_, told, kept, given_back_, ignored_);
     const bool heals = std::any_of(
@@ -193,6 +208,7 @@ class Walk {
     StripeList list(stripe_, resource, query(std::move(words)),
                     resumed ? options_.from->after : std::string());
     while (auto page = list.next()) {
+      if (list.begun_anew()) begun_anew_.insert(stage);
       std::vector<Told> all;
       for (const json::Node* member : page->members) {
         check_mode(member);
@@ -390,7 +406,8 @@ class Walk {
     const bool whole = options_.customer.empty() && !options_.since;
     if (!whole || options_.import) return;
     std::vector<Unknown> unknown;
-    each_subscription([&](const std::string& id, const Source& source) {
+    each_open([&](const std::string& id, const Source& source) {
+      if (!is_subscription(id)) return true;
       const bool seen = seen_.contains(std::hash<std::string_view>()(id));
       if (!seen) unknown.push_back({id, source.place});
       return unknown.size() < kMostUnknown;
@@ -401,7 +418,7 @@ class Walk {
 
   // Those of our own account that open something, in all records.
   template <class See>
-  void each_subscription(const See& see_one) {
+  void each_open(const See& see_one) {
     const std::string pattern =
         literal_pattern(context_.space() + ":{u:") + "*}";
     each_key(context_, pattern, kScanTime,
@@ -428,10 +445,10 @@ class Walk {
   bool each_effective(const Record& record, const See& see_one) const {
     const bool any = std::any_of(
         record.sources.begin(), record.sources.end(),
-        [](const auto& source) { return is_subscription(source.first); });
+        [](const auto& source) { return !path_of(source.first).empty(); });
     if (!any) return true;
     for (const Purchase& purchase : purchases_of(record.sources, context_)) {
-      if (!purchase.effective || !is_subscription(purchase.source)) continue;
+      if (!purchase.effective || path_of(purchase.source).empty()) continue;
       const auto source = record.sources.find(purchase.source);
       if (!see_one(purchase.source, source->second)) return false;
     }
@@ -460,7 +477,7 @@ class Walk {
   void check_account() {
     if (options_.from) return;
     std::vector<std::string> some;
-    each_subscription([&](const std::string& id, const Source&) {
+    each_open([&](const std::string& id, const Source&) {
       some.push_back(id);
       return some.size() < kProbes;
     });
@@ -468,7 +485,7 @@ class Walk {
     tally_.unreadable = 0;
     if (some.size() < kProbes) return;
     for (const std::string& id : some) {
-      if (stripe_.find("/v1/subscriptions/" + id)) return;
+      if (stripe_.find(path_of(id))) return;
     }
     throw Stop(Exit::refused,
                fmt::format("Stripe knows none of {}, which are open in {}: the "
@@ -486,6 +503,7 @@ class Walk {
   std::unordered_set<std::size_t> seen_;     // hashes of subscriptions' ids
   std::unordered_set<std::size_t> counted_;  // hashes of what was found
   std::set<std::string> unowned_;
+  std::set<Stage> begun_anew_;
   Cursor cursor_;
   Tally tally_;
 };

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "cli/kept/context.h"
@@ -28,6 +29,8 @@ struct Walked {
   // Why it did not finish; empty: it did. Then where it goes on.
   std::string why;
   Cursor cursor;
+  // Lists that began anew: where they were to go on is nothing any more.
+  std::set<Stage> begun_anew;
 };
 
 // Called after each page.

@@ -24,6 +24,8 @@ constexpr std::size_t kMaxBytes = std::size_t{64} << 20;
 constexpr int kMostAttempts = 8;
 constexpr milliseconds kFirstPause{500};
 constexpr milliseconds kLongestPause{30'000};
+// As far as entitle_webhook_tolerance lets a signature's by default.
+constexpr Seconds kClocksApart{300};
 constexpr long kConnectTime = 10'000;  // ms
 constexpr long kAnswerTime = 60'000;
 
@@ -114,6 +116,20 @@ std::size_t take_header(char* bytes, std::size_t, std::size_t size,
 bool passes(unsigned status) {
   return status == 0 || status == 408 || status == 409 || status == 424 ||
          status == 425 || status == 429 || status >= 500;
+}
+
+// What Stripe says is dated by its clock, and counts for less than a later
+// event: of a wrong date it would count for more than what comes.
+void check_date(UnixTime date) {
+  const UnixTime now =
+      std::chrono::floor<Seconds>(std::chrono::system_clock::now());
+  const Seconds apart = date > now ? date - now : now - date;
+  if (apart <= kClocksApart) return;
+  throw Stop(Exit::cannot_tell,
+             fmt::format("what answers for Stripe says that it is {}, and here "
+                         "it is {}: set the clock that is wrong; nothing can "
+                         "be dated by them",
+                         text_of_time(date), text_of_time(now)));
 }
 
 [[noreturn]] void refuse(unsigned status, const json::Node* error,
@@ -222,6 +238,7 @@ StripeReply StripeApi::ask(const std::string& path, const std::string* form,
                    "what answers for Stripe does not say the date: " + path);
       }
       last_date_ = unix_time(date);
+      check_date(last_date_);
     }
     if (answer.status == 200 && document) {
       return {*std::move(document), last_date_, std::move(answer.body)};

@@ -29,12 +29,15 @@ std::optional<StripeList::Page> StripeList::next() {
   std::optional<StripeReply> reply;
   while (!(reply = api_.find(path(), "starting_after"))) {
     if (!cursors_.empty()) cursors_.pop_back();
-    if (cursors_.empty()) {
+    if (!cursors_.empty()) continue;
+    // What was looked at before is looked at again, which changes nothing.
+    if (begun_anew_) {
       throw Stop(Exit::cannot_tell,
-                 fmt::format("where {} was to go on, Stripe has nothing any "
-                             "more: start again without --resume",
-                             resource_));
+                 fmt::format("Stripe's list changes faster than it can be "
+                             "read, asked for {}",
+                             path()));
     }
+    begun_anew_ = true;
   }
   Page page{*std::move(reply), {}, {}};
   const json::Node* root = page.reply.document.root();

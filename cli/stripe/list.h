@@ -25,6 +25,8 @@ class StripeList {
   };
   // Null: there is no more. Throws Stop.
   std::optional<Page> next();
+  // Where it was to go on, there was nothing any more: it began anew.
+  bool begun_anew() const { return begun_anew_; }
 
  private:
   std::string path() const;
@@ -35,6 +37,7 @@ class StripeList {
   // The last page's ids: where it goes on. Should an object be gone by then,
   // the one before it does.
   std::vector<std::string> cursors_;
+  bool begun_anew_ = false;
   bool over_ = false;
 };
 

@@ -1,7 +1,9 @@
 #include "cli/stripe/told.h"
 
+#include <algorithm>
 #include <utility>
 
+#include "core/source/resolve.h"
 #include "core/source/source.h"
 #include "core/stripe/object.h"
 
@@ -54,12 +56,26 @@ Told told(std::string_view type, const json::Node* object, UnixTime date,
   const Event event = event_of(type, object, date);
   Told told{std::string(stripe::id(object, "id")), event.head,
             facts_of(event, options)};
-  const std::optional<UnixTime> past_due = past_due_since(object);
+  std::optional<UnixTime> past_due = past_due_since(object);
+  if (past_due) past_due = std::min(*past_due, date);
   for (PlaceFacts& place : told.facts.places) {
     for (auto& [id, source] : place.sources) mark_as_told(source, past_due);
   }
   told.head.type = "reconcile";
   return told;
+}
+
+void date_past_due(Told& told, const Sources& kept) {
+  for (PlaceFacts& place : told.facts.places) {
+    for (auto& [id, source] : place.sources) {
+      const auto known = kept.find(id);
+      if (!source.entered_past_due || known == kept.end()) continue;
+      const auto before = resolve(known->second);
+      if (!before || !before->past_due_since || before->paid_since) continue;
+      UnixTime& since = source.entered_past_due->created;
+      since = std::min(since, *before->past_due_since);
+    }
+  }
 }
 
 std::optional<StripeQuestion> question_about(const Told& told,

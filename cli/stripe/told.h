@@ -11,6 +11,7 @@
 #include "core/base/types.h"
 #include "core/json/tree.h"
 #include "core/source/claim.h"
+#include "core/source/source.h"
 #include "core/stripe/asking.h"
 #include "core/stripe/event.h"
 #include "core/stripe/facts.h"
@@ -31,6 +32,10 @@ struct Told {
 // its date. What Stripe has to be asked besides is in `options.asked`.
 Told told(std::string_view type, const json::Node* object, UnixTime date,
           const FactsOptions& options);
+
+// A subscription that is known to be past due for longer than Stripe's answer
+// can tell is so since then.
+void date_past_due(Told& told, const Sources& kept);
 
 // What to ask Stripe besides, as the webhook would. Null: nothing.
 std::optional<StripeQuestion> question_about(const Told& told,

@@ -69,14 +69,23 @@ void write_here(Exposition& out, const Status& status) {
 }
 
 void write_lists(Exposition& out, const Status& status) {
+  out.gauge("entitle_lists_readable",
+            "Whether both lists of who is kept waiting can be read.");
+  for (const SpaceStatus& space : status.spaces) {
+    out.sample({{"prefix", space.prefix}, {"mode", name(space.mode)}},
+               std::int64_t{space.is_unread() ? 0 : 1});
+  }
+  // Of one that cannot be read nothing is said, which is not 0.
   for (const ListMetric& metric : kLists) {
     out.gauge(metric.count, metric.what);
     for (const SpaceStatus& space : status.spaces) {
+      if (!(space.*metric.list).error.empty()) continue;
       out.sample({{"prefix", space.prefix}, {"mode", name(space.mode)}},
                  (space.*metric.list).count);
     }
     out.gauge(metric.oldest, "For how long the oldest of them has been there.");
     for (const SpaceStatus& space : status.spaces) {
+      if (!(space.*metric.list).error.empty()) continue;
       out.sample({{"prefix", space.prefix}, {"mode", name(space.mode)}},
                  (space.*metric.list).oldest_seconds(status.now));
     }

@@ -153,6 +153,10 @@ void Page::head() {
 
 void Page::list(const SpaceStatus& space, const WaitingList& list,
                 std::string_view term, std::string_view command) {
+  if (!list.error.empty()) {
+    row(term, "<b class=\"bad\">cannot be read</b>: " + html(list.error));
+    return;
+  }
   if (list.count == 0) {
     row(term, "<span class=\"good\">none</span>");
     return;
@@ -389,7 +393,8 @@ std::string Page::text() {
   bool any = false;
   for (const SpaceStatus& each : status_.spaces) {
     const bool used = !each.webhook.empty() || !each.reconcile.empty() ||
-                      each.parked.count != 0 || each.unmatched.count != 0;
+                      each.parked.count != 0 || each.unmatched.count != 0 ||
+                      each.is_unread();
     if (status_.reachable && used) {
       space(each);
       any = true;

@@ -88,6 +88,12 @@ void write_space(json::Writer& out, const SpaceStatus& space,
       .number("parked_oldest_seconds", space.parked.oldest_seconds(now))
       .number("unmatched", space.unmatched.count)
       .number("unmatched_oldest_seconds", space.unmatched.oldest_seconds(now));
+  if (!space.parked.error.empty()) {
+    out.text("parked_error", told(space.parked.error));
+  }
+  if (!space.unmatched.error.empty()) {
+    out.text("unmatched_error", told(space.unmatched.error));
+  }
   out.key("webhook").begin_object();
   for (const auto& [field, value] : space.webhook) {
     out.text(told(field), told(value));
@@ -117,12 +123,25 @@ std::optional<std::int64_t> SpaceStatus::webhook_number(
   return parse_decimal<std::int64_t>(webhook_text(field));
 }
 
-bool is_well(const Status& status) { return status.reachable; }
+bool is_well(const Status& status) {
+  return status.reachable &&
+         std::none_of(status.spaces.begin(), status.spaces.end(),
+                      [](const SpaceStatus& s) { return s.is_unread(); });
+}
 
 std::string headline(const Status& status) {
   if (!status.reachable) {
     return "Redis cannot be reached: nobody is let in by new knowledge, and "
            "webhooks are answered 503.";
+  }
+  for (const SpaceStatus& space : status.spaces) {
+    if (!space.is_unread()) continue;
+    const bool parked = !space.parked.error.empty();
+    const WaitingList& list = parked ? space.parked : space.unmatched;
+    return std::string(parked ? "parked" : "unmatched") + " of " +
+           std::string(told(space.prefix)) + std::string(name(space.mode)) +
+           " cannot be read, so who is kept waiting is not known: " +
+           std::string(told(list.error));
   }
   WaitingList parked, unmatched;
   const auto gather = [](WaitingList& into, const WaitingList& list) {

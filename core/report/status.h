@@ -20,6 +20,7 @@ namespace entitle {
 struct WaitingList {
   std::int64_t count = 0;
   std::optional<std::int64_t> oldest{};  // unix s, first seen
+  std::string error{};                   // why it cannot be read; empty: it was
 
   std::int64_t oldest_seconds(std::int64_t now) const;  // 0: there is none
 };
@@ -36,6 +37,10 @@ struct SpaceStatus {
   // Of the hash: a number. Null: it is not there, or no number.
   std::optional<std::int64_t> webhook_number(std::string_view field) const;
   std::string_view webhook_text(std::string_view field) const;
+  // A list cannot be read: nobody can tell who is kept waiting.
+  bool is_unread() const {
+    return !parked.error.empty() || !unmatched.error.empty();
+  }
 };
 
 // Whether what was answered 2xx outlives its primary.

@@ -28,6 +28,12 @@ all_spaces() {
 WaitingList
 told_of_list(const std::vector<Reply>& replies) {
     WaitingList list;
+    for (const Reply& reply : replies) {
+        if (reply.is_error()) {
+            list.error = reply.text;
+            return list;
+        }
+    }
     list.count = replies.front().integer;
     const std::vector<Reply>& oldest = replies.back().elements;
     if (oldest.size() == 2) {

@@ -244,7 +244,9 @@ class Report {
 ngx_int_t
 report(ngx_http_request_t* r) {
     if ((r->method & (NGX_HTTP_GET | NGX_HTTP_HEAD)) == 0) {
-        return NGX_HTTP_NOT_ALLOWED;
+        return add_header(r, "Allow", "GET, HEAD") == NGX_OK
+                   ? NGX_HTTP_NOT_ALLOWED
+                   : NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
     auto* report = pool_new<Report>(r->pool, r);
     if (report == nullptr) {

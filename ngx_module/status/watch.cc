@@ -42,13 +42,21 @@ class Watch {
     static void
     say(const SpaceStatus& space, const WaitingList& list,
         const std::string& key, const char* what, std::string_view command) {
+        ngx_str_t name = str(key);
+        if (!list.error.empty()) {
+            ngx_str_t error = str(list.error);
+            ngx_log_error(NGX_LOG_ERR, ngx_cycle->log, 0,
+                          "entitle: \"%V\" cannot be read, so who is kept "
+                          "waiting is not known: %V",
+                          &name, &error);
+            return;
+        }
         const std::int64_t age = list.oldest_seconds(ngx_time());
         if (list.count == 0 || age < kLongEnough) {
             return;
         }
         const std::string words =
             command_words(command, {}, space.prefix, space.mode);
-        ngx_str_t name = str(key);
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                       "entitle: %L in \"%V\" %s, the oldest for %L s: %s",
                       list.count, &name, what, age, words.c_str());

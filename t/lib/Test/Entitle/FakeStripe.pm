@@ -23,6 +23,7 @@ package Test::Entitle::FakeStripe;
 #   $stripe->put('/v1/subscriptions', {...}, ...);     # newest first; by id, so
 #   $stripe->drop('/v1/subscriptions', 'sub_1');       # that put() may change one
 #   $stripe->fault('/v1/subscriptions', status => 500, from => 2, times => 1);
+#   $stripe->skew(3600);               # its clock is ahead by so much
 #
 # Its lists know `customer`, `status`, `created[gte]`, `type`, `types[]`,
 # `charge`, `payment_intent`, `subscription` and `delivery_success`, and each
@@ -62,7 +63,7 @@ sub _save {
     my ($self) = @_;
     open my $out, '>', "$self->{file}.new" or croak "$self->{file}: $!";
     print $out $JSON->encode({ lists => $self->{lists}, faults => $self->{faults},
-            change => ++$self->{changes} });
+            skew => $self->{skew} // 0, change => ++$self->{changes} });
     close $out or croak "$self->{file}: $!";
     rename "$self->{file}.new", $self->{file} or croak "$self->{file}: $!";
     return;
@@ -96,6 +97,14 @@ sub fault {
     return;
 }
 
+# By how many seconds its clock is ahead.
+sub skew {
+    my ($self, $seconds) = @_;
+    $self->{skew} = $seconds;
+    $self->_save;
+    return;
+}
+
 sub port { $_[0]{app}->port }
 
 sub asked { return map { $_->{uri} } $_[0]{app}->seen }
@@ -125,7 +134,8 @@ sub _json {
             'Request-Id' => sprintf 'req_Fake%06d', ++$requests] };
 }
 
-sub _date { return (Date => strftime('%a, %d %b %Y %H:%M:%S GMT', gmtime)) }
+my $skew = 0;
+sub _date { return (Date => strftime('%a, %d %b %Y %H:%M:%S GMT', gmtime time + $skew)) }
 
 sub _error {
     my ($status, $message, %more) = @_;
@@ -162,7 +172,8 @@ sub _account {
         local $/;
         my $read = $JSON->decode(readline $in);
         # What is left of a fault is known here alone.
-        %known = (about => "@about[1, 7, 9]", lists => { %{ $o->{lists} // {} }, %{ $read->{lists} } }, faults => $read->{faults});
+        %known = (about => "@about[1, 7, 9]", lists => { %{ $o->{lists} // {} }, %{ $read->{lists} } }, faults => $read->{faults},
+            skew => $read->{skew});
     }
     return \%known;
 }
@@ -250,6 +261,7 @@ sub _expand {
 sub _answer_of_account {
     my ($path, $args, $r, $o) = @_;
     my $account = _account($o);
+    $skew = $account->{skew} // 0;
     my $found = _of_account($path, $args, $o);
     my $page = 1;
     if ($found && $found->{list} && defined(my $after = $args->{starting_after})) {
