@@ -97,16 +97,17 @@ LiveEnds::tell(const LiveEnd& end) {
 }
 
 bool
-LiveEnds::after(std::uint64_t seen, std::vector<LiveEnd>& ends) const {
-    const std::uint64_t told_so_far = told();
-    const bool whole = told_so_far - seen <= kKept;
-    const std::uint64_t from =
-        whole ? seen : told_so_far - static_cast<std::uint64_t>(kKept);
-    ends.reserve(static_cast<std::size_t>(told_so_far - from));
+LiveEnds::take_after(std::uint64_t& seen, std::vector<LiveEnd>& ends) const {
     const Locked lock(pool_);
-    for (std::uint64_t at = from; at < told_so_far; at++) {
+    const std::uint64_t now = told();
+    const bool whole = now - seen <= kKept;
+    const std::uint64_t from =
+        whole ? seen : now - static_cast<std::uint64_t>(kKept);
+    ends.reserve(static_cast<std::size_t>(now - from));
+    for (std::uint64_t at = from; at < now; at++) {
         ends.push_back(header()->newest[at % kKept]);
     }
+    seen = now;
     return whole;
 }
 

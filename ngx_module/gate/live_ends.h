@@ -38,9 +38,9 @@ class LiveEnds {
 
     // How many were told so far.
     std::uint64_t told() const;
-    // Those after the first `seen`, the oldest first. False: so many that the
-    // ring has lost some.
-    bool after(std::uint64_t seen, std::vector<LiveEnd>& ends) const;
+    // Those after the first `seen`, the oldest first; then all told are seen.
+    // False: so many that the ring has lost some.
+    bool take_after(std::uint64_t& seen, std::vector<LiveEnd>& ends) const;
 
   private:
     LiveEndsHeader* header() const;

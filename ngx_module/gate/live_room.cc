@@ -350,12 +350,11 @@ LiveRoom::work() {
 
 void
 LiveRoom::take_ends() {
-    const std::uint64_t told = ends_.told();
-    if (told == seen_) {
+    if (ends_.told() == seen_) {
         return;
     }
     std::vector<LiveEnd> ends;
-    if (!ends_.after(std::exchange(seen_, told), ends)) {
+    if (!ends_.take_after(seen_, ends)) {
         ngx_log_error(NGX_LOG_WARN, ngx_cycle->log, 0,
                       "entitle: so many sessions ended at once that responses "
                       "of some may not have been cut");
