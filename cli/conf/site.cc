@@ -84,6 +84,28 @@ void take_grants(const Directives& said, GrantMap& grants) {
   }
 }
 
+void take_credits(const Directives& said, Server& server) {
+  const auto lines = all(said, "entitle_credit");
+  if (!lines.empty()) server.credits = CreditMap();
+  for (const Directive* line : lines) {
+    if (says_off(*line)) continue;
+    const std::string& name = value_of(*line);
+    const bool per_period = line->words.back() == "per=period";
+    for (std::size_t i = 2; i < line->words.size() - (per_period ? 1 : 0);
+         ++i) {
+      auto put = parse_credit(line->words[i]);
+      if (!put) {
+        refuse(*line, fmt::format("names no identifier and number: {}",
+                                  line->words[i]));
+      }
+      server.credits.add(name, put->first, put->second, per_period);
+    }
+  }
+  for (const Identifier& identifier : server.credits.identifiers()) {
+    server.grants.also_knows(identifier);
+  }
+}
+
 void take_user_from(const Directives& said, std::vector<UserFrom>& user_from) {
   const Directive* line = find(said, "entitle_user_from");
   if (line == nullptr) return;
@@ -124,6 +146,7 @@ void take_server_words(const Directives& said, Server& server) {
   if (auto* d = find(said, "entitle_mode")) server.mode = mode_of(*d);
   take_policy(said, server.policy);
   take_grants(said, server.grants);
+  take_credits(said, server);
   take_user_from(said, server.user_from);
   take_files(said, "entitle_session_key_file", server.key_files);
   if (auto* d = find(said, "entitle_session_cookie")) {
@@ -150,6 +173,11 @@ void take_words(const Directives& said, std::string_view name,
   }
 }
 
+bool is_metered(const Directives& said) {
+  const Directive* meter = find(said, "entitle_meter");
+  return meter != nullptr && !says_off(*meter);
+}
+
 void take_gate(const Directives& said, Inherited& location) {
   const auto lines = all(said, "entitle_require");
   bool requires_something = false;
@@ -163,7 +191,8 @@ void take_gate(const Directives& said, Inherited& location) {
   if (auto* d = find(said, "entitle")) {
     location.gated = value_of(*d) != "off";
     location.optional = value_of(*d) == "optional";
-  } else if (requires_something || find(said, "entitle_poll") != nullptr) {
+  } else if (requires_something || is_metered(said) ||
+             find(said, "entitle_poll") != nullptr) {
     location.gated = true;
     location.optional = false;
   }

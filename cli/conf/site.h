@@ -12,6 +12,7 @@
 #include "core/access/grants.h"
 #include "core/access/policy.h"
 #include "core/base/types.h"
+#include "core/credit/credit_map.h"
 #include "core/stripe/facts.h"
 
 namespace entitle::cli {
@@ -56,6 +57,7 @@ struct Server {
   std::string prefix = "entitle:";
   Mode mode = Mode::live;  // what its gates read
   GrantMap grants;
+  CreditMap credits;
   Policy policy;
   std::vector<UserFrom> user_from = default_user_from();
   std::vector<std::string> key_files;     // entitle_session_key_file: paths

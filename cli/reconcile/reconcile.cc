@@ -374,11 +374,11 @@ class Walk {
 
   bool opens_nothing(const Told& told) const {
     if (context_.grants() == nullptr) return false;
-    return std::none_of(
-        told.facts.identifiers.begin(), told.facts.identifiers.end(),
-        [&](const Identifier& identifier) {
-          return !context_.grants()->entitlements_of(identifier).empty();
-        });
+    return std::none_of(told.facts.identifiers.begin(),
+                        told.facts.identifiers.end(),
+                        [&](const Identifier& identifier) {
+                          return context_.grants()->knows(identifier);
+                        });
   }
 
   // A session's lines do not change: what is kept of them need not be asked for

@@ -38,11 +38,10 @@ void leave_missing(const Context& context, std::vector<EventSeen>& page) {
 
 bool opens_nothing(const Context& context, const Facts& facts) {
   if (context.grants() == nullptr) return false;
-  return std::none_of(
-      facts.identifiers.begin(), facts.identifiers.end(),
-      [&](const Identifier& identifier) {
-        return !context.grants()->entitlements_of(identifier).empty();
-      });
+  return std::none_of(facts.identifiers.begin(), facts.identifiers.end(),
+                      [&](const Identifier& identifier) {
+                        return context.grants()->knows(identifier);
+                      });
 }
 
 }  // namespace

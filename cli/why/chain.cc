@@ -353,6 +353,13 @@ std::string ignored_by(const Context& context, const Purchase& purchase) {
   return {};
 }
 
+// By entitle_credit; it gives no entitlement.
+bool puts_credits(const GrantMap& grants, const Purchase& purchase) {
+  return std::any_of(
+      purchase.identifiers.begin(), purchase.identifiers.end(),
+      [&](const Identifier& identifier) { return grants.knows(identifier); });
+}
+
 void add_grant(Maker& m) {
   if (m.purchase == nullptr) {
     m.unknown("grant", "nothing was bought");
@@ -365,6 +372,9 @@ void add_grant(Maker& m) {
                                  listed(purchase.gives)));
   } else if (m.context.grants() == nullptr) {
     m.unknown("grant", "no configuration was read: --config FILE");
+  } else if (puts_credits(*m.context.grants(), purchase)) {
+    m.whole("grant", fmt::format("{} puts credits on an account",
+                                 text_of_identifiers(purchase.identifiers)));
   } else if (is_waved_through(m)) {
     const std::string name = ignored_by(m.context, purchase);
     m.broken("grant", "it is ignored by name: " + printable(name),

@@ -146,6 +146,10 @@ std::string_view name(Reason reason) {
       return "redis_unreachable";
     case Reason::record_unreadable:
       return "record_unreadable";
+    case Reason::credits_exhausted:
+      return "credits_exhausted";
+    case Reason::cost_unknown:
+      return "cost_unknown";
   }
   return "";
 }

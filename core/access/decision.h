@@ -40,10 +40,12 @@ enum class Reason {
   refunded,
   disputed,
   collection_paused,
+  credits_exhausted,
   reauth_failed,
   jwt_keys_unreachable,
   redis_unreachable,
   record_unreadable,
+  cost_unknown,  // of a metered request: no number
 };
 std::string_view name(Reason reason);
 
@@ -62,12 +64,21 @@ struct Identity {
 // Whether what a (valid, bound, unexpired) identity says still stands.
 bool fresh(const Identity& identity, const Standing& standing, UnixTime now);
 
+// Why a metered request is not paid for.
+struct CreditShortage {
+  std::string name;  // of the account
+  std::int64_t cost = 0;
+  std::int64_t left = 0;
+  std::optional<UnixTime> comes_back{};  // null: nobody says when
+};
+
 struct Ruling {
   Decision decision = Decision::error;
   Reason reason = Reason::redis_unreachable;
   UnixTime until{};  // of an `allow`: when it ends unless renewed
-  std::vector<std::string> entitlements;  // all that is effective, sorted
-  std::vector<std::string> missing;       // of a `pay`: what would open it
+  std::vector<std::string> entitlements;    // all that is effective, sorted
+  std::vector<std::string> missing;         // of a `pay`: what would open it
+  std::optional<CreditShortage> credits{};  // of one for want of credits
   // By the same record it is the same until then. Null: that is not told.
   std::optional<UnixTime> same_until{};
 };

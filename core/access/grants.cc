@@ -26,6 +26,7 @@ void GrantMap::add(const GrantMap& other) {
   for (const auto& [identifier, names] : other.by_identifier_) {
     for (const std::string& name : names) add(name, identifier);
   }
+  others_.insert(other.others_.begin(), other.others_.end());
 }
 
 std::vector<std::string_view> GrantMap::entitlements_of(
@@ -37,6 +38,10 @@ std::vector<std::string_view> GrantMap::entitlements_of(
   std::string_view name = namesake(identifier);
   if (name.empty()) return {};
   return {name};
+}
+
+bool GrantMap::knows(const Identifier& identifier) const {
+  return others_.contains(identifier) || !entitlements_of(identifier).empty();
 }
 
 std::vector<Identifier> GrantMap::identifiers() const {

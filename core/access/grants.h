@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,11 +23,15 @@ class GrantMap {
   bool gives(const Identifier& identifier, std::string_view entitlement) const;
   // Whether some line gives it, whatever its namesakes do.
   bool names(std::string_view entitlement) const;
+  // What gives something else than an entitlement: it opens something, too.
+  void also_knows(const Identifier& identifier) { others_.insert(identifier); }
+  bool knows(const Identifier& identifier) const;
   bool empty() const { return by_identifier_.empty(); }  // there is no line
   std::vector<Identifier> identifiers() const;  // that lines name; sorted
 
  private:
   std::map<Identifier, std::vector<std::string>, std::less<>> by_identifier_;
+  std::set<Identifier> others_;
 };
 
 }  // namespace entitle

@@ -12,6 +12,8 @@ struct Words {
   const char* detail;
 };
 
+constexpr char kNoCredits[] = "The account has too few credits for this.";
+
 Words words_of(Decision decision) {
   switch (decision) {
     case Decision::login:
@@ -56,7 +58,8 @@ std::string html(std::string_view text) {
 int status_of(Decision decision) { return words_of(decision).status; }
 
 std::string problem_json(const Ruling& ruling) {
-  const Words words = words_of(ruling.decision);
+  Words words = words_of(ruling.decision);
+  if (ruling.credits) words.detail = kNoCredits;
   std::string text;
   json::Writer problem(text);
   problem.begin_object()
@@ -66,7 +69,18 @@ std::string problem_json(const Ruling& ruling) {
       .text("detail", words.detail)
       .text("decision", name(ruling.decision))
       .text("reason", name(ruling.reason));
-  if (ruling.decision == Decision::pay) {
+  if (ruling.credits) {
+    const CreditShortage& credits = *ruling.credits;
+    problem.key("credits")
+        .begin_object()
+        .text("name", credits.name)
+        .number("cost", credits.cost)
+        .number("left", credits.left);
+    if (credits.comes_back) {
+      problem.number("comes_back", to_unix(*credits.comes_back));
+    }
+    problem.end_object();
+  } else if (ruling.decision == Decision::pay) {
     problem.key("missing").begin_array();
     // A name out of a variable may hold bytes that are no UTF-8: it is left out
     // rather than breaking the answer.
@@ -80,7 +94,8 @@ std::string problem_json(const Ruling& ruling) {
 }
 
 std::string problem_page(const Ruling& ruling, std::string_view login_url) {
-  const Words words = words_of(ruling.decision);
+  Words words = words_of(ruling.decision);
+  if (ruling.credits) words.detail = kNoCredits;
   const std::string title = words.title;
   std::string page =
       "<!DOCTYPE html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>" +

@@ -18,9 +18,12 @@ int status_of(Decision decision);
 //  "detail":"...","decision":"pay","reason":"ended","missing":["pro"]}
 //
 // `type` is about:blank and `title` the status phrase (RFC 9457 section
-// 4.2.1); `decision` and `reason` are the words of $entitle_decision and
-// $entitle_reason; `missing`, of a 402 only, has every name of the lines of
-// entitle_require that do not hold. Never internals.
+// 4.2.1); for want of credits it says instead of `missing`
+//  "credits":{"name":"api","cost":5,"left":3,"comes_back":1769904000}
+// with when the next period begins, if one does. `decision` and `reason` are
+// the words of $entitle_decision and $entitle_reason; `missing`, of a 402 only,
+// has every name of the lines of entitle_require that do not hold. Never
+// internals.
 std::string problem_json(const Ruling& ruling);
 
 // The same as HTML, for who sent a form that was not taken: with a link to

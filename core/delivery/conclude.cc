@@ -45,7 +45,7 @@ std::vector<Identifier> unknown_beside(const Projection& projection,
                                        const GrantMap& grants) {
   std::vector<Identifier> known, prices, products;
   for (const Identifier& one : projection.identifiers) {
-    bool knows = !grants.entitlements_of(one).empty();
+    bool knows = grants.knows(one);
     if (knows) known.push_back(one);
     if (!knows && is_price(one)) prices.push_back(one);
     if (!knows && one.parts().type == Identifier::Type::product) {

@@ -27,11 +27,11 @@ bool is_bought(const Projection& projection, const DeliveryOptions& options) {
 }
 
 bool is_known(const Projection& projection, const DeliveryOptions& options) {
-  return std::any_of(
-      projection.identifiers.begin(), projection.identifiers.end(),
-      [&](const Identifier& identifier) {
-        return !options.grants->entitlements_of(identifier).empty();
-      });
+  return std::any_of(projection.identifiers.begin(),
+                     projection.identifiers.end(),
+                     [&](const Identifier& identifier) {
+                       return options.grants->knows(identifier);
+                     });
 }
 
 bool any_knows(std::span<const DeliveryOptions> views,
@@ -39,7 +39,7 @@ bool any_knows(std::span<const DeliveryOptions> views,
   return std::any_of(
       identifiers.begin(), identifiers.end(), [&](const Identifier& one) {
         return std::any_of(views.begin(), views.end(), [&](const auto& view) {
-          return !view.grants->entitlements_of(one).empty();
+          return view.grants->knows(one);
         });
       });
 }

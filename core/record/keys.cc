@@ -13,6 +13,15 @@ std::string Keys::record(const User& user) const {
 
 std::string Keys::log(const User& user) const { return record(user) + ":log"; }
 
+std::string Keys::used(const User& user, std::string_view name) const {
+  return record(user) + ":used:" + std::string(name);
+}
+
+std::string Keys::used(const User& user, std::string_view name,
+                       UnixTime from) const {
+  return used(user, name) + ':' + std::to_string(to_unix(from));
+}
+
 std::string Keys::place(std::string_view id) const {
   return base_ + "{p:" + percent_encode(id) + '}';
 }

@@ -13,8 +13,12 @@ namespace entitle {
 class Keys {
  public:
   Keys(std::string_view prefix, Mode mode);
-  std::string record(const User& user) const;    // {u:<user>}
-  std::string log(const User& user) const;       // {u:<user>}:log
+  std::string record(const User& user) const;  // {u:<user>}
+  std::string log(const User& user) const;     // {u:<user>}:log
+  // Credits taken: {u:<user>}:used:<name>, or of the period that begins then.
+  std::string used(const User& user, std::string_view name) const;
+  std::string used(const User& user, std::string_view name,
+                   UnixTime from) const;
   std::string place(std::string_view id) const;  // {p:<id>}
   std::string event(std::string_view id) const;
   std::string email(std::string_view lower_case) const;

@@ -23,7 +23,7 @@ bool goes_with(Reason reason, Decision decision) {
       return reason >= Reason::no_session && reason <= Reason::session_stale;
     case Decision::pay:
       return reason >= Reason::not_entitled &&
-             reason <= Reason::collection_paused;
+             reason <= Reason::credits_exhausted;
     case Decision::error:
       return reason >= Reason::reauth_failed;
   }

@@ -25,7 +25,7 @@ namespace entitle {
 inline constexpr std::size_t kDecisions =
     static_cast<std::size_t>(Decision::allow_unverified) + 1;
 inline constexpr std::size_t kReasons =
-    static_cast<std::size_t>(Reason::record_unreadable) + 1;
+    static_cast<std::size_t>(Reason::cost_unknown) + 1;
 // Whether the gate ever says the two together.
 bool goes_with(Reason reason, Decision decision);
 

@@ -39,6 +39,7 @@ void forget_ended(Source& source, Horizon horizon) {
   };
   source.invoices.forget(was_paid);
   source.renewals.forget(was_paid);
+  source.periods.forget(was_paid);
   source.keys.forget(was_paid);
 }
 
@@ -200,6 +201,7 @@ void forget_with_customer(Source& source, UnixTime deleted, Horizon horizon) {
   source.summaries.forget(forgets);
   source.invoices.forget(forgets);
   source.renewals.forget(forgets);
+  source.periods.forget(forgets);
   source.keys.forget(forgets);
   auto is_past = [&](const auto& fact) { return fact && forgets(*fact, 0); };
   forget_one(source.entered_past_due, is_past(source.entered_past_due));

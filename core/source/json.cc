@@ -22,10 +22,12 @@
 //    "invoices":[{"event":...,...},...],
 //    "renewals":[{"event":...,"created":...,"id":"in_...","from":...,
 //                 "until":...}],
+//    "periods":[{"created":...,"price":"price_...","from":...,"until":...,
+//                "quantity":3,"paid":true}],
 //    "sessions":[{"event":...,"created":...,"mode":"payment","paid":true,
 //                 "subscription":"sub_...","payment_intent":"pi_...",
 //                 "charge":"ch_...","amount":4900,"identifiers":[...],
-//                 "free":true}],
+//                 "lines":[{"identifiers":[...],"quantity":3}],"free":true}],
 //    "refunds":[{"event":...,"created":...,"charge":"ch_...","full":true},
 //               {"event":...,"created":...,"refund":"re_...",
 //                "returned":true}],
@@ -42,7 +44,8 @@
 // one before it in the list (they rarely change). Those of "items" are counted
 // in the list beside it, from 0; one item whose end is "period_end" is left
 // out. Before "invoices" there was "invoice", the newest; it is read. "issued"
-// is left out where it equals "created"; "until" where a grant never ends.
+// is left out where it equals "created"; "until" where a grant never ends;
+// "quantity" of a period where it is 1, and "lines" where there is one of one.
 // Times are unix seconds. In "previous", null says that there was none before.
 #include <array>
 #include <concepts>
@@ -151,6 +154,22 @@ void members(M& m, Fact& fact) {
   m.time("until", fact.until);
 }
 
+template <class M, Either<PeriodFact> Fact>
+void members(M& m, Fact& fact) {
+  m.time("created", fact.created);
+  m.text("price", fact.price);
+  m.time("from", fact.from);
+  m.time("until", fact.until);
+  m.count_unless(1, "quantity", fact.quantity);
+  m.flag("paid", fact.paid);
+}
+
+template <class M, Either<LineItem> Fact>
+void members(M& m, Fact& fact) {
+  m.identifiers("identifiers", fact.identifiers);
+  m.count("quantity", fact.quantity);
+}
+
 template <class M, Either<SessionFact> Fact>
 void members(M& m, Fact& fact) {
   event(m, fact);
@@ -162,6 +181,7 @@ void members(M& m, Fact& fact) {
   m.text("charge", fact.charge);
   m.count("amount", fact.amount);
   m.identifiers("identifiers", fact.identifiers);
+  m.list("lines", fact.lines);
   m.flag("free", fact.free);
 }
 
@@ -213,6 +233,7 @@ void members(M& m, Fact& source) {
   m.one(source.entered_past_due);
   m.greatest_and_all("invoice", source.invoices);
   m.all(source.renewals);
+  m.all(source.periods);
   m.all(source.sessions);
   m.all(source.refunds);
   m.all(source.disputes);
@@ -251,6 +272,13 @@ static bool complete(const Returned& fact) {
 }
 static bool complete(const Renewal& fact) {
   return has_event(fact) && fact.from != UnixTime{} && fact.until > fact.from;
+}
+static bool complete(const PeriodFact& fact) {
+  return fact.created != UnixTime{} && !fact.price.empty() &&
+         fact.from != UnixTime{} && fact.until > fact.from && fact.quantity > 0;
+}
+static bool complete(const LineItem& fact) {
+  return !fact.identifiers.empty() && fact.quantity > 0;
 }
 static bool complete(const RefundFact& fact) {
   return has_event(fact) && !fact.id.empty();

@@ -53,6 +53,11 @@ class MemberWriter {
   void count(std::string_view name, std::int64_t value) {
     if (value != 0) out_.number(name, value);
   }
+  // Left out where it equals `usual`, which a new one has.
+  void count_unless(std::int64_t usual, std::string_view name,
+                    std::int64_t value) {
+    if (value != usual) out_.number(name, value);
+  }
   void time(std::string_view name, UnixTime value) {
     if (value != UnixTime{}) out_.number(name, to_unix(value));
   }
@@ -205,6 +210,9 @@ class MemberReader {
   }
   void count(std::string_view name, std::int64_t& value) {
     if (takes(name)) in_.integer(value);
+  }
+  void count_unless(std::int64_t, std::string_view name, std::int64_t& value) {
+    count(name, value);
   }
   void time(std::string_view name, UnixTime& value) {
     if (takes(name)) read(value);

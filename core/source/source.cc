@@ -178,6 +178,28 @@ void SessionFact::keep_learned(const SessionFact& other) {
                  other.identifiers.begin(), other.identifiers.end(),
                  std::back_inserter(both));
   identifiers = std::move(both);
+  lines.insert(lines.end(), other.lines.begin(), other.lines.end());
+  lines = joined_lines(std::move(lines));
+}
+
+std::vector<LineItem> joined_lines(std::vector<LineItem> lines) {
+  std::sort(lines.begin(), lines.end(),
+            [](const LineItem& a, const LineItem& b) {
+              return std::tie(a.identifiers, b.quantity, b.unknown) <
+                     std::tie(b.identifiers, a.quantity, a.unknown);
+            });
+  auto same = [](const LineItem& a, const LineItem& b) {
+    return a.identifiers == b.identifiers;
+  };
+  lines.erase(std::unique(lines.begin(), lines.end(), same), lines.end());
+  return lines;
+}
+
+void PeriodFact::prune(std::vector<PeriodFact>& newest_first) {
+  std::map<std::pair<std::string, bool>, std::size_t> kept;
+  std::erase_if(newest_first, [&](const PeriodFact& fact) {
+    return kept[{fact.price, fact.paid}]++ >= kOfOne;
+  });
 }
 
 std::vector<SessionFact> SessionFact::keep_besides(
@@ -276,7 +298,7 @@ bool Source::says_nothing() const {
   return snapshots.empty() && !entered_past_due && invoices.empty() &&
          renewals.empty() && sessions.empty() && refunds.empty() &&
          disputes.empty() && summaries.empty() && !deleted && !granted &&
-         keys.empty() && unknown.empty();
+         keys.empty() && periods.empty() && unknown.empty();
 }
 
 bool Source::may_open_something() const {
@@ -339,6 +361,7 @@ bool Source::merge(const Source& other) {
   changed |= join(entered_past_due, other.entered_past_due);
   changed |= invoices.merge(other.invoices);
   changed |= renewals.merge(other.renewals);
+  changed |= periods.merge(other.periods);
   changed |= sessions.merge(other.sessions);
   changed |= refunds.merge(other.refunds);
   changed |= disputes.merge(other.disputes);

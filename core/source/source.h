@@ -6,6 +6,7 @@
 //   sub_...  a subscription: its snapshots (the 8 greatest by terminal,
 //            created, event id; one that ended it), the newest that entered
 //            `past_due`, the newest paid invoice that names a plan
+//            and of each of its prices the newest periods
 //   cs_...   a checkout session: paid is never undone by a late unpaid
 //   pi_/ch_  a payment: refunds and disputes, each by its own id
 //   cus_...  a customer: active-entitlement summaries, deleted
@@ -209,6 +210,41 @@ struct Renewal {
   auto operator<=>(const Renewal&) const = default;
 };
 
+// A period of one of a subscription's prices, and how many of it there are in
+// it: what an allotment is put on an account for (core/credit/account.h). An
+// invoice's was paid; the subscription's own says what runs.
+struct PeriodFact {
+  UnixTime created;   // of the event
+  std::string price;  // an identifier, as text
+  UnixTime from, until;
+  std::int64_t quantity = 1;
+  bool paid = false;  // an invoice says it
+  UnknownMembers unknown = {};
+
+  static constexpr std::string_view kName = "periods";
+  static constexpr std::size_t kBound = 96;
+  static constexpr std::size_t kOfOne = 2;
+  auto key() const { return std::tie(price, from, paid); }
+  // Of one second, which cannot be told apart, what gives less.
+  auto rank() const {
+    return std::make_tuple(from, created, -quantity, kForever - until);
+  }
+  // Of each price the newest, paid or said: one may begin tomorrow.
+  static void prune(std::vector<PeriodFact>& newest_first);
+  void keep_unknown(const PeriodFact& other) { unknown.merge(other.unknown); }
+  auto operator<=>(const PeriodFact&) const = default;
+};
+
+// One line of a purchase: what it is known by, and how many were bought.
+struct LineItem {
+  std::vector<Identifier> identifiers;  // sorted, unique
+  std::int64_t quantity = 1;
+  UnknownMembers unknown = {};
+  auto operator<=>(const LineItem&) const = default;
+};
+// In one order; of those known by the same, the one of more.
+std::vector<LineItem> joined_lines(std::vector<LineItem> lines);
+
 struct SessionFact {
   std::string event;
   UnixTime created;
@@ -224,6 +260,8 @@ struct SessionFact {
   // said.
   std::int64_t amount = 0;
   std::vector<Identifier> identifiers = {};  // sorted, unique
+  // Where that is more than one of one thing; empty: it is not, or nobody says.
+  std::vector<LineItem> lines = {};
   UnknownMembers unknown = {};
 
   static constexpr std::string_view kName = "sessions";
@@ -371,6 +409,7 @@ struct Source {
   std::optional<PastDueFact> entered_past_due;  // the newest
   BoundedSet<PaidInvoice> invoices;             // newest first
   BoundedSet<Renewal> renewals;                 // newest first
+  BoundedSet<PeriodFact> periods;               // newest first
   BoundedSet<SessionFact> sessions;             // paid before unpaid
   BoundedSet<RefundFact> refunds;      // one an id, charges before refunds
   BoundedSet<DisputeFact> disputes;    // one an id

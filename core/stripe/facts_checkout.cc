@@ -30,6 +30,18 @@ std::vector<Identifier> purchased(const Reading& reading) {
   return std::move(list).sorted();
 }
 
+std::vector<LineItem> bought_lines(const Reading& reading) {
+  std::vector<LineItem> lines;
+  for (const json::Node* line :
+       listing(reading, "line_items", Listed::line_items).members) {
+    if (json::integer(line, "quantity") == 0) continue;
+    IdentifierList list(reading.head().account);
+    list.add_price(json::member(line, "price"));
+    lines.push_back({std::move(list).sorted(), quantity_of(line)});
+  }
+  return lines_to_keep(std::move(lines));
+}
+
 // What a session speaks for: itself, its subscription and its payment, with the
 // invoice that Stripe writes of it.
 std::vector<std::string> bought_with(const Reading& reading) {
@@ -88,6 +100,7 @@ SessionFact session_fact(const Reading& reading) {
     fact.payment_intent = reading.qualified(payment_intent);
   }
   fact.identifiers = purchased(reading);
+  fact.lines = bought_lines(reading);
   fact.free = fact.paid && fact.payment_intent.empty() && is_free(session);
   return fact;
 }

@@ -150,6 +150,22 @@ std::optional<PaidInvoice> paid_invoice(const Reading& reading) {
   return paid;
 }
 
+// Of a line that is paid ahead: what was used is no period to come.
+void add_paid_period(const Reading& reading, const json::Node* line,
+                     Source& source) {
+  const json::Node* invoice = reading.object();
+  const json::Node* said = json::member(line, "period");
+  PeriodFact period;
+  period.from = stripe::time(said, "start").value_or(UnixTime{});
+  period.until = stripe::time(said, "end").value_or(UnixTime{});
+  period.quantity = quantity_of(line);
+  period.paid = true;
+  const UnixTime issued =
+      stripe::time(invoice, "created").value_or(reading.head().created);
+  if (period.until <= issued) return;
+  add_periods(reading, identifiers_of(reading, line), period, source);
+}
+
 // A cycle whose lines do not show the whole plan: there are more of them than
 // are listed, or prorations only. `period_start` and `period_end` of an invoice
 // look one period back.
@@ -204,26 +220,41 @@ std::string_view charge_of(const json::Node* invoice) {
   return beside ? stripe::id(invoice, "charge") : std::string_view();
 }
 
+// Of an invoice for no subscription.
+bool buys(const json::Node* line) {
+  return !is_proration(line) && json::integer(line, "amount").value_or(0) >= 0;
+}
+
 std::vector<Identifier> purchased(const Reading& reading) {
   const json::Node* invoice = reading.object();
   IdentifierList list(reading.head().account);
   for (const json::Node* line : lines_of(reading).members) {
-    bool buys =
-        !is_proration(line) && json::integer(line, "amount").value_or(0) >= 0;
-    if (buys && !list.truncated()) add_line(line, list);
+    if (buys(line) && !list.truncated()) add_line(line, list);
   }
   list.add_metadata(reading, json::member(invoice, "metadata"));
   return std::move(list).sorted();
 }
 
+std::vector<LineItem> bought_lines(const Reading& reading,
+                                   bool (*counts)(const json::Node*)) {
+  std::vector<LineItem> lines;
+  for (const json::Node* line : lines_of(reading).members) {
+    if (!counts(line)) continue;
+    lines.push_back({identifiers_of(reading, line), quantity_of(line)});
+  }
+  return lines_to_keep(std::move(lines));
+}
+
 SessionFact purchase_fact(const Reading& reading,
-                          std::vector<Identifier> identifiers) {
+                          std::vector<Identifier> identifiers,
+                          bool (*counts)(const json::Node*)) {
   SessionFact fact;
   fact.event = reading.head().id;
   fact.created = reading.head().created;
   fact.paid = true;
   fact.amount = amount(reading.object(), "amount_paid");
   fact.identifiers = std::move(identifiers);
+  fact.lines = bought_lines(reading, counts);
   std::string_view payment = payment_of(reading.object());
   if (!payment.empty()) fact.payment_intent = reading.qualified(payment);
   std::string_view charge = charge_of(reading.object());
@@ -284,7 +315,7 @@ void one_off_invoice_facts(const Reading& reading, Facts& facts) {
       facts.customer.empty() ? reading.qualified(id) : facts.customer;
   PlaceFacts own = own_place(reading, std::move(place), hints, facts);
   add_invoice_forwards(reading, own.place, facts);
-  SessionFact fact = purchase_fact(reading, purchased(reading));
+  SessionFact fact = purchase_fact(reading, purchased(reading), buys);
   facts.identifiers = fact.identifiers;
   add_purchase(reading, std::move(fact), own, facts);
   facts.places.push_back(std::move(own));
@@ -320,7 +351,9 @@ bool add_payment(const Reading& reading, std::string_view subscription,
   }
   if (renewed) source.renewals.insert(*std::move(renewed));
   for (const json::Node* line : lines_of(reading).members) {
-    if (shows_plan(line)) add_lookup_key(reading, price_of(line), source);
+    if (!shows_plan(line)) continue;
+    add_lookup_key(reading, price_of(line), source);
+    add_paid_period(reading, line, source);
   }
   return true;
 }
@@ -356,7 +389,8 @@ void subscription_invoice_facts(const Reading& reading,
     own.claims.push_back(part_claim(reading, reading.qualified(id),
                                     reading.qualified(subscription)));
     add_to(facts.identifiers, besides);
-    add_purchase(reading, purchase_fact(reading, std::move(besides)), own,
+    add_purchase(reading,
+                 purchase_fact(reading, std::move(besides), is_one_time), own,
                  facts);
   }
   facts.places.push_back(std::move(own));

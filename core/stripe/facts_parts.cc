@@ -89,6 +89,40 @@ std::string Reading::qualified(std::string_view id) const {
   return head().account.qualify(id);
 }
 
+std::int64_t quantity_of(const json::Node* item) {
+  constexpr std::int64_t kMost = 1'000'000;
+  return std::clamp(json::integer(item, "quantity").value_or(1),
+                    std::int64_t{1}, kMost);
+}
+
+std::vector<LineItem> lines_to_keep(std::vector<LineItem> lines) {
+  std::map<std::vector<Identifier>, std::int64_t> sums;
+  for (LineItem& line : lines) {
+    if (line.identifiers.empty()) continue;
+    sums[std::move(line.identifiers)] += line.quantity;
+  }
+  std::vector<LineItem> kept;
+  for (const auto& [identifiers, quantity] : sums) {
+    kept.push_back({identifiers, quantity});
+  }
+  const bool is_one = kept.size() == 1 && kept.front().quantity == 1;
+  if (is_one) kept.clear();
+  return kept;
+}
+
+void add_periods(const Reading& reading,
+                 const std::vector<Identifier>& identifiers,
+                 const PeriodFact& period, Source& source) {
+  if (period.from == UnixTime{} || period.until <= period.from) return;
+  for (const Identifier& identifier : identifiers) {
+    if (!is_price(identifier)) continue;
+    PeriodFact one = period;
+    one.created = reading.head().created;
+    one.price = identifier.str();
+    source.periods.insert(std::move(one));
+  }
+}
+
 std::string customer_place(const Reading& reading) {
   std::string_view customer = stripe::id(reading.object(), "customer");
   if (customer.empty()) {

@@ -70,6 +70,18 @@ class IdentifierList {
 std::vector<std::string> previous_tags(const Reading& reading,
                                        const json::Node* metadata);
 
+// How many of it are bought: of what is metered, and where nobody says, one.
+std::int64_t quantity_of(const json::Node* item);
+
+// Lines of a purchase as they are kept: each thing once, with as many as there
+// are of it; empty where that is one of one.
+std::vector<LineItem> lines_to_keep(std::vector<LineItem> lines);
+
+// The period of what is known by these, of each price.
+void add_periods(const Reading& reading,
+                 const std::vector<Identifier>& identifiers,
+                 const PeriodFact& period, Source& source);
+
 // Keeps with the source which lookup key its price has, if it has one.
 void add_lookup_key(const Reading& reading, const json::Node* price,
                     Source& source);

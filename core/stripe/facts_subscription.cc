@@ -150,6 +150,25 @@ void add_keys(const Reading& reading, const Items& items, Source& source) {
   }
 }
 
+// What runs, whether it is paid for or not: the status says that.
+void add_running(const Reading& reading, const Items& items, Source& source) {
+  const json::Node* said = reading.object();
+  for (const json::Node* item : items) {
+    if (!is_held(item)) continue;
+    IdentifierList list(reading.head().account);
+    list.add_price(price_of(item));
+    auto time = [&](const char* key) {
+      std::optional<UnixTime> own = stripe::time(item, key);
+      return (own ? own : stripe::time(said, key)).value_or(UnixTime{});
+    };
+    PeriodFact period;
+    period.from = time("current_period_start");
+    period.until = time("current_period_end");
+    period.quantity = quantity_of(item);
+    add_periods(reading, std::move(list).sorted(), period, source);
+  }
+}
+
 // Null in previous_attributes means "had none", absence "did not change".
 void read_previous_time(const json::Node* previous, const char* key,
                         std::optional<std::optional<UnixTime>>& into) {
@@ -287,7 +306,9 @@ void subscription_facts(const Reading& reading, SnapshotType type,
     source.entered_past_due = {snapshot.event, snapshot.created};
   }
   source.snapshots.insert(std::move(snapshot));
-  add_keys(reading, listing(reading, "items", Listed::items).members, source);
+  const Listing items = listing(reading, "items", Listed::items);
+  add_keys(reading, items.members, source);
+  add_running(reading, items.members, source);
   add_keys(reading, previous_items(reading), source);
   facts.places.push_back(std::move(own));
 }

@@ -52,9 +52,10 @@ bool is_one_of(const std::string& word,
   return std::find(words.begin(), words.end(), word) != words.end();
 }
 
-constexpr std::array<std::string_view, 16> kWrites = {
-    "HSET",  "HDEL",  "HINCRBY", "SET",  "DEL",  "EXPIRE", "PERSIST",  "LPUSH",
-    "RPUSH", "LTRIM", "SADD",    "SREM", "ZADD", "ZREM",   "RENAMENX", "COPY"};
+constexpr std::array<std::string_view, 18> kWrites = {
+    "HSET",    "HDEL",  "HINCRBY",  "SET",   "DEL",    "EXPIRE",
+    "PERSIST", "LPUSH", "RPUSH",    "LTRIM", "SADD",   "SREM",
+    "ZADD",    "ZREM",  "RENAMENX", "COPY",  "INCRBY", "EXPIREAT"};
 
 }  // namespace
 
@@ -134,7 +135,9 @@ bool MemoryRedis::watch_holds(const Connection& connection) const {
 Reply MemoryRedis::execute(const Command& command) {
   const std::string& word = command[0];
   if (word.starts_with("H")) return hash_command(command);
-  if (word == "GET" || word == "SET") return string_command(command);
+  if (word == "GET" || word == "SET" || word == "INCRBY") {
+    return string_command(command);
+  }
   if (word.starts_with("L") || word == "RPUSH") return list_command(command);
   if (word.starts_with("S") || word.starts_with("Z")) {
     return set_command(command);
@@ -196,6 +199,14 @@ Reply MemoryRedis::string_command(const Command& command) {
     if (!entries_.contains(key)) return nil();
     std::string* value = open<std::string>(key, false);
     return value == nullptr ? wrong_type() : text(*value);
+  }
+  if (command[0] == "INCRBY") {
+    std::string* value = open<std::string>(key, true);
+    if (value == nullptr) return wrong_type();
+    const std::int64_t before = value->empty() ? 0 : std::stoll(*value);
+    *value = std::to_string(before + std::stoll(command.at(2)));
+    touch(key);
+    return integer(std::stoll(*value));
   }
   Entry entry{command.at(2), std::nullopt, std::nullopt};
   for (std::size_t i = 3; i < command.size(); i++) {
@@ -284,7 +295,7 @@ Reply MemoryRedis::key_command(const Command& command) {
   const std::string& key = command.at(1);
   auto entry = entries_.find(key);
   bool exists = entry != entries_.end();
-  if (word == "EXPIRE") {
+  if (word == "EXPIRE" || word == "EXPIREAT") {
     if (!exists) return integer(0);
     entry->second.ttl = std::stoll(command.at(2));
     touch(key);
