@@ -107,6 +107,8 @@ ngx_command_t commands[] = {
                    user_from, nullptr),
     ENTITLE_SERVER("entitle_grant", NGX_CONF_1MORE, reads_words<add_grant>,
                    grants, nullptr),
+    ENTITLE_SERVER("entitle_credit", NGX_CONF_1MORE, reads_words<add_credit>,
+                   credits, nullptr),
     ENTITLE_SERVER("entitle_mode", NGX_CONF_TAKE1, reads<set_choice>, mode,
                    modes),
     ENTITLE_SERVER("entitle_grace", NGX_CONF_TAKE1, reads<set_seconds>, grace,
@@ -173,6 +175,8 @@ ngx_command_t commands[] = {
 
     ENTITLE_LOCATION("entitle_dry_run", NGX_CONF_TAKE1, reads<set_dry_run>,
                      dry_run, on_or_off),
+    ENTITLE_LOCATION("entitle_meter", NGX_CONF_1MORE,
+                     reads_variables<set_meter>, meter, nullptr),
     ENTITLE_LOCATION("entitle_live", NGX_CONF_TAKE1, reads<set_choice>, live,
                      on_or_off),
     ENTITLE_DIRECTIVE("entitle_wait",

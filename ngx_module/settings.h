@@ -11,6 +11,7 @@
 #include "core/access/grants.h"
 #include "core/access/policy.h"
 #include "core/base/types.h"
+#include "core/credit/credit_map.h"
 #include "core/crypto/hmac.h"
 #include "core/delivery/delivery.h"
 #include "core/http/cookie.h"
@@ -139,7 +140,8 @@ struct ServerConf {
     ngx_str_t prefix;
     Keys* keys;  // of prefix and mode, made when merged
     std::vector<UserFrom>* user_from;
-    GrantMap* grants;  // empty: no entitle_grant here or above
+    GrantMap* grants;    // empty: no entitle_grant here or above
+    CreditMap* credits;  // null: no entitle_credit here or above
     time_t grace;
     time_t past_due_grace;
     time_t provisional;         // 0: off
@@ -269,6 +271,15 @@ struct Wait {                           // entitle_wait
     Where where;
 };
 
+struct MeterSettings {  // entitle_meter
+    bool off;
+    std::string name;                // of the account
+    ngx_http_complex_value_t* cost;  // null: 1
+    std::int64_t block = 1;
+    std::vector<ngx_uint_t> refund;  // statuses of the app's answer
+    Where where;
+};
+
 struct LocationConf {
     // Not inherited; nor is what belongs to it: `webhook`, `logout_all`,
     // `redirect`, `poll`.
@@ -298,6 +309,7 @@ struct LocationConf {
     ngx_msec_t lease;
     time_t stale;
     ngx_uint_t redis_down;  // 1: known sessions pass while Redis is down
+    MeterSettings* meter;   // null: it takes nothing
     ngx_uint_t live;        // 1: a response ends when its access does
     ngx_str_t reauth;       // URI; len 0: none
     Where reauth_where;

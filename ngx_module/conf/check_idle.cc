@@ -57,6 +57,11 @@ may_end(const LocationConf& conf) {
     return keeps_out(conf) && conf.role == Role::none;
 }
 
+bool
+may_take(const LocationConf& conf) {
+    return keeps_out(conf) && conf.role != Role::poll;
+}
+
 struct Use {
     std::string_view directive;
     bool (*is_used)(const LocationConf&);
@@ -72,6 +77,8 @@ constexpr char kNoQuestion[] = "without \"entitle_reauth\"";
 constexpr char kNobodyRefused[] = "where nobody is refused";
 constexpr char kNothingEnds[] =
     "where nobody is refused, or what is let in is answered at once";
+constexpr char kNothingTaken[] =
+    "before \"entitle_poll\", which serves nothing";
 constexpr char kNobodyLetBy[] =
     "where nobody is refused a page: neither before \"entitle_poll\", nor "
     "before a checkout that has to name the buyer";
@@ -100,6 +107,7 @@ constexpr Use kUses[] = {
     {"entitle_preflight", keeps_out, kNobodyRefused},
     {"entitle_dry_run", keeps_pages, kNobodyLetBy},
     {"entitle_live", may_end, kNothingEnds},
+    {"entitle_meter", may_take, kNothingTaken},
 };
 
 const Use*

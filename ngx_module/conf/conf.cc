@@ -123,6 +123,7 @@ merge_server(ngx_conf_t* cf, ServerConf* prev, ServerConf* conf) {
     }
     inherit(conf->grants, prev->grants);
     own(cf, conf->grants);
+    merge_credits(prev, conf);
 
     merge_policy(cf, prev, conf);
     merge_sessions(cf, prev, conf);
@@ -219,7 +220,8 @@ requires_something(const LocationConf* conf) {
 char*
 merge_gate(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
     conf->gate_said = conf->gate != NGX_CONF_UNSET_UINT ||
-                      requires_something(conf) || conf->poll != 0;
+                      requires_something(conf) || is_metered(conf) ||
+                      conf->poll != 0;
     if (conf->gate_said) {
         if (char* refused = check_ungated(cf, conf); refused != NGX_CONF_OK) {
             return refused;
@@ -239,7 +241,8 @@ merge_gate(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
     // Naming requirements implies `entitle on`, but not over a nearer word;
     // in http{} too, which is merged into nothing and comes as `prev` alone.
     for (LocationConf* level : {prev, conf}) {
-        if (requires_something(level) && level->gate == NGX_CONF_UNSET_UINT) {
+        if ((requires_something(level) || is_metered(level)) &&
+            level->gate == NGX_CONF_UNSET_UINT) {
             level->gate = number(GateMode::on);
         }
     }
@@ -268,6 +271,9 @@ merge_gate(ngx_conf_t* cf, LocationConf* prev, LocationConf* conf) {
     ngx_conf_merge_value(conf->problem_json, prev->problem_json, 1);
     ngx_conf_merge_value(conf->cache_control, prev->cache_control, 1);
 
+    if (char* refused = merge_meter(cf, prev, conf); refused != NGX_CONF_OK) {
+        return refused;
+    }
     if (conf->role == Role::logout) {
         return check_logout(cf, conf);
     }

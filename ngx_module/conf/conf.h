@@ -82,6 +82,14 @@ char* check_ungated(ngx_conf_t* cf, const LocationConf* conf);
 Setter set_wait, set_wait_limit, set_poll;
 void merge_wait(ngx_conf_t* cf, const LocationConf* prev, LocationConf* conf);
 
+// ngx_module/conf/credits.cc
+Setter add_credit, set_meter;
+void merge_credits(const ServerConf* prev, ServerConf* conf);
+// Before the gate is merged: naming an account implies one.
+bool is_metered(const LocationConf* conf);
+// Once the gate is.
+char* merge_meter(ngx_conf_t* cf, const LocationConf* prev, LocationConf* conf);
+
 // ngx_module/conf/cache.cc
 Setter set_zone, set_session_memory;
 void merge_cache(const LocationConf* prev, LocationConf* conf);

@@ -15,6 +15,7 @@
 #include "ngx_module/gate/identity.h"
 #include "ngx_module/gate/live.h"
 #include "ngx_module/gate/logout.h"
+#include "ngx_module/gate/meter.h"
 #include "ngx_module/gate/order.h"
 #include "ngx_module/gate/response.h"
 #include "ngx_module/http/headers.h"
@@ -223,7 +224,10 @@ trim_to_preflight(ngx_http_request_t* r) {
 
 ngx_int_t
 filter_main(ngx_http_request_t* r) {
-    const Gate* gate = gate_of(r);
+    Gate* gate = gate_of(r);
+    if (meter_filter(r, gate) != NGX_OK) {
+        return NGX_ERROR;
+    }
     const auto* response = gate == nullptr ? nullptr : gate->find<Response>();
     const bool logged_out = is_logged_out(r);
     if (logged_out) {

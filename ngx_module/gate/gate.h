@@ -17,6 +17,7 @@
 //                   when a user is known
 //   _ruling    what that means here
 //   _wait      a ruling that may get better is waited for
+//   _meter     what it costs is taken of an account, _purse is the worker's
 //   _response  the ruling as the client sees it; _request_headers as the app
 //              does, _filter on the way out, _variables for the log
 //   _handler   the access phase: these in a row

@@ -5,6 +5,7 @@
 
 #include "ngx_module/edge.h"
 #include "ngx_module/gate/handlers.h"
+#include "ngx_module/gate/meter.h"
 #include "ngx_module/gate/order.h"
 #include "ngx_module/gate/passage.h"
 #include "ngx_module/gate/response.h"
@@ -51,6 +52,9 @@ ngx_int_t
 access(ngx_http_request_t* r) {
     if (!gated(r)) {
         return NGX_DECLINED;
+    }
+    if (Gate* gate = gate_of(r); meter_is_under_way(gate)) {
+        return respond_metered(r, gate);
     }
     const bool preflight = location_conf(r)->preflight != 0 && is_preflight(r);
     if (let_go_of_body(r) != NGX_OK) {

@@ -1,6 +1,6 @@
-// X-Entitle-User, -Version and -Entitlements of the request: what a client
-// sends under such a name is removed before anything else looks at it, and
-// what we know is set once the gate has decided.
+// X-Entitle-User, -Version, -Entitlements and -Credits of the request: what a
+// client sends under such a name is removed before anything else looks at it,
+// and what we know is set once the gate has decided.
 
 #include <algorithm>
 
@@ -111,6 +111,8 @@ constexpr HeaderName kVersion("X-Entitle-Version", "x-entitle-version");
 constexpr HeaderName kEntitlements("X-Entitle-Entitlements",
                                    "x-entitle-entitlements");
 
+constexpr HeaderName kCredits("X-Entitle-Credits", "x-entitle-credits");
+
 ngx_int_t
 push(ngx_http_request_t* r, const HeaderName& name, std::string_view value) {
     ngx_list_t* list = request_headers(r);
@@ -147,6 +149,11 @@ set_request_headers(ngx_http_request_t* r, const Gate* gate) {
     return push(r, kVersion, std::to_string(*known.version)) == NGX_OK
                ? push(r, kEntitlements, entitlements_text(response.found))
                : NGX_ERROR;
+}
+
+ngx_int_t
+set_credits_header(ngx_http_request_t* r, std::int64_t left) {
+    return push(r, kCredits, std::to_string(left));
 }
 
 // Post read phase of every request: before realip, rewrite and all else.

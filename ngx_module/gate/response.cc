@@ -7,6 +7,7 @@
 #include "core/http/accept.h"
 #include "ngx_module/counting.h"
 #include "ngx_module/gate/live.h"
+#include "ngx_module/gate/meter.h"
 #include "ngx_module/gate/order.h"
 #include "ngx_module/http/headers.h"
 #include "ngx_module/http/send.h"
@@ -45,15 +46,22 @@ asker_of(ngx_http_request_t* r) {
 
 // --- refusing ---------------------------------------------------------------
 
+ngx_str_t
+who_of(const Gate* gate) {
+    if (const User* user = known_of(gate).user) {
+        return str(user->str());
+    }
+    const auto* order = gate->find<Order>();
+    return order != nullptr && order->identity().user
+               ? str(order->identity().user->str())
+               : ngx_str_t ngx_string("nobody");
+}
+
 void
 log_refusal(ngx_http_request_t* r, const Gate* gate, const Ruling& ruling) {
     ngx_str_t decision = str(name(ruling.decision));
     ngx_str_t reason = str(name(ruling.reason));
-    ngx_str_t who = ngx_string("nobody");
-    const auto& user = gate->find<Order>()->identity().user;
-    if (user) {
-        who = str(user->str());
-    }
+    ngx_str_t who = who_of(gate);
     ngx_log_error(NGX_LOG_INFO, r->connection->log, 0,
                   "entitle: %V for \"%V\": %V", &decision, &who, &reason);
 }
@@ -64,8 +72,7 @@ log_let_by(ngx_http_request_t* r, const Gate* gate, const Ruling& ruling) {
     static Seldom seldom;
     ngx_str_t decision = str(name(ruling.decision));
     ngx_str_t reason = str(name(ruling.reason));
-    const auto& user = gate->find<Order>()->identity().user;
-    ngx_str_t who = user ? str(user->str()) : ngx_str_t ngx_string("nobody");
+    ngx_str_t who = who_of(gate);
     seldom.say(NGX_LOG_WARN, r->connection->log,
                "entitle: dry run, let by: %V for \"%V\": %V", &decision, &who,
                &reason);
@@ -198,8 +205,52 @@ is_counted(ngx_http_request_t* r) {
            !polled(r);
 }
 
+void
+count_decided(ngx_http_request_t* r, const Response& response) {
+    const bool as_before = response.passage != nullptr;
+    if (as_before && !response.metered && is_counted(r)) {
+        tally(r).remembered += 1;
+        return;
+    }
+    if (as_before) {
+        count(tally(r), Lookup::hit);
+    }
+    if (is_counted(r)) {
+        const Ruling& ruling = response.ruling();
+        count(tally(r), ruling.decision, ruling.reason);
+    }
+}
+
+ngx_int_t
+refuse_or_let_by(ngx_http_request_t* r, Gate* gate) {
+    if (!location_conf(r)->lets_everybody_by()) {
+        return refuse(r, gate);
+    }
+    const Ruling& ruling = gate->find<Response>()->ruling();
+    tally(r).let_by[static_cast<std::size_t>(ruling.decision)] += 1;
+    log_let_by(r, gate, ruling);
+    return NGX_DECLINED;  // NGX_OK would satisfy `satisfy any`
+}
+
 ngx_int_t
 let_in(ngx_http_request_t* r, Gate* gate) {
+    auto& response = gate->part<Response>();
+    Ruling short_of;
+    switch (meter_pass(r, gate, short_of)) {
+        case Metered::passes:
+            break;
+        case Metered::waits:
+            return gate_suspend(r);
+        case Metered::refused:
+            response.metered = std::move(short_of);
+            count_decided(r, response);
+            return refuse_or_let_by(r, gate);
+    }
+    count_decided(r, response);
+    if (const MeterView* credits = meter_view(gate);
+        credits != nullptr && set_credits_header(r, credits->left) != NGX_OK) {
+        return NGX_ERROR;
+    }
     live_watch(r, gate);
     // NGX_OK would satisfy `satisfy any`.
     return location_conf(r)->gate == static_cast<ngx_uint_t>(GateMode::optional)
@@ -259,21 +310,14 @@ respond(ngx_http_request_t* r, std::shared_ptr<const Passage> passage) {
     }
     auto& response = gate->part<Response>();
     response.passage = std::move(passage);
+    response.metered.reset();
     response.decided = true;
-    if (is_counted(r)) {
-        tally(r).remembered += 1;
-    } else {
-        count(tally(r), Lookup::hit);
-    }
     return set_request_headers(r, gate) == NGX_OK ? let_in(r, gate) : NGX_ERROR;
 }
 
 ngx_int_t
 respond(ngx_http_request_t* r, Gate* gate, Ruling ruling) {
     const Decision decision = ruling.decision;
-    if (is_counted(r)) {
-        count(tally(r), decision, ruling.reason);
-    }
     if (decide_by(r, gate, std::move(ruling)) != NGX_OK) {
         return NGX_ERROR;
     }
@@ -294,12 +338,13 @@ respond(ngx_http_request_t* r, Gate* gate, Ruling ruling) {
         case Decision::error:
             break;
     }
-    if (location_conf(r)->lets_everybody_by()) {
-        tally(r).let_by[static_cast<std::size_t>(decision)] += 1;
-        log_let_by(r, gate, gate->find<Response>()->ruling());
-        return NGX_DECLINED;  // NGX_OK would satisfy `satisfy any`
-    }
-    return refuse(r, gate);
+    count_decided(r, *gate->find<Response>());
+    return refuse_or_let_by(r, gate);
+}
+
+ngx_int_t
+respond_metered(ngx_http_request_t* r, Gate* gate) {
+    return let_in(r, gate);
 }
 
 ngx_int_t

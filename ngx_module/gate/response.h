@@ -28,13 +28,14 @@ struct Response {
     // By which it is decided, if it is.
     const Ruling&
     ruling() const {
-        return passage ? passage->ruling : found;
+        return metered ? *metered : passage ? passage->ruling : found;
     }
 
     void
     decide(Ruling by) {
         found = std::move(by);
         passage.reset();
+        metered.reset();
         decided = true;
     }
     // Another location looks anew; until it knows, nobody is known.
@@ -47,6 +48,7 @@ struct Response {
 
     Ruling found;
     std::shared_ptr<const Passage> passage;  // instead: as before
+    std::optional<Ruling> metered;  // let in, and then not for want of credits
     bool decided = false;
     bool refused = false;    // once refused, error pages are refusals too
     bool preflight = false;  // let through unasked: its response has no body
@@ -69,6 +71,8 @@ struct Known {
 };
 Known known_of(const Gate* gate);
 
+// Let in, and it waited for its credits.
+ngx_int_t respond_metered(ngx_http_request_t* r, Gate* gate);
 // Once its ruling was found; what the access handler returns.
 ngx_int_t respond(ngx_http_request_t* r, Gate* gate, Ruling ruling);
 // Let in as before.
@@ -86,5 +90,7 @@ polled(ngx_http_request_t* r) {
 
 // For the app: removes X-Entitle-* and sets ours, where known.
 ngx_int_t set_request_headers(ngx_http_request_t* r, const Gate* gate);
+// X-Entitle-Credits, once they are taken.
+ngx_int_t set_credits_header(ngx_http_request_t* r, std::int64_t left);
 
 }  // namespace entitle::ngx

@@ -5,6 +5,7 @@
 #include "core/http/return_url.h"
 #include "ngx_module/edge.h"
 #include "ngx_module/gate/handlers.h"
+#include "ngx_module/gate/meter.h"
 #include "ngx_module/gate/order.h"
 #include "ngx_module/gate/response.h"
 #include "ngx_module/http/headers.h"
@@ -139,6 +140,12 @@ client_reference_id(ngx_http_request_t* r) {
     return user == nullptr ? Value{} : reference->make(*user);
 }
 
+Value
+credits_left(ngx_http_request_t* r) {
+    const MeterView* credits = meter_view(gate_of(r));
+    return credits == nullptr ? Value{} : std::to_string(credits->left);
+}
+
 ngx_int_t
 give(ngx_http_request_t* r, ngx_http_variable_value_t* v,
      uintptr_t data) noexcept {
@@ -169,6 +176,7 @@ constexpr Definition kDefinitions[] = {
     {"entitle_entitlements", entitlements},
     {"entitle_until", until},
     {"entitle_cache", cache},
+    {"entitle_credits_left", credits_left},
     {"entitle_return_url", return_url_text},
     {"entitle_client_reference_id", client_reference_id},
 };
