@@ -26,6 +26,13 @@ void note(std::vector<PotUse>& uses, UnixTime from, std::int64_t taken) {
   at->taken = taken;
 }
 
+std::int64_t taken_of(const std::vector<PotUse>& uses, UnixTime from) {
+  for (const PotUse& use : uses) {
+    if (use.from == from) return use.taken;
+  }
+  return 0;
+}
+
 bool is_noted(const std::vector<PotUse>& uses, UnixTime from) {
   return std::any_of(uses.begin(), uses.end(),
                      [=](const PotUse& use) { return use.from == from; });
@@ -198,13 +205,6 @@ std::int64_t sum(const std::vector<CreditShare>& shares) {
   return sum;
 }
 
-std::int64_t taken_of(const std::vector<PotUse>& uses, UnixTime from) {
-  for (const PotUse& use : uses) {
-    if (use.from == from) return use.taken;
-  }
-  return 0;
-}
-
 std::int64_t credits_left(const CreditAccount& account,
                           const std::vector<PotUse>& uses) {
   std::int64_t left = 0;
@@ -250,13 +250,6 @@ Conversation<CreditsTaken> take_credits(CreditQuestion question,
     taken.error = co_await from_one;
   }
   co_return taken;
-}
-
-Conversation<CreditsSeen> see_credits(CreditQuestion question) {
-  auto looking = take_credits(std::move(question), CreditTaking{});
-  CreditsTaken taken = co_await looking;
-  co_return CreditsSeen{std::move(taken.error), std::move(taken.account),
-                        std::move(taken.uses)};
 }
 
 }  // namespace entitle

@@ -69,22 +69,14 @@ struct CreditsTaken {
   std::vector<CreditShare> shares;
   bool settled = false;  // `debt` and `back` were told
 };
+// Who only looks says nothing of `taking`: then the account is read, and what
+// is taken of it (credits_left).
 Conversation<CreditsTaken> take_credits(CreditQuestion question,
                                         CreditTaking taking);
-
-// What was put and what is taken, of a record as it stands: for those who only
-// look. Counters that cannot be read are an error.
-struct CreditsSeen {
-  std::string error;
-  CreditAccount account;
-  std::vector<PotUse> uses;
-};
-Conversation<CreditsSeen> see_credits(CreditQuestion question);
 
 std::int64_t sum(const std::vector<CreditShare>& shares);
 // What of the account is left by these uses; never below 0.
 std::int64_t credits_left(const CreditAccount& account,
                           const std::vector<PotUse>& uses);
-std::int64_t taken_of(const std::vector<PotUse>& uses, UnixTime from);
 
 }  // namespace entitle

@@ -86,20 +86,6 @@ std::vector<CreditShare> CreditWallet::release() {
   return std::exchange(held_, {});
 }
 
-std::vector<CreditShare> CreditWallet::release_beyond(std::int64_t most) {
-  std::vector<CreditShare> released;
-  std::int64_t excess = held() - most;
-  for (auto share = held_.rbegin(); share != held_.rend(); ++share) {
-    const std::int64_t credits = std::min(excess, share->credits);
-    if (credits <= 0) break;
-    released.push_back({share->from, share->until, credits});
-    share->credits -= credits;
-    excess -= credits;
-  }
-  std::erase_if(held_, [](const auto& share) { return share.credits == 0; });
-  return released;
-}
-
 CreditTaking CreditWallet::taking(std::int64_t need, std::int64_t want,
                                   UnixTime now) {
   CreditTaking taking;

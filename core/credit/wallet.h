@@ -41,9 +41,8 @@ class CreditWallet {
   // How long the only period is. Null: there is none, or more than one.
   std::optional<Seconds> window() const;
 
-  // All of it, or what is more than `most`: to be given back.
+  // All of it: to be given back.
   std::vector<CreditShare> release();
-  std::vector<CreditShare> release_beyond(std::int64_t most);
   bool owes_nothing() const {
     return debt_ == 0 && back_.empty() && held_.empty();
   }

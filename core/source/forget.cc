@@ -39,7 +39,7 @@ void forget_ended(Source& source, Horizon horizon) {
   };
   source.invoices.forget(was_paid);
   source.renewals.forget(was_paid);
-  source.periods.forget(was_paid);
+  source.periods = {};  // what has ended puts nothing on an account
   source.keys.forget(was_paid);
 }
 
