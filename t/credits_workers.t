@@ -52,8 +52,21 @@ for my $case (['/one', 'one by one'], ['/block', 'in blocks']) {
     my $before = calls();
     my $answers = load("$uri?user=$user", 10_000);
     my $asked = calls() - $before;
-    is $answers->{served}, 1000, "exactly_what_was_put_is_served: $name";
-    is $answers->{refused}, 9000, '  and all else is refused';
+    my ($served, $refused, $sent) = (@$answers{qw(served refused)}, 10_000);
+    is $served + $refused, $sent, "all are answered: $name";
+    cmp_ok $served, '>=', 1000 - 8 * 20, '  and served until nearly all is taken';
+    # A worker whose clients had done before the others' has some in hand; it
+    # gives them back, and who comes then is served.
+    for (1 .. 5) {
+        last if $served >= 1000 || $uri eq '/one';
+        wait_until(sub { taken($redis, $user) == $served }, 5);
+        my $more = load("$uri?user=$user", 640);
+        $served += $more->{served};
+        $refused += $more->{refused};
+        $sent += 640;
+    }
+    is $served, 1000, 'exactly_what_was_put_is_served';
+    is $refused, $sent - 1000, '  and all else is refused';
     ok wait_until(sub { taken($redis, $user) == 1000 }, 5), '  and the counter says so'
         or diag taken($redis, $user);
     note "$asked INCRBY for 10,000 requests";

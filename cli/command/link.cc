@@ -221,9 +221,17 @@ std::string text_of(const std::vector<std::string>& names) {
   return names.empty() ? std::string("nothing") : listed(names);
 }
 
-// What of it has not come into the record.
+// What of it has not come into the record: it is in the place or, where the
+// record had no room for it, with whom it was.
 std::set<std::string> waiting_of(const Context& context, const Plan& plan) {
   std::set<std::string> waiting;
+  for (const User& user : plan.from) {
+    const std::optional<Record> record = record_of(context, user);
+    if (!record || user == plan.to) continue;
+    for (const std::string& id : plan.moves) {
+      if (record->sources.contains(id)) waiting.insert(printable(id));
+    }
+  }
   const std::optional<Place> place = place_of(context, plan.place);
   if (!place) return waiting;
   const Owners owners = place->owners();
@@ -257,7 +265,7 @@ void carry_out(const Context& context, Plan& plan, OperatorsWord word) {
   if (const std::set<std::string> waiting = waiting_of(context, plan);
       !waiting.empty()) {
     throw Stop(Exit::cannot_tell,
-               fmt::format("it is said, and {} of {} waits there still: the "
+               fmt::format("it is said, and {} of {} has not moved yet: the "
                            "record of user \"{}\" is full",
                            listed({waiting.begin(), waiting.end()}),
                            printable(plan.place), printable(plan.to.str())));

@@ -227,7 +227,9 @@ void take_location_words(const Directives& said, Location& location) {
 }
 
 Location location_of(const Directive& directive, const Location& above) {
-  Location location{{above}, {}, {}, {}, {}, {}, {}, {}, {}};
+  const Inherited& inherited = above;
+  Location location;
+  static_cast<Inherited&>(location) = inherited;
   location.at = directive.at();
   const auto& words = directive.words;
   if (words.size() == 3) {

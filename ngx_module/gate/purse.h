@@ -42,7 +42,7 @@ class CreditClaim {
     std::int64_t cost = 0;
     bool looks = false;  // nothing is taken: `paid` says that it could be
     Answer answer = Answer::none;
-    Charge charge;  // of `paid`
+    Charge charge;          // of `paid`
     std::int64_t left = 0;  // then
 
   private:

@@ -15,8 +15,8 @@ namespace {
 constexpr ngx_msec_t kPatience = 3000;
 constexpr BackoffPolicy kBackoff{.first = Milliseconds{100},
                                  .most = Milliseconds{800}};
-// Redis is tried again while an event waits, so that what is over by then is not
-// left to Stripe's next try, an hour away.
+// Redis is tried again while an event waits, so that what is over by then is
+// not left to Stripe's next try, an hour away.
 static_assert(PoolPolicy{}.refused.most < Milliseconds{kPatience});
 static_assert(NodePolicy{}.breaker.backoff.most < Milliseconds{kPatience});
 
