@@ -85,7 +85,7 @@ BrowserVerdict verify_browser_id(const BrowserKeys& keys,
                                  std::string_view audience,
                                  std::string_view token, Seconds lifetime,
                                  UnixTime now) {
-  const BrowserVerdict malformed{std::nullopt, SessionError::malformed};
+  BrowserVerdict malformed{std::nullopt, SessionError::malformed};
   if (token.size() > kMaxToken || !token.starts_with(kForm) ||
       token.size() < kForm.size() + kIdLength + 2 + 1 + kMacLength) {
     return malformed;
