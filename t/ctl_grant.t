@@ -136,6 +136,8 @@ for my $case (
     [2, qr/must be a time/, 'grant', 'ann', 'pro', '--for', 'ever', '--reason', 'x'],
     [2, qr/--reason takes text of at most 500 bytes/, 'grant', 'ann', 'pro', '--forever', '--reason', "a\nb"],
     [2, qr/a user has 1 to 255 bytes/, 'grant', "a\nb", 'pro', '--forever', '--reason', 'x'],
+    [2, qr/"guest:short" is no browser's id/, 'grant', 'guest:short', 'pro', '--forever', '--reason', 'x'],
+    [2, qr/is no browser's id/, 'grant', 'guest:' . 'A' x 22 . 'x', 'pro', '--forever', '--reason', 'x'],
     [2, qr/no entitle_grant and no entitle_require/, 'revoke', 'ann', 'gold'],
     [1, qr/nothing is known of user "nobody"/, 'revoke', 'nobody', 'pro'],
 ) {

@@ -76,6 +76,7 @@ for my $case (
     [1, qr/nothing is known of cus_nobody.*entitlectl why --config \S+ cus_nobody/, 'cus_nobody', 'ann'],
     [2, qr/is nothing of Stripe's/, 'ann@example.com', 'ann'],
     [2, qr/a user has 1 to 255 bytes/, 'cus_1', "a\nb"],
+    [2, qr/"guest:short" is no browser's id: that has 22 characters/, 'cus_1', 'guest:short'],
     [2, qr/link takes WHAT and USER, or --csv FILE/, 'cus_1'],
 ) {
     my ($exit, $why, @words) = @$case;

@@ -9,8 +9,11 @@
 #include <utility>
 
 #include "cli/base/stop.h"
+#include "cli/base/text.h"
 #include "core/base/ascii.h"
+#include "core/base/types.h"
 #include "core/base/utf8.h"
+#include "core/identity/browser_id.h"
 
 namespace entitle::cli {
 namespace {
@@ -40,6 +43,17 @@ std::optional<std::string> wrong_with_words(std::string_view what,
   }
   return fmt::format("{} takes text of at most {} bytes, no control bytes",
                      what, kMostBytes);
+}
+
+std::optional<std::string> wrong_with_user(const std::string& text) {
+  const std::optional<User> user = User::from(text);
+  if (!user) return "a user has 1 to 255 bytes, no control bytes";
+  if (text.starts_with("guest:") && !is_browser_user(*user)) {
+    return fmt::format(
+        "\"{}\" is no browser's id: that has 22 characters after \"guest:\"",
+        printable(text));
+  }
+  return std::nullopt;
 }
 
 OperatorsWord word_of(const WriteOptions& options) {

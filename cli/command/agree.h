@@ -21,6 +21,10 @@ struct WriteOptions {
 std::optional<std::string> wrong_with_words(std::string_view what,
                                             const std::string& text);
 
+// What is wrong with a user who is to be given something; null: nothing. A
+// browser's id that was copied in part is nobody's.
+std::optional<std::string> wrong_with_user(const std::string& text);
+
 // Who says it, and why, for the log.
 OperatorsWord word_of(const WriteOptions& options);
 

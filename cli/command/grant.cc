@@ -187,6 +187,9 @@ const std::string* same_grant(const Record& record, const Identifier& what,
 
 Answer grant(const Context& context, const GrantOptions& options,
              bool as_json) {
+  if (const auto wrong = wrong_with_user(options.user)) {
+    throw Stop(Exit::usage, *wrong);
+  }
   const User user = user_of(options.user);
   check_name(context, options.name);
   const OperatorsWord word = word_of(options);

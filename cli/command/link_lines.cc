@@ -36,9 +36,8 @@ bool check(const LinkLine& line, std::vector<LinkLineError>& errors) {
                                 "cus_, sub_, cs_, pi_ or in_",
                                 printable(line.what))});
   }
-  if (!User::from(line.user)) {
-    errors.push_back(
-        {line.line, "a user has 1 to 255 bytes, no control bytes"});
+  if (const auto wrong = wrong_with_user(line.user)) {
+    errors.push_back({line.line, *wrong});
   }
   if (const auto wrong = wrong_with_words("a reason", line.reason)) {
     errors.push_back({line.line, *wrong});
