@@ -40,6 +40,12 @@ accepted('in_http',     http => $on,   server => $buy, location => $gate);
 accepted('in_server',   server => "$on $buy", location => $gate);
 accepted('in_location', location => "$on $gate");
 accepted('a_lifetime',  server => "entitle_guest_user on lifetime=30d; $buy", location => $gate);
+accepted('a_way_to_buy_for_members', server => $on,
+    location => $gate . ' } location = /more { entitle_require basic; entitle_redirect https://buy.stripe.com/x?client_reference_id=$entitle_client_reference_id;');
+accepted('a_way_to_buy_behind_the_gate', server => "$on $gate $buy", location => '',
+    warned => qr/\[warn\].*refused the way to buy by the "entitle_require" of the level above.*nginx\.conf:\d+/);
+accepted('a_way_to_buy_before_the_gate', server => "$on $gate " . $buy =~ s/entitle_redirect/entitle optional; entitle_redirect/r,
+    location => '');
 accepted('off_below',   http => $on, server => $buy,
     location => 'entitle_guest_user off; entitle_reauth /a; entitle_reauth_user header=X; entitle_session_bind cookie=a; entitle on;');
 accepted('beside_an_app', server => "$on $buy entitle_reauth /a; entitle_reauth_user header=X; entitle_session_bind cookie=a;",
@@ -53,6 +59,9 @@ refused('a_word', qr/invalid value "yes" in "entitle_guest_user": it must be on 
 refused('another_parameter', qr/invalid value "life=3d".*lifetime=TIME/, server => 'entitle_guest_user on life=3d;');
 refused('no_time', qr/invalid value "lifetime=soon".*lifetime=400d/, server => 'entitle_guest_user on lifetime=soon;');
 refused('no_lifetime', qr/invalid value "lifetime=0".*greater than 0/, server => 'entitle_guest_user on lifetime=0;');
+refused('longer_than_browsers_keep_it', qr/invalid value "lifetime=401d".*longer than 400d/,
+    server => 'entitle_guest_user on lifetime=401d;');
+refused('far_too_long', qr/invalid value "lifetime=9223372036854775807"/, server => 'entitle_guest_user on lifetime=9223372036854775807;');
 refused('off_with_more', qr/invalid value "lifetime=3d".*nothing goes with off/, server => 'entitle_guest_user off lifetime=3d;');
 refused('twice', qr/"entitle_guest_user" directive is duplicate/, server => "$on $on");
 refused('without_a_key', qr/needs "entitle_session_key_file"/, keys => '', location => "$on $gate");

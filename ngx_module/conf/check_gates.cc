@@ -80,6 +80,17 @@ check_buyer(Server& server, const Location& location) {
             "\"entitle on\" or \"entitle optional\" beside it",
             conf.role_where);
     }
+    // What is said here is meant so: some things are for members to buy.
+    if (conf.role == Role::redirect && conf.redirect->names_buyer &&
+        conf.guest != nullptr &&
+        conf.gate == static_cast<ngx_uint_t>(GateMode::on) &&
+        conf.require != nullptr && !conf.gate_said && comes_from_outside) {
+        server.warn(
+            "who has bought nothing is refused the way to buy by the "
+            "\"entitle_require\" of the level above: say \"entitle "
+            "optional\" beside \"entitle_redirect\"",
+            conf.role_where);
+    }
 }
 
 // --- browsers

@@ -43,6 +43,10 @@ set_guest_user(ngx_conf_t* cf, ngx_command_t*, void* data) {
                              "after on, it must be lifetime=TIME, greater "
                              "than 0, like lifetime=400d");
     }
+    if (seconds > kLifetime) {
+        return invalid_value(cf, text,
+                             "browsers keep no cookie for longer than 400d");
+    }
     guest.lifetime = seconds;
     return NGX_CONF_OK;
 }
