@@ -1,12 +1,17 @@
 #include "core/delivery/delivery.h"
 
+#include <algorithm>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/delivery/at_once.h"
 #include "core/delivery/conclude.h"
+#include "core/delivery/hand_over.h"
 #include "core/delivery/lookup.h"
 #include "core/delivery/parts.h"
+#include "core/identity/browser_id.h"
 #include "core/record/keys.h"
 
 namespace entitle {
@@ -43,10 +48,8 @@ Conversation<Progress> write_lookups(Delivery& delivery, const Facts& facts,
   co_return Progress::done;
 }
 
-}  // namespace
-
-Conversation<DeliveryResult> deliver(Facts facts, EventHead event,
-                                     DeliveryOptions options) {
+Conversation<DeliveryResult> store(const Facts& facts, const EventHead& event,
+                                   const DeliveryOptions& options) {
   Delivery delivery{
       event, options, Transactions(options.jitter_seed, options.wait),
       {},    {},      {}};
@@ -84,6 +87,45 @@ Conversation<DeliveryResult> deliver(Facts facts, EventHead event,
     delivery.result.outcome = Outcome::not_stored;
   }
   co_return std::move(delivery.result);
+}
+
+// The browsers that something was brought to.
+std::vector<User> browsers_in(const Facts& facts,
+                              const DeliveryResult& result) {
+  std::vector<User> browsers;
+  auto note = [&](const std::optional<User>& user) {
+    const bool is_new =
+        user && is_browser_user(*user) &&
+        std::find(browsers.begin(), browsers.end(), *user) == browsers.end();
+    if (is_new) browsers.push_back(*user);
+  };
+  for (const PlaceFacts& place : facts.places) {
+    for (const Claim& claim : place.claims) note(claim.target.user());
+  }
+  note(result.user);
+  return browsers;
+}
+
+}  // namespace
+
+Conversation<DeliveryResult> deliver(Facts facts, EventHead event,
+                                     DeliveryOptions options) {
+  auto storing = store(facts, event, options);
+  DeliveryResult result = co_await storing;
+  if (result.outcome == Outcome::not_stored) co_return result;
+  for (const User& browser : browsers_in(facts, result)) {
+    auto handing = hand_on(browser, options);
+    HandedOver handed = co_await handing;
+    if (!handed.error.empty()) {
+      result.outcome = Outcome::not_stored;
+      result.error = std::move(handed.error);
+      co_return result;
+    }
+    if (handed.sources.empty()) continue;
+    result.handed_on.push_back(
+        {browser, *handed.user, std::move(handed.sources)});
+  }
+  co_return result;
 }
 
 }  // namespace entitle

@@ -56,11 +56,18 @@ struct DeliveryResult {
   bool owner_changed = false;  // conflicting claims: facts moved
   bool ambiguous = false;
   bool list_failed = false;  // `error` is of a list that people look at
+  // What came to a browser that was handed over before, and went on.
+  struct HandedOn {
+    User browser, user;
+    std::vector<std::string> sources;
+  };
+  std::vector<HandedOn> handed_on;
   std::string error;         // for the log: why not_stored, or
                              // what was found unreadable
 };
 
-// Stores `facts` of `event`, then the lookup keys. No facts: `ignored`.
+// Stores `facts` of `event`, then the lookup keys. No facts: `ignored`. What it
+// brought to a browser that was handed over goes on (core/delivery/hand_over.h).
 Conversation<DeliveryResult> deliver(Facts facts, EventHead event,
                                      DeliveryOptions options);
 

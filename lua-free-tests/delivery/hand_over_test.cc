@@ -41,8 +41,9 @@ void happens(MemoryRedis& redis, const Delivered& delivered) {
 
 HandedOver logs_in(MemoryRedis& redis, const char* name,
                    const char* browser = kBrowser) {
-  HandedOver handed =
-      *hold(redis, hand_over(user(browser), user(name), options()));
+  HandedOver handed = *hold(
+      redis,
+      hand_over(user(browser), unix_time(kNow - 90), user(name), options()));
   assert_string_equal(handed.error.c_str(), "");
   return handed;
 }
@@ -218,20 +219,158 @@ void a_refunded_one_goes_along(void**) {
   assert_true(has(redis, "ada", "sub_1") && has(redis, "ada", "cs_1"));
 }
 
+// Without Stripe: the next request alone does.
 void broken_off_anywhere_the_next_login_finishes_it(void**) {
   for (int steps = 0;; steps++) {
     MemoryRedis redis;
     happens(redis, buys("evt_1", "cus_1", "cs_1"));
-    const bool whole =
-        hold(redis, hand_over(user(kBrowser), user("ada"), options()), steps)
-            .has_value();
-    // Somebody's it is, and one's.
-    logs_in(redis, "ada");
+    happens(redis, buys("evt_2", "cs_2", "cs_2"));
+    const bool whole = hold(redis,
+                            hand_over(user(kBrowser), unix_time(kNow - 90),
+                                      user("ada"), options()),
+                            steps)
+                           .has_value();
+    const HandedOver handed = logs_in(redis, "ada");
+    for (const char* source : {"cs_1", "cs_2"}) {
+      if (!has(redis, "ada", source) || has(redis, kBrowser, source)) {
+        fail_msg("%s, broken off after %d steps", source, steps);
+      }
+    }
+    assert_false(handed.left);
+    if (whole) break;
+  }
+}
+
+// Whoever it is that comes next with that id: what is durable stays the
+// first's.
+void broken_off_anywhere_it_is_one_users(void**) {
+  for (int steps = 0;; steps++) {
+    MemoryRedis redis;
     happens(redis, buys("evt_1", "cus_1", "cs_1"));
-    if (!has(redis, "ada", "cs_1") || has(redis, kBrowser, "cs_1")) {
+    const bool whole = hold(redis,
+                            hand_over(user(kBrowser), unix_time(kNow - 90),
+                                      user("ada"), options()),
+                            steps)
+                           .has_value();
+    const bool said =
+        redis
+            .field("entitle:live:{u:" + std::string(kBrowser) + '}',
+                   "handed_to")
+            .has_value();
+    logs_in(redis, "eve");
+    assert_false(has(redis, kBrowser, "cs_1"));
+    assert_int_equal(has(redis, "ada", "cs_1"), said);
+    assert_int_equal(has(redis, "eve", "cs_1"), !said);
+    if (whole) break;
+  }
+}
+
+void an_id_that_was_called_in_hands_nothing_over(void**) {
+  MemoryRedis redis;
+  happens(redis, buys("evt_1", "cus_1", "cs_1"));
+  const std::string key = "entitle:live:{u:" + std::string(kBrowser) + '}';
+  redis.run({"HSET", key, "not_before", std::to_string(kNow - 89)});
+  const std::string before = redis.dump();
+  assert_int_equal(logs_in(redis, "eve").sources.size(), 0);
+  assert_string_equal(redis.dump().c_str(), before.c_str());
+  redis.run({"HSET", key, "not_before", std::to_string(kNow - 90)});
+  assert_int_equal(logs_in(redis, "ada").sources.size(), 1);
+}
+
+// Between the look at the record and the claim.
+void called_in_meanwhile_hands_nothing_over(void**) {
+  MemoryRedis redis;
+  happens(redis, buys("evt_1", "cus_1", "cs_1"));
+  auto talk =
+      hand_over(user(kBrowser), unix_time(kNow - 90), user("eve"), options());
+  MemoryRedis::Connection connection;
+  for (int step = 0; const Step* next = talk.next(); step++) {
+    if (step == 1) {
+      redis.run({"HSET", "entitle:live:{u:" + std::string(kBrowser) + '}',
+                 "not_before", std::to_string(kNow)});
+    }
+    std::vector<Reply> replies;
+    for (const Command& command : next->commands) {
+      replies.push_back(redis.run(connection, command));
+    }
+    talk.resume(std::move(replies));
+  }
+  assert_string_equal(talk.result().error.c_str(), "");
+  assert_false(has(redis, "eve", "cs_1"));
+  assert_true(has(redis, kBrowser, "cs_1"));
+}
+
+void what_is_paid_by_its_reference_later_is_the_users(void**) {
+  MemoryRedis redis;
+  happens(redis, buys("evt_1", "cus_1", "cs_1"));
+  logs_in(redis, "ada");
+  for (const char* place : {"cus_1", "cs_2"}) {
+    const std::string source =
+        *place == 'c' && place[1] == 'u' ? "cs_3" : place;
+    const DeliveryResult result =
+        run(redis, entitle::test::deliver(
+                       buys("evt_" + source, place, source, kNow + 500)));
+    assert_string_equal(result.error.c_str(), "");
+    assert_int_equal(result.handed_on.size(), 1);
+    assert_string_equal(result.handed_on[0].user.str().c_str(), "ada");
+    assert_true(has(redis, "ada", source.c_str()));
+    assert_false(has(redis, kBrowser, source.c_str()));
+  }
+  logs_in(redis, "eve");
+  assert_true(has(redis, "ada", "cs_2"));
+}
+
+void broken_off_anywhere_the_next_delivery_hands_it_on(void**) {
+  for (int steps = 0;; steps++) {
+    MemoryRedis redis;
+    happens(redis, buys("evt_1", "cus_1", "cs_1"));
+    logs_in(redis, "ada");
+    const Delivered late = buys("evt_2", "cs_2", "cs_2");
+    const bool whole =
+        hold(redis, entitle::test::deliver(late), steps).has_value();
+    happens(redis, late);
+    if (!has(redis, "ada", "cs_2") || has(redis, kBrowser, "cs_2")) {
       fail_msg("broken off after %d steps", steps);
     }
     if (whole) break;
+  }
+}
+
+// A webhook and a login, in every order of their steps.
+void a_webhook_during_the_login_is_not_left_behind(void**) {
+  for (unsigned order = 0; order < 4096; order++) {
+    MemoryRedis redis;
+    happens(redis, buys("evt_1", "cus_1", "cs_1"));
+    auto login = hand_over(user(kBrowser), unix_time(kNow - 90), user("ada"),
+                           options(1));
+    auto webhook = entitle::test::deliver(buys("evt_2", "cs_2", "cs_2"));
+    MemoryRedis::Connection of_login, of_webhook;
+    const auto step = [&](auto& talk, auto& connection) {
+      const Step* next = talk.next();
+      if (next == nullptr) return false;
+      std::vector<Reply> replies;
+      for (const Command& command : next->commands) {
+        replies.push_back(redis.run(connection, command));
+      }
+      talk.resume(std::move(replies));
+      return true;
+    };
+    for (unsigned bit = 0; bit < 12; bit++) {
+      if ((order >> bit & 1) != 0) {
+        step(login, of_login);
+      } else {
+        step(webhook, of_webhook);
+      }
+    }
+    while (step(login, of_login) || step(webhook, of_webhook)) {
+    }
+    assert_string_equal(login.result().error.c_str(), "");
+    assert_string_equal(webhook.result().error.c_str(), "");
+    for (const char* source : {"cs_1", "cs_2"}) {
+      if (!has(redis, "ada", source) || has(redis, kBrowser, source)) {
+        fail_msg("%s, order %u", source, order);
+      }
+    }
   }
 }
 
@@ -241,8 +380,10 @@ void all_at_once_it_ends_the_same(void**) {
   for (unsigned order = 0; order < 256; order++) {
     MemoryRedis redis;
     happens(redis, buys("evt_1", "cus_1", "cs_1"));
-    auto one = hand_over(user(kBrowser), user("ada"), options(1));
-    auto two = hand_over(user(kBrowser), user("ada"), options(2));
+    auto one = hand_over(user(kBrowser), unix_time(kNow - 90), user("ada"),
+                         options(1));
+    auto two = hand_over(user(kBrowser), unix_time(kNow - 90), user("ada"),
+                         options(2));
     MemoryRedis::Connection of_one, of_two;
     const auto step = [&](auto& talk, auto& connection) {
       const Step* next = talk.next();
@@ -275,8 +416,9 @@ void redis_that_refuses_is_told(void**) {
   MemoryRedis redis;
   happens(redis, buys("evt_1", "cus_1", "cs_1"));
   redis.refuse_writes("OOM command not allowed");
-  const HandedOver handed =
-      *hold(redis, hand_over(user(kBrowser), user("ada"), options()));
+  const HandedOver handed = *hold(
+      redis,
+      hand_over(user(kBrowser), unix_time(kNow - 90), user("ada"), options()));
   assert_non_null(std::strstr(handed.error.c_str(), "OOM"));
   redis.refuse_writes("");
   logs_in(redis, "ada");
@@ -300,6 +442,12 @@ int main() {
       cmocka_unit_test(what_was_granted_stays),
       cmocka_unit_test(a_refunded_one_goes_along),
       cmocka_unit_test(broken_off_anywhere_the_next_login_finishes_it),
+      cmocka_unit_test(broken_off_anywhere_it_is_one_users),
+      cmocka_unit_test(an_id_that_was_called_in_hands_nothing_over),
+      cmocka_unit_test(called_in_meanwhile_hands_nothing_over),
+      cmocka_unit_test(what_is_paid_by_its_reference_later_is_the_users),
+      cmocka_unit_test(broken_off_anywhere_the_next_delivery_hands_it_on),
+      cmocka_unit_test(a_webhook_during_the_login_is_not_left_behind),
       cmocka_unit_test(all_at_once_it_ends_the_same),
       cmocka_unit_test(redis_that_refuses_is_told),
   };

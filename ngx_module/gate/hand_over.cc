@@ -13,6 +13,8 @@ namespace entitle::ngx {
 namespace {
 
 constexpr ngx_msec_t kPatience = 2000;
+constexpr time_t kPause = 60;           // while nothing changed
+constexpr time_t kPauseAfterError = 1;  // it may be over
 
 // What stays with a browser, or could not be moved, is not tried at every
 // request. Of the worker; few, and forgotten by others.
@@ -27,11 +29,12 @@ class TriedHandOvers {
     lately(const Hash128& browser, std::int64_t version) const {
         const Tried& tried = tried_[browser.low % tried_.size()];
         return tried.browser == browser && tried.version == version &&
-               ngx_time() - tried.at < 60;
+               ngx_time() - tried.at < tried.pause;
     }
     void
-    note(const Hash128& browser, std::int64_t version) {
-        tried_[browser.low % tried_.size()] = {browser, version, ngx_time()};
+    note(const Hash128& browser, std::int64_t version, bool failed) {
+        tried_[browser.low % tried_.size()] = {
+            browser, version, ngx_time(), failed ? kPauseAfterError : kPause};
     }
 
   private:
@@ -39,6 +42,7 @@ class TriedHandOvers {
         Hash128 browser;
         std::int64_t version;
         time_t at;
+        time_t pause;
     };
     std::array<Tried, 64> tried_{};
 };
@@ -69,13 +73,13 @@ struct HandOver {
               of) {}
 
     void
-    start(ngx_http_request_t* r, const User& browser, const User& user) {
+    start(ngx_http_request_t* r, const Browser& browser, const User& user) {
         talk.emplace(
             main_conf(r),
             [](void* data) noexcept { gate_wake(static_cast<Gate*>(data)); },
             gate);
         talk->start(entitle::hand_over(
-                        browser, user,
+                        browser.user, browser.issued_at, user,
                         DeliveryOptions{.keys = *server_conf(r)->keys,
                                         .policy = *server_conf(r)->policy,
                                         .grants = server_conf(r)->grants,
@@ -89,19 +93,6 @@ struct HandOver {
     RecordLookup record;  // the browser's
     std::optional<RedisTalk<HandedOver>> talk;
 };
-
-void
-log_handed(ngx_http_request_t* r, const User& browser, const User& user,
-           const HandedOver& handed) {
-    ngx_str_t from = str(browser.str()), to = str(user.str());
-    for (const std::string& source : handed.sources) {
-        ngx_str_t id = str(source);
-        ngx_log_error(NGX_LOG_NOTICE, r->connection->log, 0,
-                      "entitle: \"%V\", which the browser \"%V\" bought, is "
-                      "user \"%V\"'s",
-                      &id, &from, &to);
-    }
-}
 
 void
 log_error(ngx_http_request_t* r, const User& browser, const User& user,
@@ -118,22 +109,27 @@ log_error(ngx_http_request_t* r, const User& browser, const User& user,
 Handing
 end(ngx_http_request_t* r, HandOver& over, const User& browser,
     const User& user) {
-    tried_of(r).note(record_user(r, browser), over.record.standing.version);
     auto& talk = *over.talk;
+    const bool failed = !talk.error().empty() || !talk.result().error.empty();
+    tried_of(r).note(record_user(r, browser), over.record.standing.version,
+                     failed);
     if (!talk.error().empty()) {
         log_error(r, browser, user, talk.error());
         return {};
     }
     const HandedOver& handed = talk.result();
-    log_handed(r, browser, user, handed);
+    if (handed.user) {
+        log_handed_over(r->connection->log, browser, *handed.user,
+                        handed.sources);
+    }
     if (!handed.error.empty()) {
         log_error(r, browser, user, handed.error);
     }
     Handing handing;
-    handing.moved = !handed.sources.empty();
+    handing.moved = !handed.sources.empty() && handed.user == user;
     handing.overtaken = handing.just = !handing.moved;
-    handing.emptied = handing.moved && !handed.left && handed.error.empty();
-    if (handed.raised) {
+    handing.emptied = handing.moved && !handed.left && !failed;
+    if (handed.raised && handed.user == user) {
         handing.from = handed.raised->first;
         handing.to = handed.raised->second;
     }
@@ -142,19 +138,33 @@ end(ngx_http_request_t* r, HandOver& over, const User& browser,
 
 }  // namespace
 
+void
+log_handed_over(ngx_log_t* log, const User& browser, const User& user,
+                const std::vector<std::string>& sources) {
+    ngx_str_t from = str(browser.str()), to = str(user.str());
+    for (const std::string& source : sources) {
+        ngx_str_t id = str(source);
+        ngx_log_error(NGX_LOG_NOTICE, log, 0,
+                      "entitle: \"%V\", which the browser \"%V\" bought, is "
+                      "user \"%V\"'s",
+                      &id, &from, &to);
+    }
+}
+
 ngx_int_t
-hand_over_browser(ngx_http_request_t* r, Gate* gate, const User& browser,
+hand_over_browser(ngx_http_request_t* r, Gate* gate, const Browser& browser,
                   const User& user, Handing& handing) {
     auto& over = gate->part<HandOver>();
     if (!over.talk) {
-        const ngx_int_t rc = record_lookup(r, over.record, browser, 0, false);
+        const ngx_int_t rc =
+            record_lookup(r, over.record, browser.user, 0, false);
         if (rc == NGX_DECLINED) {
             return NGX_OK;  // the user's own record says more of that
         }
         if (rc != NGX_OK) {
             return rc;
         }
-        const Hash128 id = record_user(r, browser);
+        const Hash128 id = record_user(r, browser.user);
         if (!holds_something(over.record) ||
             tried_of(r).lately(id, over.record.standing.version)) {
             handing.overtaken = over.record.standing.version != 0;
@@ -166,7 +176,7 @@ hand_over_browser(ngx_http_request_t* r, Gate* gate, const User& browser,
     if (!over.talk->done()) {
         return NGX_AGAIN;
     }
-    handing = end(r, over, browser, user);
+    handing = end(r, over, browser.user, user);
     over.talk.reset();
     return NGX_OK;
 }

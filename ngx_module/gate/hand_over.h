@@ -3,10 +3,13 @@
 // on; a later one tries again.
 //
 // A browser that bought nothing costs one look into the record cache, as any
-// user does.
+// user does. An id that the record has called in hands nothing over, nor does
+// one whose record cannot be read.
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "ngx_module/gate/browser.h"
 
@@ -27,7 +30,11 @@ struct Handing {
 // NGX_OK: over, `handing` says what became of it. NGX_AGAIN: under way, the
 // gate will be woken. NGX_ERROR: no memory.
 ngx_int_t hand_over_browser(ngx_http_request_t* r, Gate* gate,
-                            const User& browser, const User& user,
+                            const Browser& browser, const User& user,
                             Handing& handing);
+
+// What it bought is a user's, or comes to be.
+void log_handed_over(ngx_log_t* log, const User& browser, const User& user,
+                     const std::vector<std::string>& sources);
 
 }  // namespace entitle::ngx

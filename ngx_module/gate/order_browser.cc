@@ -84,7 +84,7 @@ ngx_int_t
 Order::hand_over(ngx_http_request_t* r) {
     Handing handing;
     const ngx_int_t rc =
-        hand_over_browser(r, gate_, beside_->user, *identity_.user, handing);
+        hand_over_browser(r, gate_, *beside_, *identity_.user, handing);
     if (rc != NGX_OK) {
         return rc;
     }

@@ -4,6 +4,7 @@
 
 #include "core/delivery/likely_owners.h"
 #include "core/redis/node_rules.h"
+#include "ngx_module/gate/hand_over.h"
 #include "ngx_module/http/client.h"
 #include "ngx_module/redis_client/exchange.h"
 #include "ngx_module/webhook/spaces.h"
@@ -197,6 +198,10 @@ Webhook::conclude(DeliveryResult result) {
     if (result.outcome == Outcome::not_stored) {
         attempt_failed(result.error);
         return;
+    }
+    for (const DeliveryResult::HandedOn& one : result.handed_on) {
+        log_handed_over(request_->connection->log, one.browser, one.user,
+                        one.sources);
     }
     respond(result.outcome, log_level(result, facts_),
             describe(result, facts_, what_was_asked()), result.unlocks,
