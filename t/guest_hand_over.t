@@ -130,4 +130,28 @@ $old->cookies->{'entitle-guest'} = $copy;
 isnt user_of(reference_of($old->get('/buy'))), $id, 'an_old_copy_buys_under_another_id';
 isnt guest($old), $copy, '  which its browser gets';
 
+# --- logging out ------------------------------------------------------------------------
+
+($browser, $id) = buyer('data.object.id' => 'cs_out');
+$browser->cookies->{app} = 'out';
+is $browser->get('/logout')->status, 204, 'who logs in and out at once';
+is holds('out'), 'source:cs_out', '  has_what_the_browser_bought';
+is guest($browser), undef, '  and the id goes';
+
+($browser, $id) = buyer();
+$browser->cookies->{app} = 'bye';
+is $browser->get('/bye')->status, 200, 'where nobody can be asked who it is';
+ok guest($browser), '  the_id_stays';
+is lesson($browser)->status, 200, '  and the next login takes over';
+like holds('bye'), qr/^source:cs/, '  what it holds';
+
+for my $uri ('/logout', '/bye') {
+    ($browser, $id) = buyer();
+    $browser->get($uri, 'Sec-Fetch-Site' => 'cross-site');
+    ok guest($browser), "another_sites_page_does_not_have_the_browser_forgotten at $uri";
+    is lesson($browser)->status, 200, '  it is in still';
+    $browser->get($uri);
+    is guest($browser), undef, '  one of our own does';
+}
+
 done_testing;

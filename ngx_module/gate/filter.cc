@@ -64,7 +64,9 @@ add_cookies(ngx_http_request_t* r, const Order* order, bool logged_out) {
         const ServerConf* conf = server_conf(r);
         ours = conf->session_keys == nullptr ? std::string()
                                              : clear_cookie(*conf->cookie);
-        browser = knows_browsers(r) ? clear_browser_cookie(r) : std::string();
+        if (forgets_browser(r)) {
+            browser = clear_browser_cookie(r);
+        }
     }
     for (const std::string* cookie : {&ours, &browser}) {
         if (!cookie->empty()) {

@@ -7,6 +7,7 @@
 #include "ngx_module/gate/browser.h"
 #include "ngx_module/gate/identity.h"
 #include "ngx_module/gate/live_room.h"
+#include "ngx_module/gate/logout.h"
 #include "ngx_module/gate/lookup.h"
 #include "ngx_module/gate/order.h"
 #include "ngx_module/gate/response.h"
@@ -90,7 +91,7 @@ log_out(ngx_http_request_t* r) {
         return;
     }
     const bool everywhere = location_conf(r)->logout_all;
-    if (knows_browsers(r)) {
+    if (forgets_browser(r)) {
         if (const auto browser = carried_browser(r).browser) {
             tell_of(r, browser->user, 0);
         }

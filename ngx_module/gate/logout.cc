@@ -3,13 +3,17 @@
 
 #include "ngx_module/gate/logout.h"
 
+#include <algorithm>
+
 #include "core/delivery/logout.h"
 #include "ngx_module/edge.h"
 #include "ngx_module/gate/browser.h"
 #include "ngx_module/gate/handlers.h"
+#include "ngx_module/gate/identity.h"
 #include "ngx_module/gate/order.h"
 #include "ngx_module/gate/response.h"
 #include "ngx_module/http/client.h"
+#include "ngx_module/http/cookies.h"
 #include "ngx_module/http/headers.h"
 #include "ngx_module/redis_client/talk.h"
 #include "ngx_module/seldom.h"
@@ -53,6 +57,7 @@ struct Logout {
     std::optional<Everywhere> everywhere;
     bool cleared = false;  // whatever the response, our cookie goes
     bool refused = false;
+    bool keeps_browser = false;  // what it bought may be a user's
 };
 
 ngx_int_t
@@ -107,6 +112,7 @@ everywhere(ngx_http_request_t* r, Gate* gate) {
         }
         log_result(r, user, *talk);
         if (talk->outcome() != LoggedOut::failed) {
+            gate->part<Logout>().keeps_browser = !order.by_browser();
             return NGX_OK;
         }
         order.fail(Reason::redis_unreachable);
@@ -131,6 +137,40 @@ check_request(ngx_http_request_t* r) {
     return NGX_OK;
 }
 
+// Who logs out may have logged in just before, with a browser that bought: what
+// it bought is theirs first. NGX_OK: `keeps_browser` is said.
+ngx_int_t
+hand_over_first(ngx_http_request_t* r, Gate* gate) {
+    auto& order = gate->part<Order>();
+    const ngx_int_t rc = order.find_out(r);
+    if (rc != NGX_OK) {
+        return rc;
+    }
+    gate->part<Logout>().keeps_browser = !order.guest() && !order.by_browser();
+    return NGX_OK;
+}
+
+bool
+shows_browser(ngx_http_request_t* r) {
+    return knows_browsers(r) &&
+           !request_cookies(r, server_conf(r)->browser_cookie->name).empty();
+}
+
+// Whether somebody may be logged in, as far as can be told without asking.
+bool
+may_be_somebody(ngx_http_request_t* r) {
+    const LocationConf* conf = location_conf(r);
+    const auto kind = identity_kind(conf);
+    if (kind != IdentitySource::Kind::edge_session) {
+        return true;
+    }
+    const std::vector<CookiePair> cookies = request_cookie_pairs(r);
+    const std::string_view ours = server_conf(r)->browser_cookie->name;
+    return conf->reauth.len != 0 &&
+           std::any_of(cookies.begin(), cookies.end(),
+                       [&](const CookiePair& one) { return one.name != ours; });
+}
+
 ngx_int_t
 access(ngx_http_request_t* r) {
     Gate* gate = gate_make(r);
@@ -145,6 +185,11 @@ access(ngx_http_request_t* r) {
             return rc;
         }
         rc = everywhere(r, gate);
+        if (rc != NGX_OK) {
+            return rc;
+        }
+    } else if (shows_browser(r) && !may_be_foreign(r)) {
+        const ngx_int_t rc = hand_over_first(r, gate);
         if (rc != NGX_OK) {
             return rc;
         }
@@ -170,6 +215,17 @@ is_logged_out(ngx_http_request_t* r) {
     }
     const Logout* logout = logout_of(r);
     return logout != nullptr && logout->cleared;
+}
+
+bool
+forgets_browser(ngx_http_request_t* r) {
+    if (!shows_browser(r) || may_be_foreign(r)) {
+        return false;
+    }
+    const Logout* logout = logout_of(r);
+    // Where `return` responded nobody was asked.
+    return logout != nullptr && logout->cleared ? !logout->keeps_browser
+                                                : !may_be_somebody(r);
 }
 
 bool
