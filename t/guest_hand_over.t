@@ -130,6 +130,22 @@ $old->cookies->{'entitle-guest'} = $copy;
 isnt user_of(reference_of($old->get('/buy'))), $id, 'an_old_copy_buys_under_another_id';
 isnt guest($old), $copy, '  which its browser gets';
 
+# --- who waits -----------------------------------------------------------------------
+
+for my $uri ('/welcome?paid=1', '/poll') {
+    my $waits = $site->browser;
+    my $bought = reference_of($waits->get('/buy'));
+    my $user = $uri =~ /poll/ ? 'pol' : 'wil';
+    my $open = $site->connect;
+    $open->send(uri => $uri, headers => [Accept => 'text/html', Cookie => "app=$user; entitle-guest=" . guest($waits)]);
+    sleep 1;
+    my $began = time;
+    $site->webhook(bought($bought));
+    is $open->receive->status, 200, "who is logged in and waits at $uri has what his browser buys";
+    cmp_ok time - $began, '<', 10, '  at once';
+    like holds($user), qr/^source:cs\w+$/, '  as the user';
+}
+
 # --- logging out ------------------------------------------------------------------------
 
 ($browser, $id) = buyer('data.object.id' => 'cs_out');

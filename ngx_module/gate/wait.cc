@@ -90,6 +90,11 @@ begin(ngx_http_request_t* r, Waiting& waiting, const Order& order) {
         return false;
     }
     waiting.user = record_user(r, *order.identity().user);
+    if (knows_browsers(r) && !order.by_browser()) {
+        if (const auto browser = carried_browser(r).browser) {
+            waiting.beside = record_user(r, browser->user);
+        }
+    }
     waiting.address = address_of(r->connection);
     waiting.since = ngx_current_msec;
     waiting.until = ngx_current_msec + time;

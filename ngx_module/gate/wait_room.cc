@@ -88,6 +88,14 @@ WaitRoom::enter(Waiting* entering) {
         return false;
     }
     all_.emplace(waiting.user, entering);
+    if (waiting.beside) {
+        try {
+            beside_.emplace(*waiting.beside, entering);
+        } catch (...) {
+            remove(all_, waiting.user, entering);
+            throw;
+        }
+    }
     if (of_address != nullptr) {
         ++*of_address;  // nothing after this fails
     }
@@ -111,12 +119,24 @@ WaitRoom::note_full(ngx_uint_t limit, std::string_view of) {
 }
 
 void
-WaitRoom::leave(Waiting* waiting) noexcept {
-    const auto [begin, end] = all_.equal_range(waiting->user);
+WaitRoom::remove(Waiters& from, const Hash128& user,
+                 const Waiting* waiting) noexcept {
+    const auto [begin, end] = from.equal_range(user);
     const auto at = std::find_if(
         begin, end, [&](const auto& entry) { return entry.second == waiting; });
     if (at != end) {
-        all_.erase(at);
+        from.erase(at);
+    }
+}
+
+void
+WaitRoom::leave(Waiting* waiting) noexcept {
+    const std::size_t before = all_.size();
+    remove(all_, waiting->user, waiting);
+    if (waiting->beside) {
+        remove(beside_, *waiting->beside, waiting);
+    }
+    if (all_.size() != before) {
         const auto of_address = by_address_.find(waiting->address);
         if (of_address != by_address_.end() && --of_address->second == 0) {
             by_address_.erase(of_address);
@@ -129,9 +149,11 @@ WaitRoom::leave(Waiting* waiting) noexcept {
 
 void
 WaitRoom::changed(const Hash128& user) noexcept {
-    const auto [begin, end] = all_.equal_range(user);
-    std::for_each(begin, end,
-                  [](const auto& entry) { call_to_look(entry.second); });
+    for (const Waiters* waiters : {&all_, &beside_}) {
+        const auto [begin, end] = waiters->equal_range(user);
+        std::for_each(begin, end,
+                      [](const auto& entry) { call_to_look(entry.second); });
+    }
 }
 
 void

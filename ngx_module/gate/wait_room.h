@@ -2,6 +2,7 @@
 // wait.cc alone.
 #pragma once
 
+#include <optional>
 #include <string_view>
 #include <unordered_map>
 
@@ -35,7 +36,8 @@ struct Waiting {
     bool pulse = false;    // pulse_at has come
     bool bought = false;   // who comes from the checkout (`if=`)
     Hash128 user{};
-    std::uint64_t address = 0;  // of the client; 0: a unix socket
+    std::optional<Hash128> beside;  // the browser, what it buys is the user's
+    std::uint64_t address = 0;      // of the client; 0: a unix socket
     ngx_msec_t since = 0;
     ngx_msec_t until = 0;
     ngx_msec_t look_at = 0;      // while changes are not heard
@@ -75,12 +77,16 @@ class WaitRoom final : RecordListener {
         }
     };
 
+    using Waiters = std::unordered_multimap<Hash128, Waiting*, ByUser>;
+    static void remove(Waiters& from, const Hash128& user,
+                       const Waiting* waiting) noexcept;
     static void on_timer(ngx_event_t* event) noexcept;
     void tick() noexcept;
     void note_full(ngx_uint_t limit, std::string_view of);
 
     RecordCache& cache_;
-    std::unordered_multimap<Hash128, Waiting*, ByUser> all_;
+    Waiters all_;     // by user
+    Waiters beside_;  // those of `all_` with a browser, by that
     std::unordered_map<std::uint64_t, ngx_uint_t> by_address_;
     ngx_uint_t limit_;
     ngx_uint_t limit_per_;
