@@ -62,12 +62,13 @@ struct DeliveryResult {
     std::vector<std::string> sources;
   };
   std::vector<HandedOn> handed_on;
-  std::string error;         // for the log: why not_stored, or
-                             // what was found unreadable
+  std::string error;  // for the log: why not_stored, or
+                      // what was found unreadable
 };
 
 // Stores `facts` of `event`, then the lookup keys. No facts: `ignored`. What it
-// brought to a browser that was handed over goes on (core/delivery/hand_over.h).
+// brought to a browser that was handed over goes on
+// (core/delivery/hand_over.h).
 Conversation<DeliveryResult> deliver(Facts facts, EventHead event,
                                      DeliveryOptions options);
 
